@@ -209,6 +209,28 @@ func TestListDNs_JoinsConfigurationAndTable(t *testing.T) {
 	}
 }
 
+// TestListDNs_ATrunkSaysWhetherItIsReached from the node that is asked; one that nobody has
+// tried to reach yet counts as if it were.
+func TestListDNs_ATrunkSaysWhetherItIsReached(t *testing.T) {
+	s := everyKind(t)
+	for _, c := range []struct {
+		reached bool
+		state   tcpb.DNState
+		reason  tcpb.Reason
+	}{
+		{false, tcpb.DNState_DN_STATE_OOS, tcpb.Reason_REASON_UNRESPONSIVE}, {true, tcpb.DNState_DN_STATE_IN_SRV, tcpb.Reason_REASON_UNSPECIFIED},
+	} {
+		s.table.Reaches("4000", c.reached)
+		resp, err := s.client.ListDNs(t.Context(), &tcpb.ListDNsRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := resp.Dns[len(resp.Dns)-1]; d.Dn != "4000" || d.State != c.state || d.Reason != c.reason || d.Owner != "" || d.Since == nil || d.Routable {
+			t.Errorf("reached %v: %v", c.reached, d)
+		}
+	}
+}
+
 func compare(t *testing.T, got, want []string) {
 	t.Helper()
 	for i := range max(len(got), len(want)) {

@@ -196,7 +196,7 @@ func (c *Cluster) peers(view *fsm.View) []*tcpb.PeerStatus {
 // it takes as long.
 func (c *Cluster) counts(view *fsm.View) *tcpb.DNCounts {
 	open, strays := c.cfg.Table.Counts(dn.Served, dn.Stray), c.cfg.Table.Counts(dn.Stray)
-	total, inService := view.NumDNs()+strays.Known, view.Standing()+open.InSrv
+	total, inService := view.NumDNs()+strays.Known, view.Standing()+open.InSrv-open.Unreached
 	return &tcpb.DNCounts{
 		Total: uint64(total), InService: uint64(inService), OutOfService: uint64(max(0, total-inService)), // the planes change apart
 		Owned: uint64(open.Owned), WithStandby: uint64(open.Backed),

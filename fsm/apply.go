@@ -215,7 +215,7 @@ func checkRevision(m *configpb.Mutation, what string, present uint64) *Rejection
 }
 
 func (d *draft) putDN(number int, m *configpb.Mutation, in *configpb.DN) *Rejection {
-	if r := checkDN(in, m.GetKeepHa1()); r != nil {
+	if r := checkDN(in, m.GetKeepHa1(), d.view.Level()); r != nil {
 		return r
 	}
 	old := d.view.DN(in.GetNumber())

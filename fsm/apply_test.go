@@ -47,7 +47,7 @@ func TestView_With(t *testing.T) {
 		{"pstn with a password", []*configpb.Mutation{with(&configpb.DN{Number: "1", Kind: pstn, External: "+1555", Ha1: ha1})}, ErrInvalid, 1, "password"},
 		{"sip with a trunk", []*configpb.Mutation{with(&configpb.DN{Number: "1", Kind: sip, Ha1: ha1, Trunk: &configpb.Trunk{}})}, ErrInvalid, 1, "trunk"},
 		{"trunk", []*configpb.Mutation{with(&configpb.DN{Number: "t", Kind: trunk, Trunk: &configpb.Trunk{Address: "gw.example.com:5060", Prefix: "+1"}})}, nil, 0, ""},
-		{"trunk without address", []*configpb.Mutation{with(&configpb.DN{Number: "t", Kind: trunk, Trunk: &configpb.Trunk{Address: "gw example"}})}, ErrInvalid, 1, "host:port"},
+		{"trunk without address", []*configpb.Mutation{with(&configpb.DN{Number: "t", Kind: trunk, Trunk: &configpb.Trunk{Address: "gw"}})}, ErrInvalid, 1, "host:port"},
 		{"routing point", []*configpb.Mutation{with(&configpb.DN{Number: "8000", Kind: rp, RoutingPoint: &configpb.RoutingPoint{DefaultGroup: "g"}})}, nil, 0, ""},
 		{"routing point of an unknown group", []*configpb.Mutation{with(&configpb.DN{Number: "8000", Kind: rp, RoutingPoint: &configpb.RoutingPoint{DefaultGroup: "x"}})}, ErrInvalid, 1, `group "x"`},
 		{"an unknown group, second mutation", []*configpb.Mutation{phone("1"), phone("2", "x")}, ErrInvalid, 2, `group "x"`},

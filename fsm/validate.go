@@ -40,12 +40,13 @@ const (
 	MaxExternal = 15
 )
 
-// checkDN checks what does not depend on other objects. keep allows an empty ha1.
-func checkDN(d *configpb.DN, keep bool) *Rejection {
+// checkDN checks what does not depend on other objects. keep allows an empty ha1; level is
+// the feature level of the state.
+func checkDN(d *configpb.DN, keep bool, level uint32) *Rejection {
 	if !number.Valid(d.GetNumber()) {
 		return reject(ErrInvalid, "%.70q is %v", d.GetNumber(), number.Err)
 	}
-	if r := checkKind(d); r != nil {
+	if r := checkKind(d, level); r != nil {
 		return r
 	}
 	if r := checkOutbound(d); r != nil {
@@ -79,7 +80,7 @@ func checkSecrets(d *configpb.DN, keep bool) *Rejection {
 }
 
 // checkKind refuses fields that belong to another kind and checks those of its own.
-func checkKind(d *configpb.DN) *Rejection {
+func checkKind(d *configpb.DN, level uint32) *Rejection {
 	n, kind := d.GetNumber(), d.GetKind()
 	known := kind >= configpb.DNKind_DN_KIND_SIP && kind <= configpb.DNKind_DN_KIND_TRUNK
 	if !known && (kind != configpb.DNKind_DN_KIND_FEATURE || d.GetFeature() == nil) { // in these words at every feature level
@@ -105,7 +106,7 @@ func checkKind(d *configpb.DN) *Rejection {
 		return reject(ErrInvalid, "DN %s: %s", n, badName("default_group", d.GetRoutingPoint().GetDefaultGroup()))
 	}
 	if kind == configpb.DNKind_DN_KIND_TRUNK {
-		return checkTrunk(n, d.GetTrunk())
+		return checkTrunk(n, d.GetTrunk(), level)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -10,8 +11,8 @@ import (
 )
 
 // checkTrunk checks how a trunk is known and knows us.
-func checkTrunk(n string, t *configpb.Trunk) *Rejection {
-	if r := checkAddresses(n, t); r != nil {
+func checkTrunk(n string, t *configpb.Trunk, level uint32) *Rejection {
+	if r := checkAddresses(n, t, level); r != nil {
 		return r
 	}
 	switch {
@@ -40,7 +41,13 @@ func checkTrunk(n string, t *configpb.Trunk) *Rejection {
 }
 
 // checkAddresses checks where a trunk is, and how it is spoken to.
-func checkAddresses(n string, t *configpb.Trunk) *Rejection {
+func checkAddresses(n string, t *configpb.Trunk, level uint32) *Rejection {
+	if level == 1 {
+		if !validAddr(t.GetAddress()) {
+			return reject(ErrInvalid, "DN %s: trunk address %.80q is not host:port of at most %d bytes", n, t.GetAddress(), MaxAddr)
+		}
+		return nil
+	}
 	all := append([]string{t.GetAddress()}, t.GetMoreAddresses()...)
 	for i, a := range all {
 		switch {
@@ -61,10 +68,16 @@ func checkAddresses(n string, t *configpb.Trunk) *Rejection {
 
 // validTarget holds for host:port, and for a host whose port is looked up.
 func validTarget(s string) bool {
-	if addr, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+	host := s
+	if validAddr(s) {
+		host, _, _ = net.SplitHostPort(s)
+	}
+	if addr, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
 		return addr.Zone() == ""
 	}
-	return validAddr(s) || s != "" && len(s) <= MaxRealm && strings.Trim(s, realmChars) == ""
+	name := strings.TrimSuffix(host, ".")
+	last := name[strings.LastIndexByte(name, '.')+1:] // no number is one of a name (RFC 3696 §2)
+	return ValidRealm(name) && strings.Trim(last, "0123456789") != ""
 }
 
 // checkAuth checks a digest, which may stay out when a stored one is kept.

@@ -208,6 +208,9 @@ func TestCarrier_TheNextAddressIsTried(t *testing.T) {
 			x := newScript(t)
 			call := x.place(w.ua("udp", "1001"), "9000")
 			x.await(call, c.want)
+			if o := patience.Receive(t, "the outcome", w.outcomes); o.Retry {
+				t.Errorf("it is tried elsewhere: %+v", o)
+			}
 			if c.want == 200 {
 				x.ok(call.Ack())
 				x.do(call, "BYE", 200)

@@ -102,6 +102,7 @@ func All() []Fault {
 		edgeFaults(),
 		writtenFaults(),
 		callFaults(),
+		carrierFaults(),
 		busyFaults(),
 		queueFaults(),
 		answerableFaults(),

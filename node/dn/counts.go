@@ -23,6 +23,8 @@ type Counts struct {
 	Owned int
 	// Backed are in service, and another node has them at once when the owner is lost.
 	Backed int
+	// Unreached are trunks that this node does not reach; their class does not matter.
+	Unreached int
 }
 
 // Counts of the DNs of some classes, or of all where none is named. It costs the same
@@ -33,6 +35,7 @@ func (t *Table) Counts(of ...Class) (c Counts) {
 	if len(of) == 0 {
 		of = []Class{Served, Stray, Shut}
 	}
+	c.Unreached = t.unreached
 	for _, k := range of {
 		c.Known += t.known[k]
 		c.Owned += t.nodes[0].tally[k].owned
@@ -68,12 +71,18 @@ type share struct {
 	class  Class
 	// backed: another node that is heard has it too.
 	backed bool
+	// unreached: it is a trunk that this node does not reach.
+	unreached bool
 }
 
 // settleOwner keeps the nodes' counts when the entry's holder changed.
 func (t *Table) settleOwner(e *entry) {
 	is := share{class: e.share.class}
-	if b := t.best(e); b != nil && b.state == InSrv && !b.local() {
+	switch b := t.best(e); {
+	case b == nil:
+	case b.local():
+		is.unreached = b.state == OOS
+	case b.state == InSrv:
 		is.holder, is.backed = b.node+1, t.standby(e, b.node) != nil
 	}
 	t.count(e, is)
@@ -100,6 +109,9 @@ func (t *Table) count(e *entry, is share) {
 }
 
 func (t *Table) add(s share, n int) {
+	if s.unreached {
+		t.unreached += n
+	}
 	if s.holder == 0 {
 		return
 	}

@@ -54,6 +54,8 @@ type Table struct {
 	free    free
 	// known counts the entries.
 	known [classes]int
+	// unreached are the trunks that this node does not reach.
+	unreached int
 	// nodes[0] is this node; a nil slot is free.
 	nodes    []*origin
 	journals [journals]journal

@@ -36,7 +36,7 @@ type authDoc struct {
 func (t *trunkDoc) config(realm string) (trunk *configpb.Trunk, keep bool, err error) {
 	trunk = &configpb.Trunk{Address: t.Address, MoreAddresses: t.More, NoOptions: t.NoOptions, Prefix: t.Prefix, Priority: t.Priority, Sources: t.Sources, TlsName: t.TLSName, Trusted: t.Trusted}
 	if trunk.Transport, err = configpb.ParseTrunkTransport(t.Transport); err != nil {
-		return nil, false, fmt.Errorf("transport %w", err)
+		return nil, false, fmt.Errorf("transport %q: %w", t.Transport, err)
 	}
 	if a := t.Inbound; a != nil {
 		if a.Realm != "" && a.Realm != realm {

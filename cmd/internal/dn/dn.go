@@ -55,6 +55,8 @@ type dnDetailJSON struct {
 	Groups     []string `json:"groups"`
 	External   string   `json:"external"`
 	Revision   uint64   `json:"revision"`
+	// Addresses are those of a trunk, as the node that is asked finds them.
+	Addresses []addressJSON `json:"trunk_addresses,omitempty"`
 }
 
 func newDNJSON(d *tcpb.DNStatus) dnJSON {
@@ -190,7 +192,7 @@ func newDNDetailJSON(s *tcpb.DNStatus, d *configpb.DN) dnDetailJSON {
 	if groups == nil {
 		groups = []string{}
 	}
-	return dnDetailJSON{newDNJSON(s), d != nil, d != nil && !d.Disabled, groups, d.GetExternal(), d.GetRevision()}
+	return dnDetailJSON{newDNJSON(s), d != nil, d != nil && !d.Disabled, groups, d.GetExternal(), d.GetRevision(), newAddressesJSON(s.GetTrunkAddresses())}
 }
 
 func (c commands) printDN(s *tcpb.DNStatus, d *configpb.DN) error {
@@ -225,7 +227,7 @@ func (c commands) printDN(s *tcpb.DNStatus, d *configpb.DN) error {
 	case configpb.DNKind_DN_KIND_PSTN:
 		line("external", console.Dash(d.External))
 	case configpb.DNKind_DN_KIND_TRUNK:
-		line("address", d.GetTrunk().GetAddress())
+		line("address", strings.Join(append([]string{d.GetTrunk().GetAddress()}, d.GetTrunk().GetMoreAddresses()...), ", "))
 		line("prefix", console.Dash(d.GetTrunk().GetPrefix()))
 		trunkLines(line, d.GetTrunk())
 		for _, a := range s.GetTrunkAddresses() {

@@ -40,7 +40,7 @@ func (f *trunkFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.prefix, "called-prefix", "", "use the trunk for called numbers that begin with `DIGITS`")
 	flags.Uint32Var(&f.priority, "priority", 0, "the trunk of the smallest `NUMBER` is tried first")
 	flags.StringSliceVar(&f.sources, "source", nil, "IP `ADDRESS` or prefix that a trunk calls from, repeatable; replaces those that were, \"\" removes them")
-	flags.StringVar(&f.tlsName, "tls-name", "", "`NAME` in the certificate that a trunk shows when it connects by TLS")
+	flags.StringVar(&f.tlsName, "tls-name", "", "`NAME` in the certificate that a trunk shows, whoever of the two connects by TLS")
 	flags.BoolVar(&f.trusted, "trusted", false, "the trunk is told who calls (P-Asserted-Identity), and believed")
 	flags.StringVar(&f.inbound.user, "inbound-user", "", "`USER` that a trunk has to prove to be when it calls; \"\" asks for none")
 	flags.StringVar(&f.inbound.file, "inbound-password-file", "", "read that user's password from the first line of `FILE`, - for stdin")
@@ -76,7 +76,7 @@ func (f *trunkFlags) change(flags *pflag.FlagSet, d *configpb.DN) (err error) {
 		}
 	}
 	if err != nil {
-		return console.Usagef("--transport %w", err)
+		return console.Usagef("--transport %s: %w", f.transport, err)
 	}
 	return nil
 }
@@ -125,7 +125,7 @@ func (f *authFlags) set(a *configpb.TrunkAuth, way, realm string, stdin io.Reade
 // trunkLines tells how a trunk is known, as far as that is not by its address alone.
 func trunkLines(line func(name, value string), t *configpb.Trunk) {
 	for _, x := range [][2]string{
-		{"more addresses", strings.Join(t.GetMoreAddresses(), ", ")}, {"transport", t.GetTransport().Word()},
+		{"transport", t.GetTransport().Word()},
 		{"sources", strings.Join(t.GetSources(), ", ")}, {"tls name", t.GetTlsName()},
 		{"asked for", t.GetInboundAuth().GetUser()}, {"known as", t.GetOutboundAuth().GetUser()},
 	} {
@@ -147,4 +147,20 @@ func reached(now time.Time, a *tcpb.TrunkAddress) string {
 		return a.GetLeadsTo() + " up for " + view.Age(now, a.GetSince())
 	}
 	return a.GetLeadsTo() + " DOWN for " + view.Age(now, a.GetSince())
+}
+
+// addressJSON is an address of a trunk; names and order are a contract.
+type addressJSON struct {
+	Address string `json:"address"`
+	LeadsTo string `json:"leads_to"`
+	Up      bool   `json:"up"`
+	Since   string `json:"since"`
+	Error   string `json:"error"`
+}
+
+func newAddressesJSON(of []*tcpb.TrunkAddress) (list []addressJSON) {
+	for _, a := range of {
+		list = append(list, addressJSON{a.GetAddress(), a.GetLeadsTo(), a.GetUp(), view.RFC3339(a.GetSince()), a.GetError()})
+	}
+	return list
 }

@@ -1,0 +1,34 @@
+package fsm
+
+import (
+	"testing"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+)
+
+// TestCheckAddresses_WhereATrunkMayBe: a host alone is for those who know what records say,
+// at level 2; at level 1 an entry means what it did.
+func TestCheckAddresses_WhereATrunkMayBe(t *testing.T) {
+	for _, c := range []struct {
+		address string
+		before  bool
+		now     bool
+	}{
+		{"192.0.2.1:5060", true, true}, {"gw.example:5060", true, true}, {"[2001:db8::1]:5060", true, true},
+		{"gw.example", false, true}, {"gw", false, true}, {"gw.example.", false, true}, {"192.0.2.1", false, true}, {"2001:db8::1", false, true}, {"[2001:db8::1]", false, true},
+		{"", false, false}, {"gw example", false, false}, {":5060", false, false}, {"gw:0", false, false}, {"gw:65536", false, false}, {"fe80::1%eth0", false, false}, {".", false, false},
+		{"300.1.2.3", false, false}, {"gw;x=1", false, false},
+		{"300.1.2.3:5060", true, false}, {"gw;x=1:5060", true, false},
+	} {
+		for level, want := range map[uint32]bool{1: c.before, 2: c.now} {
+			if r := checkAddresses("4000", &configpb.Trunk{Address: c.address}, level); (r == nil) != want {
+				t.Errorf("%q at level %d: %v", c.address, level, r)
+			}
+		}
+	}
+	for _, more := range [][]string{{"192.0.2.1:5060"}, {"192.0.2.2", "192.0.2.2"}, {""}, make([]string, MaxAddresses)} {
+		if checkAddresses("4000", &configpb.Trunk{Address: "192.0.2.1:5060", MoreAddresses: more}, 2) == nil {
+			t.Errorf("%q besides are taken", more)
+		}
+	}
+}

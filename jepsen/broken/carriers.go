@@ -1,0 +1,41 @@
+package broken
+
+// carrierFaults are mistakes about the trunks of carriers: which address a call goes to,
+// and who is told whether one answers.
+func carrierFaults() []Fault {
+	of := func(pkg, name, what, run string, edits ...Edit) Fault {
+		return Fault{Name: name, Kind: Calls, What: what, Edits: edits, Package: pkg, Run: run}
+	}
+	const ways, next = "./sip/carrier", "^TestCarrier_TheNextAddressIsTried$"
+	return []Fault{
+		of(ways, "down-is-tried", "a call is sent to an address that does not answer", "^TestBook_AsksEachInterval",
+			Edit{"sip/carrier/book.go", "	down := func(w Way) bool { return e.health[w].down }", "	down := func(w Way) bool { return e.health[w].down && len(w.Host) == 0 }"}),
+		of(ways, "down-for-good", "an address that answers again stays out of service", "^TestBook_AsksEachInterval",
+			Edit{"sip/carrier/run.go", "		what = (*health).heard\n", "		what = (*health).silent\n"}),
+		of(ways, "weights-ignored", "all addresses of a priority have the same share", "^TestOrder_",
+			Edit{"sip/carrier/order.go", "int(list[i].Weight); at <= 0", "sum/len(list); at <= 0"}),
+		of(ways, "priorities-ignored", "an address of a later priority is tried as those of the first", "^TestOrder_",
+			Edit{"sip/carrier/order.go", "cmp.Or(cmp.Compare(a.Rank, b.Rank), ", "cmp.Or("},
+			Edit{"sip/carrier/order.go", " && list[n].Rank == list[0].Rank", ""}),
+		of(ways, "records-outlive-ttl", "what a name leads to is kept for an hour whatever the records say", "^TestResolve_",
+			Edit{"sip/carrier/resolve.go", "l.ttl = min(l.ttl, max(ttl, minTTL))", "l.ttl = min(l.ttl, max(ttl, maxTTL))"}),
+		of(ways, "name-lost", "a name server that fails takes a trunk's addresses away", "^TestBook_FollowsNames$",
+			Edit{"sip/carrier/run.go", "		t.again = now.Add(lookAgain)\n", "		t.again, t.places = now.Add(lookAgain), nil\n"}),
+		of("./sip", "refusal-goes-on", "a call that was declined for good (6xx) is sent to the next trunk", next,
+			Edit{"sip/proxy/trunkleg.go", "code/100 == 5 ||", "code/100 >= 5 ||"}),
+		of("./sip", "busy-goes-on", "a call whose called party is busy is sent to the next address", next,
+			Edit{"sip/proxy/trunkleg.go", "code/100 == 5 ||", "code/100 == 5 || code == 486 ||"}),
+		of("./sip", "carriers-503-is-final", "a carrier's address that is overloaded has the last word", next,
+			Edit{"sip/proxy/trunkleg.go", "code/100 == 5 ||", "code/100 == 5 && code != 503 ||"}),
+		of("./sip", "silence-waits", "a carrier's address that says nothing is waited for", "^TestTimers_Attempts$",
+			Edit{"sip/proxy/firstword.go", "4 * time.Second, 2 * time.Second", "4 * time.Second, 20 * time.Second"}),
+		of("./sip", "carriers-name-unchecked", "a carrier may show a certificate of any name", "^TestCarrier_OverTCPAndTLS$",
+			Edit{"sip/wire/dial.go", "		config.ServerName = name\n", "		config.ServerName, config.InsecureSkipVerify = name, true\n"}),
+		of("./node/dn", "trunk-is-gossip", "peers believe what this node finds of its way to a trunk", "^TestTable_ATrunkIs",
+			Edit{"node/dn/table.go", "	if r == nil || r.local() {", "	if r == nil {"}),
+		of("./api", "trunk-in-service", "a trunk that is not reached is listed in service", "^TestListDNs_ATrunk",
+			Edit{"api/dnview/dnview.go", "== configpb.DNKind_DN_KIND_TRUNK && st.Since != 0:", "== configpb.DNKind_DN_KIND_TRUNK && st.Since < 0:"}),
+		of("./node/routing", "tried-unsaid", "nobody learns which addresses of a trunk have not taken a call", "^TestRouting_SaysWhichAddresses",
+			Edit{"node/routing/passed.go", "map[string]string{TrunksTried: j.passedBy}", "map[string]string{}"}),
+	}
+}
