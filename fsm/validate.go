@@ -24,8 +24,8 @@ const (
 	MaxGroups = 32
 	// MaxSources of a trunk, each of MaxSource bytes; MaxPrefixes of a DN's class of service.
 	MaxSources, MaxSource, MaxPrefixes = 64, 43, 32
-	// MaxAddresses of a trunk; MaxTrunkOptions, in seconds, is the greatest of that option.
-	MaxAddresses, MaxTrunkOptions = 16, 3600
+	// MaxMoreAddresses of a trunk, beside the first; MaxTrunkOptions, in seconds, is the greatest of that option.
+	MaxMoreAddresses, MaxTrunkOptions = 15, 3600
 	// MaxTimeoutMS of a routing point.
 	MaxTimeoutMS = 600_000
 	// The greatest values of the options, in their units.

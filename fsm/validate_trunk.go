@@ -48,20 +48,22 @@ func checkAddresses(n string, t *configpb.Trunk, level uint32) *Rejection {
 		}
 		return nil
 	}
-	all := append([]string{t.GetAddress()}, t.GetMoreAddresses()...)
-	for i, a := range all {
-		switch {
-		case !validTarget(a):
-			return reject(ErrInvalid, "DN %s: trunk address %.80q is not host:port, or a host, of at most %d bytes", n, a, MaxAddr)
-		case slices.Contains(all[:i], a):
-			return reject(ErrInvalid, "DN %s: trunk address %.80q is there twice", n, a)
-		}
-	}
+	more := t.GetMoreAddresses()
 	switch {
-	case len(all) > MaxAddresses:
-		return reject(ErrInvalid, "DN %s: %d trunk addresses, at most %d are possible", n, len(all), MaxAddresses)
+	case !validTarget(t.GetAddress()):
+		return reject(ErrInvalid, "DN %s: trunk address %.80q is not host:port, or a host, of at most %d bytes", n, t.GetAddress(), MaxAddr)
+	case len(more) > MaxMoreAddresses:
+		return reject(ErrInvalid, "DN %s: %d trunk more_addresses, at most %d are possible", n, len(more), MaxMoreAddresses)
 	case t.GetTransport() < 0 || t.GetTransport() > configpb.TrunkTransport_TRUNK_TRANSPORT_TLS:
 		return reject(ErrInvalid, "DN %s: unknown trunk transport %d: want udp, tcp or tls, and none for what the name says", n, t.GetTransport())
+	}
+	for i, a := range more {
+		switch {
+		case !validTarget(a):
+			return reject(ErrInvalid, "DN %s: of the trunk's more_addresses %.80q is not host:port, or a host, of at most %d bytes", n, a, MaxAddr)
+		case a == t.GetAddress() || slices.Contains(more[:i], a):
+			return reject(ErrInvalid, "DN %s: trunk address %.80q is there twice", n, a)
+		}
 	}
 	return nil
 }

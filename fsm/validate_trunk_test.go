@@ -26,7 +26,7 @@ func TestCheckAddresses_WhereATrunkMayBe(t *testing.T) {
 			}
 		}
 	}
-	for _, more := range [][]string{{"192.0.2.1:5060"}, {"192.0.2.2", "192.0.2.2"}, {""}, make([]string, MaxAddresses)} {
+	for _, more := range [][]string{{"192.0.2.1:5060"}, {"192.0.2.2", "192.0.2.2"}, {""}, {"gw x"}} {
 		if checkAddresses("4000", &configpb.Trunk{Address: "192.0.2.1:5060", MoreAddresses: more}, 2) == nil {
 			t.Errorf("%q besides are taken", more)
 		}

@@ -64,7 +64,8 @@ var items = map[protoreflect.FullName]func(n int) string{
 		}
 		return strings.Repeat("ffff:", 7) + "ffff/" + strings.Repeat("0", n-43) + "128"
 	},
-	"sipcluster.config.v1.Outbound.prefixes": func(n int) string { return strings.Repeat("1", max(n, 1)) },
+	"sipcluster.config.v1.Trunk.more_addresses": func(n int) string { return strings.Repeat("h", max(n, 7)-6) + ":65535" },
+	"sipcluster.config.v1.Outbound.prefixes":    func(n int) string { return strings.Repeat("1", max(n, 1)) },
 }
 
 // cursorOf is one of the greatest length that a cursor has, or more bytes.

@@ -89,7 +89,7 @@ var configuration = map[protoreflect.FullName]Bound{
 	"config.v1.RoutingPoint.default_group":     text(fsm.MaxName).by("fsm"),
 	"config.v1.RoutingPoint.timeout_ms":        number(0, fsm.MaxTimeoutMS).by("fsm"),
 	"config.v1.Trunk.address":                  text(fsm.MaxAddr).by("fsm"),
-	"config.v1.Trunk.more_addresses":           items(fsm.MaxAddresses).by("fsm"),
+	"config.v1.Trunk.more_addresses":           items(fsm.MaxMoreAddresses).by("fsm"),
 	"config.v1.Trunk.more_addresses[]":         text(fsm.MaxAddr).by("fsm"),
 	"config.v1.Trunk.transport":                {Sort: Any, By: "fsm"},
 	"config.v1.Options.trunk_options_s":        number(0, fsm.MaxTrunkOptions).by("fsm"),

@@ -195,7 +195,7 @@ func (c *Cluster) Start(ctx context.Context) error {
 	}
 	_, err := c.WaitWhole(ctx, c.cfg.ReadyWithin)
 	if err == nil && c.cfg.NoPings {
-		err = nodes[0].ChangeOptions(ctx, func(o *configpb.Options) { o.PingIntervalS = proto.Uint32(0) })
+		err = nodes[0].ChangeOptions(ctx, func(o *configpb.Options) { o.PingIntervalS, o.TrunkOptionsS = proto.Uint32(0), proto.Uint32(0) })
 	}
 	return err
 }

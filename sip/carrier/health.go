@@ -4,8 +4,8 @@ import "time"
 
 const (
 	// firstDelay is how long after a way was found to be down it is asked for the second
-	// time; each time after takes twice as long, up to the interval.
-	firstDelay = time.Second
+	// time; each time after takes twice as long, up to lastDelay and the interval.
+	firstDelay, lastDelay = time.Second, 8 * time.Second
 	// untried is for how long a way is left alone that was silent and is not asked.
 	untried = 30 * time.Second
 )
@@ -33,7 +33,7 @@ func (h *health) missed(now time.Time, every time.Duration) bool {
 	if turned {
 		h.delay = firstDelay
 	} else {
-		h.delay = min(2*h.delay, every)
+		h.delay = min(2*h.delay, lastDelay, every)
 	}
 	h.due = now.Add(h.delay)
 	return turned

@@ -100,7 +100,7 @@ func TestBook_AsksEachIntervalAndSooner(t *testing.T) {
 			t.Errorf("what is down is tried: %v", ways)
 		}
 		x.falls(one, false)
-		x.want(t, 130*time.Second, "81 asks "+one, "81 9000 reached true", "111 asks "+one)
+		x.want(t, 130*time.Second, "73 asks "+one, "73 9000 reached true", "103 asks "+one)
 		if len(x.Ways("9000")) != 1 {
 			t.Error("it is not tried again")
 		}
