@@ -371,8 +371,12 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 		g.Go(func() error { return n.serveEntrance(ctx) })
 		g.Go(func() error { return n.keepLearning(ctx) })
 	}
+	n.mesh = tcontroller.NewMesh(tcontroller.Config{
+		ClusterID: n.lineage(), Table: n.table, Calls: n.calls, Dial: n.dialLink, LinkTimeout: n.cfg.LinkTimeout,
+		Rejoin: func(id dn.Node) { n.gossip.Rejoin(membership.NodeID(id)) }, Doubt: func(id dn.Node) { n.gossip.Doubt(membership.NodeID(id)) }, Refused: n.refused, Heard: n.peerHeard, Applied: n.lags.Told, Index: n.applied, Process: n.process, Log: n.log,
+	})
 	n.links = tcontroller.NewServer(tcontroller.ServerConfig{
-		ClusterID: n.lineage(), Table: n.table, Calls: n.calls, Roster: n.roster, Applied: n.applied, Log: n.log,
+		ClusterID: n.lineage(), Table: n.table, Calls: n.calls, Roster: n.roster, Applied: n.applied, Pinged: n.mesh.Pinged, Log: n.log,
 	})
 	cluster := newGRPC(n.log, grpc.StreamInterceptor(n.speaksForItself), grpc.UnaryInterceptor(n.holdsForItself), grpc.Creds(tcontroller.Credentials()), grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<20))
 	n.group.Register(cluster)
@@ -542,10 +546,6 @@ func (n *Node) openLayer() (err error) {
 		return err
 	}
 	n.keys.gossip = n.gossip
-	n.mesh = tcontroller.NewMesh(tcontroller.Config{
-		ClusterID: n.lineage(), Table: n.table, Calls: n.calls, Dial: n.dialLink, LinkTimeout: n.cfg.LinkTimeout,
-		Rejoin: func(id dn.Node) { n.gossip.Rejoin(membership.NodeID(id)) }, Doubt: func(id dn.Node) { n.gossip.Doubt(membership.NodeID(id)) }, Refused: n.refused, Heard: n.peerHeard, Applied: n.lags.Told, Process: n.process, Log: n.log,
-	})
 	return nil
 }
 

@@ -21,6 +21,12 @@ func distanceFaults() []Fault {
 			Edit{follower, "gossipDead: gossipDead && f.trip <= gossipReach", "gossipDead: gossipDead"}),
 		in("^TestFollower_HasGossipAsk", "nobody-doubts", "gossip is not asked about a silent peer, and finds out by itself some seconds later",
 			Edit{follower, "		f.cfg.Doubt(f.id)", "		_ = f.cfg.Doubt"}),
+		in("^TestMesh_ThePeersOwnPings", "signs-while-down", "a peer that nothing gets to is heard as long as it pings",
+			Edit{follower, "	if up {\n		f.frame()", "	if up || !up {\n		f.frame()"}),
+		in("^TestFollower_PingsThatNeed", "no-answer-from-afar", "a far peer answers one ping in four, and what is known of the distance is old",
+			Edit{follower, "return f.st.Delay.RTT <= gossipReach && ", "return "}),
+		in("^TestFollower_PingsThatNeed", "pings-off-the-beat", "each link pings at a time of its own, so that an idle node wakes up for each of them",
+			Edit{"node/tcontroller/link.go", "tick.Reset(pingEvery - time.Duration(now.UnixNano())%pingEvery)", "tick.Reset(pingEvery)"}),
 		{
 			Name: "kernel-alone-at-a-distance", Kind: Links, What: "only the kernel ends the link to a far peer, which it puts off at each ping",
 			Edits: []Edit{{follower, "	if trip <= gossipReach || !unacknowledged(", "	if trip >= 0 || !unacknowledged("}},

@@ -425,7 +425,11 @@ type Ping struct {
 	// Follower's monotonic clock, ns; comes back unchanged.
 	SentMono int64 `protobuf:"varint,1,opt,name=sent_mono,json=sentMono,proto3" json:"sent_mono,omitempty"`
 	// Follower's wall clock, ns since the epoch.
-	SentWall      int64 `protobuf:"varint,2,opt,name=sent_wall,json=sentWall,proto3" json:"sent_wall,omitempty"`
+	SentWall int64 `protobuf:"varint,2,opt,name=sent_wall,json=sentWall,proto3" json:"sent_wall,omitempty"`
+	// Quiet: no answer is wanted.
+	Quiet bool `protobuf:"varint,3,opt,name=quiet,proto3" json:"quiet,omitempty"`
+	// The index up to which the follower has applied the configuration; 0 when it does not say.
+	Applied       uint64 `protobuf:"varint,4,opt,name=applied,proto3" json:"applied,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -470,6 +474,20 @@ func (x *Ping) GetSentMono() int64 {
 func (x *Ping) GetSentWall() int64 {
 	if x != nil {
 		return x.SentWall
+	}
+	return 0
+}
+
+func (x *Ping) GetQuiet() bool {
+	if x != nil {
+		return x.Quiet
+	}
+	return false
+}
+
+func (x *Ping) GetApplied() uint64 {
+	if x != nil {
+		return x.Applied
 	}
 	return 0
 }
@@ -2088,10 +2106,12 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x0fresume_call_seq\x18\x06 \x01(\x04R\rresumeCallSeq\x126\n" +
 	"\x17resume_call_incarnation\x18\a \x01(\x04R\x15resumeCallIncarnation\x12\x1a\n" +
 	"\binstance\x18\b \x01(\x04R\binstance\x12\x13\n" +
-	"\x05up_ms\x18\t \x01(\x04R\x04upMs\"@\n" +
+	"\x05up_ms\x18\t \x01(\x04R\x04upMs\"p\n" +
 	"\x04Ping\x12\x1b\n" +
 	"\tsent_mono\x18\x01 \x01(\x03R\bsentMono\x12\x1b\n" +
-	"\tsent_wall\x18\x02 \x01(\x03R\bsentWall\"\xd8\x04\n" +
+	"\tsent_wall\x18\x02 \x01(\x03R\bsentWall\x12\x14\n" +
+	"\x05quiet\x18\x03 \x01(\bR\x05quiet\x12\x18\n" +
+	"\aapplied\x18\x04 \x01(\x04R\aapplied\"\xd8\x04\n" +
 	"\x0eFollowResponse\x12:\n" +
 	"\x05hello\x18\x01 \x01(\v2\".sipcluster.peer.v1.PublisherHelloH\x00R\x05hello\x12;\n" +
 	"\arecords\x18\x02 \x01(\v2\x1f.sipcluster.peer.v1.RecordBatchH\x00R\arecords\x12?\n" +

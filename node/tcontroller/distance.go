@@ -50,7 +50,8 @@ func (ts trips) far() time.Duration {
 	return took[len(took)/10]
 }
 
-// recentTrips are those that tell how far a peer is: of some two seconds.
+// recentTrips are those that tell how far a peer is: of some two seconds, while it is far or
+// just became so.
 const recentTrips = 20
 
 // timed is a connection between nodes that the kernel ends when the peer's machine is not

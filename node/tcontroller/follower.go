@@ -29,6 +29,8 @@ type follower struct {
 	peer   Peer
 	gossip gossip
 	link   linkState
+	// signed is when the peer pinged this node.
+	signed time.Time
 	st     PeerStatus
 	// trip is that of trips.far.
 	trip time.Duration
@@ -99,6 +101,18 @@ func (f *follower) change(fn func(*linkState)) {
 	f.judge.Send()
 }
 
+// sign notes that something came from the peer elsewhere than on this link. While the link
+// is down that is none: the peer may be there, but nothing gets to it.
+func (f *follower) sign() {
+	f.mu.Lock()
+	up := f.link.up
+	f.signed = time.Now()
+	f.mu.Unlock()
+	if up {
+		f.frame()
+	}
+}
+
 // frame notes that something arrived. The judge has to see what ends a silence
 // for which the peer may have been lost.
 func (f *follower) frame() {
@@ -128,6 +142,14 @@ func (f *follower) distance() time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.trip
+}
+
+// enough tells whether one ping of some needs an answer only: the peer is near, and pings
+// this node itself.
+func (f *follower) enough() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.st.Delay.RTT <= gossipReach && time.Since(f.signed) < 3*pingEvery
 }
 
 // doubt has gossip ask a near peer whose link is down or silent.

@@ -91,6 +91,69 @@ func TestFollower_PingsAllTheTime(t *testing.T) {
 	})
 }
 
+// The pings of all links come at one time, and where both nodes ping each other one in four is
+// answered: the others are a sign of life.
+func TestFollower_PingsThatNeedNoAnswer(t *testing.T) {
+	for name, c := range map[string]struct {
+		signs bool // the peer pings, too
+		trip  time.Duration
+		quiet bool
+	}{
+		"near":                    {true, 0, true},
+		"far":                     {true, gossipReach + ms, false},
+		"near, and does not ping": {false, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withPeer(t, standard, func(t *testing.T, s *scripted) {
+				passes(37 * ms) // the link opens at any time
+				l := s.heard()
+				l.away(c.trip)
+				for range 100 {
+					if c.signs {
+						s.mesh.Pinged("a", 5)
+					}
+					passes(pingEvery)
+				}
+				quiet, pings := 0, l.pinged()
+				for i, p := range pings {
+					if p.GetQuiet() {
+						quiet++
+					}
+					if i > 0 && p.GetSentWall()%int64(pingEvery) != 0 {
+						t.Fatalf("ping %d comes %v off the beat", i, time.Duration(p.GetSentWall()%int64(pingEvery)))
+					}
+				}
+				if want := map[bool]int{true: len(pings)*3/4 - 4}[c.quiet]; quiet < want || quiet > want+2 || quiet > 0 != c.quiet {
+					t.Errorf("%d of %d pings need no answer, want %d", quiet, len(pings), want)
+				}
+			})
+		})
+	}
+}
+
+// A peer's pings on its own link are a sign of life as long as something gets to it.
+func TestMesh_ThePeersOwnPingsCount(t *testing.T) {
+	withPeer(t, standard, func(t *testing.T, s *scripted) {
+		l := s.heard()
+		l.hush(true)
+		for range 100 {
+			passes(pingEvery)
+			s.mesh.Pinged("a", 0)
+		}
+		if p := s.peer(); !p.Heard || p.Losses > 0 {
+			t.Fatalf("the peer pings: %v", p)
+		}
+		s.away(errFarAway)
+		l.over <- errFarAway
+		began := time.Now()
+		for s.peer().Heard && time.Since(began) < time.Minute {
+			passes(pingEvery)
+			s.mesh.Pinged("a", 0)
+		}
+		within(t, "lost, since nothing gets to it", time.Since(began), usual-2*pingEvery, usual+2*pingEvery)
+	})
+}
+
 // Each answer to a ping says how far the peer has applied the configuration.
 func TestFollower_HearsHowFarThePeerIs(t *testing.T) {
 	var told atomic.Uint64

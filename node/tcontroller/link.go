@@ -253,26 +253,34 @@ type followerLink struct {
 	began time.Time
 }
 
-// ping keeps the link busy and measures it.
+// ping keeps the link busy and measures it. All links of all nodes ping at one time, as far
+// as their clocks agree: a node wakes up once for what it sends and what it gets.
 func (l *followerLink) ping(ctx context.Context) {
-	tick := time.NewTicker(pingEvery)
+	tick := time.NewTimer(0)
 	defer tick.Stop()
-	for {
+	for n := 0; ; n++ {
 		if l.f.deaf() {
 			return // the reader learns of the end
 		}
 		l.f.doubt()
 		now := time.Now()
-		p := &peerpb.Ping{SentMono: int64(now.Sub(l.began)), SentWall: now.UnixNano()}
+		p := &peerpb.Ping{SentMono: int64(now.Sub(l.began)), SentWall: now.UnixNano(), Quiet: l.quiet(n), Applied: l.f.cfg.Index()}
 		if l.stream.Send(&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Ping{Ping: p}}) != nil {
 			return // the reader learns why
 		}
+		tick.Reset(pingEvery - time.Duration(now.UnixNano())%pingEvery)
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
 	}
+}
+
+// quiet tells whether the nth ping of a link needs no answer: one in answerEach tells how far
+// a near peer is, and the peer's own pings that it is there.
+func (l *followerLink) quiet(n int) bool {
+	return n >= answerEach && n%answerEach != 0 && l.f.enough()
 }
 
 // recv takes one message. The first must be the publisher's hello.

@@ -47,8 +47,11 @@ type Config struct {
 	// Heard is told when a peer is heard or lost; nil for nobody. It must not wait.
 	Heard func(peer dn.Node, heard bool)
 	// Applied is told up to which index a peer has applied the configuration, with each
-	// answer to a ping; nil for nobody. It must not wait.
+	// ping of it and each answer to one; nil for nobody. It must not wait.
 	Applied func(peer dn.Node, index uint64)
+	// Index is the one up to which this node has applied the configuration, for its pings
+	// to tell; nil: they don't.
+	Index func() uint64
 	// Process says which process of the node this is, and how long it has run, ms; nil:
 	// it says nothing of that.
 	Process func() (instance, up uint64)
@@ -81,6 +84,9 @@ func NewMesh(cfg Config) *Mesh {
 	if cfg.Doubt == nil {
 		cfg.Doubt = func(dn.Node) {}
 	}
+	if cfg.Index == nil {
+		cfg.Index = func() uint64 { return 0 }
+	}
 	return &Mesh{cfg: cfg, wake: wake.New(), followers: map[dn.Node]*follower{}, gossip: map[dn.Node]gossip{}}
 }
 
@@ -105,6 +111,21 @@ func (m *Mesh) Gossip(id dn.Node, alive bool, incarnation uint64, addr string) {
 	m.mu.Unlock()
 	if f != nil {
 		f.setGossip(g)
+	}
+}
+
+// Pinged notes a sign of life of a peer: a ping on the link that it has to this node, with
+// the index that it told.
+func (m *Mesh) Pinged(id dn.Node, applied uint64) {
+	m.mu.Lock()
+	f := m.followers[id]
+	m.mu.Unlock()
+	if f == nil {
+		return
+	}
+	f.sign()
+	if applied > 0 && m.cfg.Applied != nil {
+		m.cfg.Applied(id, applied)
 	}
 }
 

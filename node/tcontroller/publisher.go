@@ -30,6 +30,7 @@ type Server struct {
 	calls     *call.Table
 	roster    func(dn.Node) (member bool, index uint64)
 	applied   func() uint64
+	pinged    func(dn.Node, uint64)
 	log       *slog.Logger
 	links     links
 	bye       chan struct{}
@@ -40,7 +41,7 @@ type Server struct {
 // the publisher's roster is.
 const rosterIndex = "sipcluster-roster-index"
 
-// ServerConfig of a Server; every field is required.
+// ServerConfig of a Server; every field but Pinged is required.
 type ServerConfig struct {
 	ClusterID string
 	Table     *dn.Table
@@ -50,13 +51,19 @@ type ServerConfig struct {
 	Roster func(dn.Node) (member bool, index uint64)
 	// Applied is the index up to which this node has applied the configuration.
 	Applied func() uint64
-	Log     *slog.Logger
+	// Pinged is told of each ping of a follower: that it is there, and up to which index it
+	// has applied the configuration, 0 when it does not say. It must not wait.
+	Pinged func(follower dn.Node, applied uint64)
+	Log    *slog.Logger
 }
 
 // NewServer makes the publisher's side of links for the tables; register it at the cluster
 // port.
 func NewServer(c ServerConfig) *Server {
-	return &Server{clusterID: c.ClusterID, table: c.Table, calls: c.Calls, roster: c.Roster, applied: c.Applied, log: c.Log, links: links{of: map[dn.Node]*publisherLink{}}, bye: make(chan struct{})}
+	if c.Pinged == nil {
+		c.Pinged = func(dn.Node, uint64) {}
+	}
+	return &Server{clusterID: c.ClusterID, table: c.Table, calls: c.Calls, roster: c.Roster, applied: c.Applied, pinged: c.Pinged, log: c.Log, links: links{of: map[dn.Node]*publisherLink{}}, bye: make(chan struct{})}
 }
 
 // Stop says goodbye on every link, so that followers need not find out.
@@ -90,7 +97,7 @@ func (s *Server) Follow(stream followStream) error {
 	log.Debug("follower connected")
 	silent := time.AfterFunc(pingTimeout, func() { cancel(errSilent) })
 	defer silent.Stop()
-	go func() { cancel(l.answerPings(silent, s.applied)) }()
+	go func() { cancel(l.answerPings(dn.Node(hello.GetFollower()), silent, s)) }()
 	go func() {
 		if err := l.callRun(ctx); ctx.Err() == nil {
 			cancel(err)
@@ -180,7 +187,7 @@ func (l *publisherLink) send(m *peerpb.FollowResponse) error {
 }
 
 // answerPings returns when the follower leaves. Each ping winds up silent again.
-func (l *publisherLink) answerPings(silent *time.Timer, applied func() uint64) error {
+func (l *publisherLink) answerPings(follower dn.Node, silent *time.Timer, s *Server) error {
 	for {
 		m, err := l.stream.Recv()
 		if err != nil {
@@ -191,7 +198,11 @@ func (l *publisherLink) answerPings(silent *time.Timer, applied func() uint64) e
 			return status.Error(codes.InvalidArgument, "a follower only pings")
 		}
 		silent.Reset(pingTimeout)
-		pong := &peerpb.Pong{SentMono: p.GetSentMono(), SentWall: p.GetSentWall(), PublisherWall: time.Now().UnixNano(), Applied: applied()}
+		s.pinged(follower, p.GetApplied())
+		if p.GetQuiet() {
+			continue
+		}
+		pong := &peerpb.Pong{SentMono: p.GetSentMono(), SentWall: p.GetSentWall(), PublisherWall: time.Now().UnixNano(), Applied: s.applied()}
 		if err := l.send(&peerpb.FollowResponse{Body: &peerpb.FollowResponse_Pong{Pong: pong}}); err != nil {
 			return err
 		}

@@ -65,6 +65,40 @@ func ping(mono, wall int64) *peerpb.FollowRequest {
 	return &peerpb.FollowRequest{Body: &peerpb.FollowRequest_Ping{Ping: &peerpb.Ping{SentMono: mono, SentWall: wall}}}
 }
 
+// A ping that wants no answer has none, and the node is told of each.
+func TestServer_QuietPings(t *testing.T) {
+	publisher(t, func(t *testing.T, s *Server, _ *dn.Table, c peerpb.TControllerClient) {
+		var told []uint64
+		s.pinged = func(id dn.Node, applied uint64) {
+			if id != "b" {
+				t.Errorf("%q pings", id)
+			}
+			told = append(told, applied)
+		}
+		f := follows(t, c, asks("b"))
+		for i, quiet := range []bool{true, false, true, false} {
+			p := ping(int64(i), 1)
+			p.GetPing().Quiet, p.GetPing().Applied = quiet, uint64(i)
+			if err := f.Send(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var answered []int64
+		for len(answered) < 2 {
+			m, err := f.Recv()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.GetPong() != nil {
+				answered = append(answered, m.GetPong().GetSentMono())
+			}
+		}
+		if !slices.Equal(answered, []int64{1, 3}) || !slices.Equal(told, []uint64{0, 1, 2, 3}) {
+			t.Errorf("answered: %v, told of: %v", answered, told)
+		}
+	})
+}
+
 func asks(follower string) *peerpb.FollowRequest {
 	return &peerpb.FollowRequest{Body: &peerpb.FollowRequest_Hello{Hello: &peerpb.FollowHello{ClusterId: "c1", Follower: follower, Publisher: "a"}}}
 }

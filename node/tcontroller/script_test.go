@@ -142,7 +142,7 @@ func (l *played) pongs() {
 		silent, trip := l.silent, l.trip
 		l.pings = append(l.pings, m.GetPing())
 		l.mu.Unlock()
-		if !silent {
+		if !silent && !m.GetPing().GetQuiet() {
 			l.pongAfter(trip, m.GetPing())
 		}
 	}

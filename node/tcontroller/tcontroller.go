@@ -17,6 +17,9 @@ const (
 	// pingEvery keeps both directions of a link busy: with UserTimeout it sets
 	// how fast the kernel notices a silent cut.
 	pingEvery = 100 * time.Millisecond
+	// answerEach: one of so many pings is answered where both nodes ping each other. The
+	// others are a sign of life for the peer, whose own are one for this node.
+	answerEach = 4
 	// UserTimeout is the TCP_USER_TIMEOUT of both ends of a link to a near peer.
 	UserTimeout = 400 * time.Millisecond
 	// helloTimeout bounds the opening of a link at either end.

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// maxTrips is how many round trips the clocks' difference is taken from: with
-// pingEvery some six seconds, in which clocks drift by less than a round trip.
+// maxTrips is how many round trips the clocks' difference is taken from: of some six seconds
+// to a far peer and 25 to a near one, in which clocks drift by less than a round trip; one
+// that has drifted by more is contradicted.
 const maxTrips = 64
 
 // trip is one round trip of a ping. Wall times are ns since the epoch.
