@@ -151,7 +151,7 @@ func (j *standbyJudge) stays(d *dualPhone, s sighting) {
 	if len(d.nodes) != 2 {
 		return
 	}
-	for _, quiet := range j.m.allCalm().both(d.there[d.nodes[0]]).both(d.there[d.nodes[1]]) {
+	for _, quiet := range j.m.allCalm().both(j.m.phonesReached()).both(d.there[d.nodes[0]]).both(d.there[d.nodes[1]]) {
 		if !(Span{plus(quiet.From, j.m.b.Spread), quiet.To}).contains(s.Span) {
 			continue
 		}
@@ -162,6 +162,18 @@ func (j *standbyJudge) stays(d *dualPhone, s sighting) {
 			j.found(s, "%s had DN %s at %s, and %s had it at %s, while both ways were there and nothing broke", s.node, s.row.DN, s.row.Owner, first.node, first.row.Owner)
 		}
 	}
+}
+
+// phonesReached is when nothing keeps phones from nodes: a call that its phone does not answer
+// has the DN go by the other way.
+func (m *model) phonesReached() spans {
+	var cut []Span
+	for i := range m.h.Faults {
+		if f := &m.h.Faults[i]; slices.Contains(f.Effect.Ports, "sip") {
+			cut = append(cut, possible(f).wider(m.b.Spread))
+		}
+	}
+	return union(cut...).rest()
 }
 
 // calls judges a call: it is answered when the caller's node hears one of the ways and has

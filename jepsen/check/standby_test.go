@@ -37,6 +37,8 @@ func TestStandby(t *testing.T) {
 		{"at a node where it never registered", newRun().dual().sees(13, "n2", in("7", "n3")), []ID{"S23"}},
 		{"out of service in peace", newRun().dual().sees(13, "n3", oos("7", "", "expired")), []ID{"S23"}},
 
+		{"another owner while phones don't reach it", newRun().dual().fault(12, 14, "sip-port", history.Effect{CutPorts: ways([]string{"n1"}, "n2"), Ports: []string{"sip"}}).
+			sees(13, "n3", in("7", "n2")), nil},
 		{"the owner is killed", killed().sees(20.3, "n3", in("7", "n2")).sees(21, "n2", in("7", "n2")), nil},
 		{"and out of service", killed().sees(20.3, "n3", oos("7", "n1", "peer-lost")), []ID{"S23"}},
 		{"and an event says so", killed().watches(1, "n3", 1, 1, in("7", "n1")).told(20.1, "n3", 2, oos("7", "n1", "peer-lost")).
