@@ -73,8 +73,11 @@ func resolve(ctx context.Context, n names, t Target) ([]Place, time.Duration, er
 				return list, l.ttl, nil
 			}
 		}
-		if l.err != nil { // that there are none nobody has said
+		switch {
+		case l.err != nil: // that there are none nobody has said
 			return nil, 0, l.err
+		case l.none:
+			return nil, 0, fmt.Errorf("%s: %w", host, ErrNoAddress)
 		}
 	}
 	transport := transportOf(t.Transport)
@@ -91,6 +94,7 @@ type lookUp struct {
 	target Target
 	ttl    time.Duration // the shortest so far
 	err    error         // the first that is no answer
+	none   bool          // an SRV record says that there is no such service (RFC 2782)
 }
 
 // holds takes the time that an answer holds for.
@@ -151,6 +155,9 @@ func (l *lookUp) srv(ctx context.Context, name string, transport location.Transp
 	}
 	for _, r := range records[:min(len(records), maxPlaces)] {
 		s, ok := r.(*dns.SRV)
+		if ok && s.Target == "." {
+			l.none = true
+		}
 		if !ok || s.Target == "." || s.Port == 0 {
 			continue
 		}

@@ -122,6 +122,7 @@ func TestResolve_AsRFC3263Says(t *testing.T) {
 		{"srv.example:5090", "", "0/0 udp 192.0.2.99:5090", time.Minute},
 		{"host.example", "", "0/0 udp 192.0.2.7:5060, 0/0 udp 192.0.2.8:5060", 40 * time.Second},
 		{"host.example", "tls", "0/0 tls 192.0.2.7:5061 host.example, 0/0 tls 192.0.2.8:5061 host.example", 40 * time.Second},
+		{"nothere.example", "", ErrNoAddress.Error(), 0},
 		{"nowhere.example", "", ErrNoAddress.Error(), 0},
 		{"many.example", "", "32", time.Minute},
 	} {
