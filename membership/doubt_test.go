@@ -17,14 +17,18 @@ func TestGossip_ADoubtedNodeThatDoesNotAnswerIsDead(t *testing.T) {
 	if !a.sees("b").Alive {
 		t.Fatal("it answered, and is dead")
 	}
-	b.cut.Store(true)
-	a.Doubt("b")
-	await(t, "it is dead", func() bool { return !a.sees("b").Alive })
-	if len(a.absent()) > 0 {
-		t.Error("memberlist found that out by itself")
+	for range 5 { // on a busy machine memberlist may be the first
+		b.cut.Store(true)
+		a.Doubt("b")
+		await(t, "it is dead", func() bool { return !a.sees("b").Alive })
+		asked := len(a.absent()) == 0
+		b.cut.Store(false)
+		await(t, "it is back, although nobody doubts it", func() bool { return a.sees("b").Alive })
+		if asked {
+			return
+		}
 	}
-	b.cut.Store(false)
-	await(t, "it is back, although nobody doubts it", func() bool { return a.sees("b").Alive })
+	t.Error("memberlist was first each time")
 }
 
 // asks tells whether a node is being asked; it waits until a doubt was taken up.
