@@ -258,6 +258,7 @@ var links = map[protoreflect.FullName]Bound{
 	"peer.v1.Presence.last_log":                   position,
 	"peer.v1.Ping.sent_mono":                      clock,
 	"peer.v1.Ping.sent_wall":                      clock,
+	"peer.v1.Ping.applied":                        position,
 }
 
 var agents = map[protoreflect.FullName]Bound{
