@@ -179,6 +179,8 @@ var samples = withPolicies(map[string]sample{
 	"DN.capacity":                      {"sip", [2]any{uint32(2), uint32(100)}},
 	"DN.dual_registration":             {"sip", [2]any{true, false}},
 	"Options.dual_registration":        {"options", [2]any{true, false}},
+	"Options.voicemail_trunk":          {"options", [2]any{"4000", "voicemail"}},
+	"DN.routing_point.tell_position":   {"point", [2]any{true, false}},
 	"DN.skills":                        {"sip", [2]any{map[string]uint32{"g": 1, "h": 100}, map[string]uint32{"h": 1, "g": 100}}},
 	"DN.outbound":                      {"sip", [2]any{&configpb.Outbound{Class: 1}, &configpb.Outbound{Class: 2}}},
 	"DN.outbound.class":                {"sip", [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(3)}},

@@ -32,6 +32,7 @@ func Program() Features {
 	for _, field := range []protoreflect.FullName{
 		"DN.feature", "DN.capacity", "DN.skills", "RoutingPoint.policy", "AgentGroup.policy", "Options.policy", "Options.agent_login",
 		"DN.dual_registration", "Options.dual_registration", "Trunk.more_addresses", "Trunk.transport", "Trunk.no_options", "Options.trunk_options_s",
+		"Options.voicemail_trunk", "RoutingPoint.tell_position",
 	} {
 		since["sipcluster.config.v1."+field] = 2
 	}

@@ -193,6 +193,8 @@ func checkOptions(o *configpb.Options) *Rejection {
 		return reject(ErrInvalid, "raft_log_bytes is %d: want %d to %d", f.GetRaftLogBytes(), MinRaftLog, MaxRaftLog)
 	case f.GetReservationCollectMs() > MaxCollect:
 		return reject(ErrInvalid, "reservation_collect_ms is %d: at most %d", f.GetReservationCollectMs(), MaxCollect)
+	case o.GetVoicemailTrunk() != "" && !number.Valid(o.GetVoicemailTrunk()):
+		return reject(ErrInvalid, "voicemail_trunk %.80q: want the number of a trunk", o.GetVoicemailTrunk())
 	case o.GetAgentLogin() < 0 || o.GetAgentLogin() > configpb.AgentLogin_AGENT_LOGIN_TAKE_OVER:
 		return reject(ErrInvalid, "agent_login %d is unknown", o.GetAgentLogin())
 	}

@@ -116,6 +116,7 @@ var configuration = map[protoreflect.FullName]Bound{
 	"config.v1.Policy.wrap_up_s":               number(0, fsm.MaxWrapUp).by("fsm"),
 	"config.v1.Policy.desktop_lost":            {Sort: Any, By: "fsm"},
 	"config.v1.Options.agent_login":            {Sort: Any, By: "fsm"},
+	"config.v1.Options.voicemail_trunk":        text(dn.MaxNumber).by("fsm"),
 	"config.v1.AgentGroup.name":                text(fsm.MaxName).by("fsm"),
 	"config.v1.AgentGroup.revision":            position,
 	"config.v1.Node.id":                        text(fsm.MaxName),

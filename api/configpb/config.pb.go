@@ -793,8 +793,11 @@ type RoutingPoint struct {
 	// Agent group of the built-in strategy.
 	DefaultGroup string `protobuf:"bytes,1,opt,name=default_group,json=defaultGroup,proto3" json:"default_group,omitempty"`
 	// How long the router may take before the built-in strategy decides; 0 means 5,000.
-	TimeoutMs     uint32  `protobuf:"varint,2,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
-	Policy        *Policy `protobuf:"bytes,3,opt,name=policy,proto3" json:"policy,omitempty"`
+	TimeoutMs uint32  `protobuf:"varint,2,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	Policy    *Policy `protobuf:"bytes,3,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Callers are told of their place among those that wait (182 Queued), and that the call
+	// goes on from there (181).
+	TellPosition  bool `protobuf:"varint,36,opt,name=tell_position,json=tellPosition,proto3" json:"tell_position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -848,6 +851,13 @@ func (x *RoutingPoint) GetPolicy() *Policy {
 		return x.Policy
 	}
 	return nil
+}
+
+func (x *RoutingPoint) GetTellPosition() bool {
+	if x != nil {
+		return x.TellPosition
+	}
+	return false
 }
 
 // Trunk is a gateway. Who calls is known as the gateway by what is set here: by
@@ -1405,6 +1415,9 @@ type Options struct {
 	Revision    uint64     `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Every DN of kind sip has dual_registration.
 	DualRegistration bool `protobuf:"varint,17,opt,name=dual_registration,json=dualRegistration,proto3" json:"dual_registration,omitempty"`
+	// Number of a DN of kind trunk, which keeps the voicemail: a phone's SUBSCRIBE to its own
+	// DN (message-summary, reg, ua-profile) goes there. "", or no such trunk: it is answered 489.
+	VoicemailTrunk string `protobuf:"bytes,75,opt,name=voicemail_trunk,json=voicemailTrunk,proto3" json:"voicemail_trunk,omitempty"`
 	// How many bytes of changes a node keeps in the Raft log at most, for nodes that come
 	// back; who was away for longer gets all of the configuration. 0 is 16 MiB; 1 MiB to 1 GiB.
 	RaftLogBytes uint64 `protobuf:"varint,22,opt,name=raft_log_bytes,json=raftLogBytes,proto3" json:"raft_log_bytes,omitempty"`
@@ -1560,6 +1573,13 @@ func (x *Options) GetDualRegistration() bool {
 		return x.DualRegistration
 	}
 	return false
+}
+
+func (x *Options) GetVoicemailTrunk() string {
+	if x != nil {
+		return x.VoicemailTrunk
+	}
+	return ""
 }
 
 func (x *Options) GetRaftLogBytes() uint64 {
@@ -2019,12 +2039,13 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\brevision\x18\x0f \x01(\x04R\brevision\x1a9\n" +
 	"\vSkillsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"\x88\x01\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"\xad\x01\n" +
 	"\fRoutingPoint\x12#\n" +
 	"\rdefault_group\x18\x01 \x01(\tR\fdefaultGroup\x12\x1d\n" +
 	"\n" +
 	"timeout_ms\x18\x02 \x01(\rR\ttimeoutMs\x124\n" +
-	"\x06policy\x18\x03 \x01(\v2\x1c.sipcluster.config.v1.PolicyR\x06policy\"\xdf\x03\n" +
+	"\x06policy\x18\x03 \x01(\v2\x1c.sipcluster.config.v1.PolicyR\x06policy\x12#\n" +
+	"\rtell_position\x18$ \x01(\bR\ftellPosition\"\xdf\x03\n" +
 	"\x05Trunk\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x16\n" +
 	"\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x1a\n" +
@@ -2073,7 +2094,7 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\fdrain_for_ms\x18\x0e \x01(\x04R\n" +
 	"drainForMs\x12\x1a\n" +
 	"\brevision\x18\x0f \x01(\x04R\brevision\x12#\n" +
-	"\rfeature_level\x18\x10 \x01(\rR\ffeatureLevel\"\x8f\a\n" +
+	"\rfeature_level\x18\x10 \x01(\rR\ffeatureLevel\"\xb8\a\n" +
 	"\aOptions\x12\x14\n" +
 	"\x05realm\x18\x01 \x01(\tR\x05realm\x12\"\n" +
 	"\rmin_expires_s\x18\x02 \x01(\rR\vminExpiresS\x12\"\n" +
@@ -2094,7 +2115,8 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\vagent_login\x18\x0e \x01(\x0e2 .sipcluster.config.v1.AgentLoginR\n" +
 	"agentLogin\x12\x1a\n" +
 	"\brevision\x18\x0f \x01(\x04R\brevision\x12+\n" +
-	"\x11dual_registration\x18\x11 \x01(\bR\x10dualRegistration\x12$\n" +
+	"\x11dual_registration\x18\x11 \x01(\bR\x10dualRegistration\x12'\n" +
+	"\x0fvoicemail_trunk\x18K \x01(\tR\x0evoicemailTrunk\x12$\n" +
 	"\x0eraft_log_bytes\x18\x16 \x01(\x04R\fraftLogBytes\x12\x1d\n" +
 	"\n" +
 	"max_voters\x18\x14 \x01(\rR\tmaxVoters\x12%\n" +

@@ -21,13 +21,13 @@ func whole() []proto.Message {
 	return []proto.Message{
 		&configpb.Options{Realm: "example.org", MinExpiresS: 61, MaxExpiresS: 7201, DefaultExpiresS: 3601, MaxContacts: 11, PingIntervalS: proto.Uint32(12), PingMisses: 4,
 			DesktopGraceS: 5, ReservationCollectMs: 101, FlowGraceS: proto.Uint32(33), OrphanRingMs: 7, FirstWordMs: proto.Uint32(1500), MaxVoters: 3, DeadVoterS: proto.Uint32(60), TrunkOptionsS: proto.Uint32(20), RaftLogBytes: 1 << 21,
-			Policy: policy(), AgentLogin: configpb.AgentLogin_AGENT_LOGIN_TAKE_OVER, DualRegistration: true},
+			Policy: policy(), AgentLogin: configpb.AgentLogin_AGENT_LOGIN_TAKE_OVER, DualRegistration: true, VoicemailTrunk: "4000"},
 		&configpb.AgentGroup{Name: "sales", LoginRequired: true, Policy: policy()}, &configpb.AgentGroup{Name: "plain"},
 		&configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: strings.Repeat("a", 32), Algorithm: configpb.DigestAlgorithm_DIGEST_ALGORITHM_MD5,
 			Groups: []string{"sales", "plain"}, Capacity: 2, Skills: map[string]uint32{"sales": 7, "plain": 1}, DualRegistration: true},
 		&configpb.DN{Number: "1002", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: strings.Repeat("b", 64), Algorithm: configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256, Disabled: true},
 		&configpb.DN{Number: "2001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15551234567", Groups: []string{"plain"}},
-		&configpb.DN{Number: "3000", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT, RoutingPoint: &configpb.RoutingPoint{DefaultGroup: "sales", TimeoutMs: 3000,
+		&configpb.DN{Number: "3000", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT, RoutingPoint: &configpb.RoutingPoint{DefaultGroup: "sales", TimeoutMs: 3000, TellPosition: true,
 			Policy: &configpb.Policy{RingTimeoutMs: proto.Uint32(9000), NoAnswerAction: 3, CoolDownS: proto.Uint32(0)}}},
 		&configpb.DN{Number: "*51", Kind: configpb.DNKind_DN_KIND_FEATURE, Feature: &configpb.Feature{Action: 5}},
 		&configpb.DN{Number: "4000", Kind: configpb.DNKind_DN_KIND_TRUNK, Outbound: &configpb.Outbound{Class: 2}, Trunk: &configpb.Trunk{
@@ -62,7 +62,8 @@ var changes = map[string]func(any){
 	"AgentGroup.policy.desktop_lost":          ofSales(func(p *configpb.Policy) { p.DesktopLost = 0 }),
 	"DN.routing_point.policy.ring_timeout_ms": ofDN("3000", func(d *configpb.DN) { d.RoutingPoint.Policy.RingTimeoutMs = nil }), "DN.routing_point.policy.no_answer_action": ofDN("3000", func(d *configpb.DN) { d.RoutingPoint.Policy.NoAnswerAction = 1 }),
 	"DN.routing_point.policy.cool_down_s": ofDN("3000", func(d *configpb.DN) { d.RoutingPoint.Policy.CoolDownS = nil }),
-	"Options.dual_registration":           option(func(o *configpb.Options) { o.DualRegistration = false }), "DN.dual_registration": ofDN("1001", func(d *configpb.DN) { d.DualRegistration = false }),
+	"DN.routing_point.tell_position":      ofDN("3000", func(d *configpb.DN) { d.RoutingPoint.TellPosition = false }), "Options.voicemail_trunk": option(func(o *configpb.Options) { o.VoicemailTrunk = "4001" }),
+	"Options.dual_registration": option(func(o *configpb.Options) { o.DualRegistration = false }), "DN.dual_registration": ofDN("1001", func(d *configpb.DN) { d.DualRegistration = false }),
 	"DN.feature.action": ofDN("*51", func(d *configpb.DN) { d.Feature.Action = 6 }), "DN.capacity": ofDN("1001", func(d *configpb.DN) { d.Capacity = 0 }), "DN.skills": ofDN("1001", func(d *configpb.DN) { d.Skills["sales"] = 8 }),
 	"AgentGroup.login_required": func(m any) {
 		if g, ok := m.(*configpb.AgentGroup); ok {

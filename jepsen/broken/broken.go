@@ -135,6 +135,7 @@ func All() []Fault {
 		desktopFaults(),
 		diagnosisFaults(),
 		sizeFaults(),
+		waitFaults(),
 	)
 }
 

@@ -20,6 +20,9 @@ type Call interface {
 	GaveUp() bool
 	// Ring keeps the caller waiting: 180, again each minute.
 	Ring()
+	// Tell says more to a caller that was told to wait: a provisional answer, repeated in
+	// place of the 180, with a reason that phones show.
+	Tell(code int, reason string)
 	// Reject is the final answer. Where the last Send ended with that code the
 	// caller gets that answer as it came.
 	Reject(code int, reason string)

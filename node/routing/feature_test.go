@@ -15,10 +15,9 @@ func featureDN(number string, a configpb.FeatureAction) *configpb.Mutation {
 	return putDN(&configpb.DN{Number: number, Kind: configpb.DNKind_DN_KIND_FEATURE, Feature: &configpb.Feature{Action: a}})
 }
 
-// TestFeature_APhoneDialsWhatItsAgentDoes: each number at the phone's own DN, and no call
-// comes of it, at no trunk either.
-func TestFeature_APhoneDialsWhatItsAgentDoes(t *testing.T) {
-	x := newExchange(t)
+// beginHere raises the cluster to the feature level of this program.
+func (x *exchange) beginHere() {
+	x.office.t.Helper()
 	level := fsm.Program().Known
 	for _, n := range x.machine.View().Nodes() {
 		n = proto.CloneOf(n)
@@ -26,6 +25,13 @@ func TestFeature_APhoneDialsWhatItsAgentDoes(t *testing.T) {
 		x.write(&configpb.Mutation{Op: &configpb.Mutation_PutNode{PutNode: n}})
 	}
 	x.write(&configpb.Mutation{Op: &configpb.Mutation_PutLevel{PutLevel: level}})
+}
+
+// TestFeature_APhoneDialsWhatItsAgentDoes: each number at the phone's own DN, and no call
+// comes of it, at no trunk either.
+func TestFeature_APhoneDialsWhatItsAgentDoes(t *testing.T) {
+	x := newExchange(t)
+	x.beginHere()
 	x.write(
 		featureDN("*40", configpb.FeatureAction_FEATURE_ACTION_LOGIN), featureDN("*41", configpb.FeatureAction_FEATURE_ACTION_LOGOUT),
 		featureDN("*42", configpb.FeatureAction_FEATURE_ACTION_READY), featureDN("*43", configpb.FeatureAction_FEATURE_ACTION_NOT_READY),

@@ -121,6 +121,13 @@ func (q *queues) first(group string, w *waiter) bool {
 	return q.of[group][0] == w
 }
 
+// at is the call's place in the queue, counted from 1.
+func (q *queues) at(group string, w *waiter) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return 1 + slices.Index(q.of[group], w)
+}
+
 // passOn wakes the call behind one that has looked.
 func (q *queues) passOn(group string, w *waiter) {
 	q.mu.Lock()
@@ -147,7 +154,9 @@ func (j *journey) agent(ctx context.Context, stop <-chan struct{}, group string,
 	defer again.Stop()
 	soon := r.queues.retry(group)
 	defer soon.timer.Stop()
-	for {
+	said := 0
+	for looked := false; ; looked = true {
+		said = j.tellPlace(group, w, looked, said)
 		select {
 		case <-ctx.Done():
 			return "", nil, ctx.Err()

@@ -69,6 +69,7 @@ type script struct {
 	origin   invite.Origin
 	answers  map[string]invite.Outcome // by target
 	rings    chan string               // a target that rings until its try ends
+	told     chan string               // what the caller is told of its wait; nil: nobody asks
 	tries    []string
 	rejected int
 	rang     bool
@@ -89,6 +90,12 @@ func (s *script) Called() string        { return s.called }
 func (s *script) Origin() invite.Origin { return s.origin }
 func (s *script) GaveUp() bool          { return s.caller.Err() != nil }
 func (s *script) Ring()                 { s.rang = true }
+func (s *script) Tell(code int, reason string) {
+	select {
+	case s.told <- fmt.Sprint(code, " ", reason):
+	default: // nobody asks
+	}
+}
 func (s *script) Reject(code int, _ string) {
 	if s.rejected == 0 {
 		s.rejected = code

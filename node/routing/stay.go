@@ -315,6 +315,7 @@ func (s *stay) used(to string) {
 func (s *stay) diverted(to string) {
 	s.used(to)
 	s.announce(Visit{Message: tlibpb.Message_MESSAGE_EVENT_DIVERTED, To: to})
+	s.tellForwarded()
 	s.r.calls.Left(s.id, to, 0)
 }
 

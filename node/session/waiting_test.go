@@ -86,6 +86,7 @@ func (c *caller) Origin() invite.Origin {
 }
 func (c *caller) GaveUp() bool               { return c.ctx.Err() != nil }
 func (*caller) Ring()                        {}
+func (*caller) Tell(int, string)             {}
 func (*caller) Reject(int, string)           {}
 func (c *caller) Go(f func(context.Context)) { c.beside.Go(func() { f(c.ctx) }) }
 

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
@@ -65,7 +64,9 @@ type Call struct {
 	// reliable are the 180s that the caller has to acknowledge; nil for none.
 	reliable *reliable
 	rang     bool
-	gaveUp   bool
+	// word is what the caller was told of its wait.
+	word   answer.Answer
+	gaveUp bool
 	// reasons are why, as who gave up says.
 	reasons [][]byte
 	final   bool
@@ -112,31 +113,6 @@ func (c *Call) GaveUp() bool {
 	c.sh.Lock()
 	defer c.sh.Unlock()
 	return c.gaveUp
-}
-
-// ringAgain is after how long a 180 is repeated (RFC 3261 §13.3.1.1).
-const ringAgain = time.Minute
-
-// Ring tells the caller that it has to wait: 180, again each minute.
-func (c *Call) Ring() {
-	c.sh.Lock()
-	defer c.sh.Unlock()
-	if !c.final && !c.rang {
-		c.rang, c.reliable = true, reliableOf(c)
-		c.Fire(0)
-		c.probe = newCallerProbe(c)
-		c.probe.start()
-	}
-}
-
-// Fire implements transaction.AlarmHandler: it rings again.
-func (c *Call) Fire(uint8) {
-	c.rings.Set(ringAgain)
-	if c.reliable != nil {
-		c.reliable.ring()
-		return
-	}
-	_ = c.srv.Respond(180, c.sh.answer(c.req, &answer.Answer{Code: 180, Reason: "Ringing"})) // it is repeated
 }
 
 // Reject gives the final answer. Where the last Send ended with that code it is

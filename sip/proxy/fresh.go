@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"bytes"
-
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/history"
@@ -97,10 +95,6 @@ func (p *Proxy) fromOutside(sh *shard, m *message.Message, in *packet, key trans
 	if !ok {
 		return
 	}
-	if user, _, _ := bytes.Cut(u.User, []byte(":")); string(m.Method) == "SUBSCRIBE" && o.kind == fromPhone && string(message.AppendUnescaped(nil, user)) == string(o.dn) {
-		a.Set(489, "Bad Event") // of its own: there is no voicemail here, and its phones don't know more than it does
-		return
-	}
 	if message.IsSecure(m.URI) && !sealed(in.transport) {
 		a.Set(480, "It is not by TLS all along")
 		return
@@ -119,7 +113,7 @@ func (p *Proxy) fromOutside(sh *shard, m *message.Message, in *packet, key trans
 		p.calls.arrive(c, key)
 		return
 	}
-	if t, ok := p.calls.targets.ofDN(c.called, a); ok {
+	if t, ok := p.calls.targets.outOfCalls(c, a); ok {
 		p.calls.carry(c, key, t)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
 
-// reliable are the 180s of our own of a call whose caller wants to know for certain that
+// reliable are the 180s, or what is said in place of them, of our own of a call whose caller wants to know for certain that
 // it got them: each is repeated until its PRACK comes (RFC 3262 §3). What phones answer
 // passes with their own numbers, as of other branches of a fork.
 type reliable struct {
@@ -20,8 +20,11 @@ type reliable struct {
 	number uint32
 	// every is until the next repetition; 0 when none waits for its PRACK.
 	every time.Duration
+	code  int
 	sent  []byte
 	again transaction.Alarm
+	// waits: there is another word to say.
+	waits bool
 }
 
 // reliableOf is nil for a call whose caller does not require it.
@@ -34,13 +37,15 @@ func reliableOf(c *Call) *reliable {
 	return r
 }
 
-// ring sends a 180, unless the one before waits yet for its PRACK.
+// ring says the call's word, a 180 or another; when the one before waits yet for its PRACK
+// it does so behind that.
 func (r *reliable) ring() {
-	if r.every > 0 {
+	if r.waits = r.every > 0; r.waits {
 		return
 	}
 	r.number++
-	a := answer.Answer{Code: 180, Reason: "Ringing"}
+	a := answer.Answer{Code: r.c.word.Code, Reason: r.c.word.Reason, Lines: slices.Clone(r.c.word.Lines)}
+	r.code = a.Code
 	a.Header("Require", "100rel")
 	a.Number("RSeq", int64(r.number))
 	uri := r.c.in.records.Hosts.AppendURI(nil, r.c.origin.hop.transport, r.c.origin.hop.addr.Addr()) // where the PRACK goes
@@ -55,7 +60,7 @@ func (r *reliable) ring() {
 }
 
 func (r *reliable) send(again time.Duration) {
-	_ = r.c.srv.Respond(180, r.sent) // it is repeated
+	_ = r.c.srv.Respond(r.code, r.sent) // it is repeated
 	r.again.Set(again)
 }
 
@@ -97,6 +102,9 @@ func (sh *shard) acknowledged(m *message.Message, in *packet, key transaction.Ke
 	}
 	r.stop()
 	_ = sh.Open(key, false, in.back(m), nil).Respond(200, sh.answer(m, &answer.Answer{Code: 200, Reason: "OK"})) // it comes again
+	if r.waits {
+		r.ring()
+	}
 	return true
 }
 

@@ -47,6 +47,7 @@ type optionsDoc struct {
 	Policy     *policyDoc `yaml:"policy,omitempty"`
 	AgentLogin *string    `yaml:"agent_login,omitempty"`
 	Dual       *bool      `yaml:"dual_registration,omitempty"`
+	Voicemail  *string    `yaml:"voicemail_trunk,omitempty"`
 }
 
 // Group is an agent group.
@@ -82,6 +83,7 @@ type routingPointDoc struct {
 	DefaultGroup string     `yaml:"default_group,omitempty"`
 	TimeoutMS    uint32     `yaml:"timeout_ms,omitempty"`
 	Policy       *policyDoc `yaml:"policy,omitempty"`
+	TellPosition bool       `yaml:"tell_position,omitempty"`
 }
 
 // maxDocument bounds a YAML file in bytes: that of a million DNs has less.
@@ -210,7 +212,7 @@ func newDNDoc(d *configpb.DN) DN {
 		n.Algorithm = algorithmName(d.Algorithm)
 	}
 	if r := d.RoutingPoint; r != nil {
-		n.RoutingPoint = &routingPointDoc{r.DefaultGroup, r.TimeoutMs, newPolicyDoc(r.Policy)}
+		n.RoutingPoint = &routingPointDoc{r.DefaultGroup, r.TimeoutMs, newPolicyDoc(r.Policy), r.TellPosition}
 	}
 	if d.Trunk != nil {
 		n.Trunk = newTrunkDoc(d.Trunk)
@@ -237,6 +239,9 @@ func newOptionsDoc(o *configpb.Options) *optionsDoc {
 	}
 	if o.DualRegistration {
 		d.Dual = &o.DualRegistration
+	}
+	if o.VoicemailTrunk != "" {
+		d.Voicemail = &o.VoicemailTrunk
 	}
 	if d.Policy = newPolicyDoc(o.Policy); o.AgentLogin != 0 {
 		word := o.AgentLogin.Word()
@@ -271,6 +276,9 @@ func (o *optionsDoc) merge(into *configpb.Options) (err error) {
 	}
 	if o.Dual != nil {
 		into.DualRegistration = *o.Dual
+	}
+	if o.Voicemail != nil {
+		into.VoicemailTrunk = *o.Voicemail
 	}
 	if o.AgentLogin != nil {
 		if into.AgentLogin, err = configpb.ParseAgentLogin(*o.AgentLogin); err != nil {

@@ -15,7 +15,7 @@ func TestApplyTwice_ChangesNothingTheSecondTime(t *testing.T) {
 	for _, text := range []string{
 		"options: {min_expires_s: 0}", "options: {max_expires_s: 0}", "options: {default_expires_s: 0}",
 		"options: {max_contacts: 0}", "options: {ping_interval_s: 0}", "options: {ping_misses: 0}",
-		"options: {flow_grace_s: 0}", "options: {orphan_ring_ms: 0}", "options: {first_word_ms: 0}", "options: {desktop_grace_s: 0}", "options: {reservation_collect_ms: 0}", "options: {raft_log_bytes: 0}", "options: {max_voters: 0}", "options: {dead_voter_s: 0}", "options: {trunk_options_s: 0}", "options: {dual_registration: false}",
+		"options: {flow_grace_s: 0}", "options: {orphan_ring_ms: 0}", "options: {first_word_ms: 0}", "options: {desktop_grace_s: 0}", "options: {reservation_collect_ms: 0}", "options: {raft_log_bytes: 0}", "options: {max_voters: 0}", "options: {dead_voter_s: 0}", "options: {trunk_options_s: 0}", "options: {dual_registration: false}", "options: {voicemail_trunk: ''}",
 		"options: {min_expires_s: 120, max_expires_s: 0, default_expires_s: 0}",
 		"options: {min_expires_s: 9000, max_expires_s: 0, default_expires_s: 0, max_contacts: 3}",
 		"groups: [{name: sales, login_required: false}, {name: new}]",

@@ -36,6 +36,7 @@ type putFlags struct {
 	capacity        uint32
 	dual            bool
 	skills          map[string]string
+	tellPosition    bool
 }
 
 func (c commands) dnPutCommand() *cobra.Command {
@@ -79,6 +80,7 @@ func (f *putFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.disabled, "disabled", false, "take the DN out of service; --disabled=false brings it back")
 	flags.StringVar(&f.defaultGroup, "default-group", "", "agent `GROUP` that a routing point uses when no router decides")
 	flags.DurationVar(&f.routeTimeout, "route-timeout", 0, "how long a routing point waits for a router before it decides itself")
+	flags.BoolVar(&f.tellPosition, "tell-position", false, "a routing point tells callers their place among those that wait (182 Queued)")
 	flags.StringVar(&f.outbound, "outbound", "all", "where calls of a sip DN or trunk may go: all, none, internal (by no trunk), or `PREFIXES` of numbers as +49,00")
 	flags.StringVar(&f.feature, "feature", "", "what dialling a DN of kind feature does: `ACTION` login, logout, ready, not-ready, dnd-on, dnd-off")
 	flags.Uint32Var(&f.capacity, "capacity", 1, "how many `CALLS` a sip or pstn DN may have before it is busy")
@@ -231,16 +233,20 @@ func (f *putFlags) changeTakes(d *configpb.DN) error {
 
 func (f *putFlags) changeRoute(d *configpb.DN) {
 	flags := f.cmd.Flags()
-	if flags.Changed("default-group") || flags.Changed("route-timeout") {
-		if d.RoutingPoint == nil {
-			d.RoutingPoint = &configpb.RoutingPoint{}
-		}
-		if flags.Changed("default-group") {
-			d.RoutingPoint.DefaultGroup = f.defaultGroup
-		}
-		if flags.Changed("route-timeout") {
-			d.RoutingPoint.TimeoutMs = uint32(f.routeTimeout.Milliseconds())
-		}
+	if !flags.Changed("default-group") && !flags.Changed("route-timeout") && !flags.Changed("tell-position") {
+		return
+	}
+	if d.RoutingPoint == nil {
+		d.RoutingPoint = &configpb.RoutingPoint{}
+	}
+	if flags.Changed("default-group") {
+		d.RoutingPoint.DefaultGroup = f.defaultGroup
+	}
+	if flags.Changed("route-timeout") {
+		d.RoutingPoint.TimeoutMs = uint32(f.routeTimeout.Milliseconds())
+	}
+	if flags.Changed("tell-position") {
+		d.RoutingPoint.TellPosition = f.tellPosition
 	}
 }
 

@@ -189,7 +189,7 @@ class Node(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., site: _Optional[str] = ..., sip_addr: _Optional[str] = ..., default_addr: _Optional[str] = ..., tc_addr: _Optional[str] = ..., cluster_addr: _Optional[str] = ..., gossip_addr: _Optional[str] = ..., http_addr: _Optional[str] = ..., non_voter: bool = ..., draining: bool = ..., drain_until_ms: _Optional[int] = ..., key_sha256: _Optional[_Iterable[str]] = ..., drain_for_ms: _Optional[int] = ..., revision: _Optional[int] = ..., feature_level: _Optional[int] = ...) -> None: ...
 
 class Options(_message.Message):
-    __slots__ = ["agent_login", "dead_voter_s", "default_expires_s", "desktop_grace_s", "dual_registration", "first_word_ms", "flow_grace_s", "max_contacts", "max_expires_s", "max_voters", "min_expires_s", "orphan_ring_ms", "ping_interval_s", "ping_misses", "policy", "raft_log_bytes", "realm", "reservation_collect_ms", "revision", "trunk_options_s"]
+    __slots__ = ["agent_login", "dead_voter_s", "default_expires_s", "desktop_grace_s", "dual_registration", "first_word_ms", "flow_grace_s", "max_contacts", "max_expires_s", "max_voters", "min_expires_s", "orphan_ring_ms", "ping_interval_s", "ping_misses", "policy", "raft_log_bytes", "realm", "reservation_collect_ms", "revision", "trunk_options_s", "voicemail_trunk"]
     AGENT_LOGIN_FIELD_NUMBER: _ClassVar[int]
     DEAD_VOTER_S_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_EXPIRES_S_FIELD_NUMBER: _ClassVar[int]
@@ -210,6 +210,7 @@ class Options(_message.Message):
     RESERVATION_COLLECT_MS_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     TRUNK_OPTIONS_S_FIELD_NUMBER: _ClassVar[int]
+    VOICEMAIL_TRUNK_FIELD_NUMBER: _ClassVar[int]
     agent_login: AgentLogin
     dead_voter_s: int
     default_expires_s: int
@@ -230,7 +231,8 @@ class Options(_message.Message):
     reservation_collect_ms: int
     revision: int
     trunk_options_s: int
-    def __init__(self, realm: _Optional[str] = ..., min_expires_s: _Optional[int] = ..., max_expires_s: _Optional[int] = ..., default_expires_s: _Optional[int] = ..., max_contacts: _Optional[int] = ..., ping_interval_s: _Optional[int] = ..., ping_misses: _Optional[int] = ..., desktop_grace_s: _Optional[int] = ..., reservation_collect_ms: _Optional[int] = ..., flow_grace_s: _Optional[int] = ..., orphan_ring_ms: _Optional[int] = ..., first_word_ms: _Optional[int] = ..., policy: _Optional[_Union[Policy, _Mapping]] = ..., agent_login: _Optional[_Union[AgentLogin, str]] = ..., revision: _Optional[int] = ..., dual_registration: bool = ..., raft_log_bytes: _Optional[int] = ..., max_voters: _Optional[int] = ..., dead_voter_s: _Optional[int] = ..., trunk_options_s: _Optional[int] = ...) -> None: ...
+    voicemail_trunk: str
+    def __init__(self, realm: _Optional[str] = ..., min_expires_s: _Optional[int] = ..., max_expires_s: _Optional[int] = ..., default_expires_s: _Optional[int] = ..., max_contacts: _Optional[int] = ..., ping_interval_s: _Optional[int] = ..., ping_misses: _Optional[int] = ..., desktop_grace_s: _Optional[int] = ..., reservation_collect_ms: _Optional[int] = ..., flow_grace_s: _Optional[int] = ..., orphan_ring_ms: _Optional[int] = ..., first_word_ms: _Optional[int] = ..., policy: _Optional[_Union[Policy, _Mapping]] = ..., agent_login: _Optional[_Union[AgentLogin, str]] = ..., revision: _Optional[int] = ..., dual_registration: bool = ..., voicemail_trunk: _Optional[str] = ..., raft_log_bytes: _Optional[int] = ..., max_voters: _Optional[int] = ..., dead_voter_s: _Optional[int] = ..., trunk_options_s: _Optional[int] = ...) -> None: ...
 
 class Outbound(_message.Message):
     __slots__ = ["prefixes"]
@@ -254,14 +256,16 @@ class Policy(_message.Message):
     def __init__(self, ring_timeout_ms: _Optional[int] = ..., no_answer_action: _Optional[_Union[NoAnswerAction, str]] = ..., cool_down_s: _Optional[int] = ..., wrap_up_s: _Optional[int] = ..., desktop_lost: _Optional[_Union[DesktopLost, str]] = ...) -> None: ...
 
 class RoutingPoint(_message.Message):
-    __slots__ = ["default_group", "policy", "timeout_ms"]
+    __slots__ = ["default_group", "policy", "tell_position", "timeout_ms"]
     DEFAULT_GROUP_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
+    TELL_POSITION_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
     default_group: str
     policy: Policy
+    tell_position: bool
     timeout_ms: int
-    def __init__(self, default_group: _Optional[str] = ..., timeout_ms: _Optional[int] = ..., policy: _Optional[_Union[Policy, _Mapping]] = ...) -> None: ...
+    def __init__(self, default_group: _Optional[str] = ..., timeout_ms: _Optional[int] = ..., policy: _Optional[_Union[Policy, _Mapping]] = ..., tell_position: bool = ...) -> None: ...
 
 class Trunk(_message.Message):
     __slots__ = ["address", "inbound_auth", "more_addresses", "no_options", "outbound_auth", "outbound_realm", "prefix", "priority", "sources", "tls_name", "transport", "trusted"]
