@@ -73,6 +73,7 @@ var parts = []part{
 	{"mem", "memory per DN, lists, and the heal of a big cluster", func(ctx context.Context, b *bench) error { return b.big(ctx) }},
 	{"list", "see mem", nil},
 	{"heal", "see mem", nil},
+	{"idle", "what nodes cost that have nothing to do", func(ctx context.Context, b *bench) error { return b.nothing(ctx) }},
 	{"quiet", "false losses under CPU load and packet loss", func(ctx context.Context, b *bench) error { return b.quiet(ctx) }},
 }
 
