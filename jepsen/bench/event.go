@@ -16,6 +16,8 @@ const (
 	eventClients = 40
 	// agentRate is in changes/s.
 	agentRate, agentDNs = 200, 100
+	// asksAtOnce is how many requests of a client are under way: a session may have 256.
+	asksAtOnce = 128
 )
 
 // perDNEvent is what a DN that comes in service costs its node for each client that hears it.
@@ -87,14 +89,16 @@ type desk struct {
 	session tlibpb.TLibrary_SessionClient
 	asked   uint64
 	answers atomic.Int64
-	refused atomic.Value // the first refusal's text
+	refused atomic.Value  // the first refusal's text
+	open    chan struct{} // has one for each request under way
+	gone    chan struct{} // is closed with the session
 }
 
 // sit has an agent be logged in at each of the DNs.
 func sit(ctx context.Context, n *cluster.Node, dns []string) (_ *desk, err error) {
 	session, cancel := context.WithCancel(ctx)
 	c := &crowd{cancel: cancel}
-	d := &desk{crowd: c}
+	d := &desk{crowd: c, open: make(chan struct{}, asksAtOnce), gone: make(chan struct{})}
 	if d.session, err = c.open(session, n); err != nil {
 		c.close()
 		return nil, err
@@ -117,6 +121,11 @@ func sit(ctx context.Context, n *cluster.Node, dns []string) (_ *desk, err error
 }
 
 func (d *desk) ask(m *tlibpb.ClientMessage) error {
+	select {
+	case d.open <- struct{}{}:
+	case <-d.gone:
+		return errors.New("the session has ended")
+	}
 	d.asked++
 	m.ReferenceId = d.asked + 1 // the first is OpenSession's
 	return d.session.Send(m)
@@ -130,6 +139,7 @@ func (d *desk) change(dn string, ready bool) error {
 }
 
 func (d *desk) read() {
+	defer close(d.gone)
 	for {
 		m, err := d.session.Recv()
 		if err != nil {
@@ -141,6 +151,7 @@ func (d *desk) read() {
 			}
 			if e.GetReferenceId() > 1 {
 				d.answers.Add(1)
+				<-d.open
 			}
 		}
 	}

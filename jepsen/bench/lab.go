@@ -78,6 +78,10 @@ func configure(ctx context.Context, n *cluster.Node, realm string, dns []string)
 	if len(dns) == 0 {
 		return nil
 	}
+	return n.PutDNs(ctx, sipDNs(realm, dns))
+}
+
+func sipDNs(realm string, dns []string) []*configpb.DN {
 	list := make([]*configpb.DN, len(dns))
 	for i, dn := range dns {
 		list[i] = &configpb.DN{
@@ -85,7 +89,7 @@ func configure(ctx context.Context, n *cluster.Node, realm string, dns []string)
 			Algorithm: configpb.DigestAlgorithm_DIGEST_ALGORITHM_MD5, Ha1: ha1(dn, realm),
 		}
 	}
-	return n.PutDNs(ctx, list)
+	return list
 }
 
 // gatewayDN is a trunk: what comes from the address is taken without a challenge.

@@ -74,6 +74,7 @@ var parts = []part{
 	{"list", "see mem", nil},
 	{"heal", "see mem", nil},
 	{"idle", "what nodes cost that have nothing to do", func(ctx context.Context, b *bench) error { return b.nothing(ctx) }},
+	{"groups", "statistics of many groups", func(ctx context.Context, b *bench) error { return b.groups(ctx) }},
 	{"quiet", "false losses under CPU load and packet loss", func(ctx context.Context, b *bench) error { return b.quiet(ctx) }},
 }
 
