@@ -47,6 +47,8 @@ type sums struct {
 	// groups of a DN, joined by a line feed, which no name has.
 	groups interned[string]
 	agents map[key]*[States]int
+	// order is that of the keys of agents; nil when there are others than before.
+	order []key
 	// reasons of those NotReady.
 	reasons map[key]map[string]int
 	waits   map[call.ID]Waiting
@@ -106,10 +108,11 @@ func (s *sums) addTo(group string, c class, by int) {
 	a := s.agents[k]
 	if a == nil {
 		a = &[States]int{}
-		s.agents[k] = a
+		s.agents[k], s.order = a, nil
 	}
 	if a[c.state] += by; *a == [States]int{} {
 		delete(s.agents, k)
+		s.order = nil
 	}
 	if c.state == NotReady {
 		r := s.reasons[k]
@@ -153,35 +156,48 @@ func (s *sums) wait(id call.ID, is *Waiting) {
 
 // rows are those of the groups that wanted says, ordered by group and site.
 func (s *sums) rows(wanted func(group string) bool) []Row {
-	all := map[key]*Row{}
-	at := func(k key) *Row {
-		r := all[k]
-		if r == nil {
-			r = &Row{Group: k.group, Site: k.site}
-			all[k] = r
-		}
-		return r
-	}
-	for k, a := range s.agents {
-		if wanted(k.group) {
-			r := at(k)
-			r.Agents, r.Reasons = *a, bounded(s.reasons[k])
-		}
-	}
+	waits := map[key]Row{}
 	for _, w := range s.waits {
-		if wanted("") {
-			at(key{"", w.Site}).waits(w.Since)
-		}
-		if w.Group != "" && wanted(w.Group) {
-			at(key{w.Group, w.Site}).waits(w.Since)
+		for _, g := range []string{"", w.Group}[:min(2, 1+len(w.Group))] { // group "" has each once
+			k := key{g, w.Site}
+			r := waits[k]
+			r.waits(w.Since)
+			waits[k] = r
 		}
 	}
-	out := make([]Row, 0, len(all))
-	for _, r := range all {
-		out = append(out, *r)
+	keys := s.ordered()
+	for k := range waits {
+		if s.agents[k] == nil {
+			keys = append(slices.Clip(keys), k)
+		}
 	}
-	slices.SortFunc(out, func(a, b Row) int { return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Site, b.Site)) })
+	if len(keys) > len(s.order) {
+		slices.SortFunc(keys, key.compare)
+	}
+	out := make([]Row, 0, len(keys))
+	for _, k := range keys {
+		if !wanted(k.group) {
+			continue
+		}
+		r := waits[k]
+		if r.Group, r.Site = k.group, k.site; s.agents[k] != nil {
+			r.Agents, r.Reasons = *s.agents[k], bounded(s.reasons[k])
+		}
+		out = append(out, r)
+	}
 	return out
+}
+
+// ordered are the keys of agents. Nobody changes them in place.
+func (s *sums) ordered() []key {
+	if s.order == nil {
+		s.order = slices.SortedFunc(maps.Keys(s.agents), key.compare)
+	}
+	return s.order
+}
+
+func (k key) compare(o key) int {
+	return cmp.Or(cmp.Compare(k.group, o.group), cmp.Compare(k.site, o.site))
 }
 
 func (r *Row) waits(since int64) {
