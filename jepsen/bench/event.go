@@ -62,6 +62,9 @@ func (b *bench) perAgentChange(ctx context.Context) (cost float64, err error) {
 		return 0, err
 	}
 	defer d.crowd.close()
+	for i, n := range l.nodes {
+		go b.profiles(ctx, n, fmt.Sprintf("agent-n%d", i+1), time.Duration(b.seconds-1)*time.Second)
+	}
 	before, err := cpus(l.nodes)
 	if err != nil {
 		return 0, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,8 +17,12 @@ import (
 	"github.com/sipcluster/sipcluster/node/feed"
 )
 
-// chunk is how many DNs are looked at under one hold of the lock.
-const chunk = 512
+const (
+	// chunk is how many DNs are looked at under one hold of the lock.
+	chunk = 512
+	// rest is how long changes are left to gather that nobody waits for.
+	rest = 50 * time.Millisecond
+)
 
 // Config of a Fold. All fields must be set.
 type Config struct {
@@ -41,13 +46,14 @@ type Fold struct {
 		dns, calls                        uint64
 		dnsWhole, callsWhole, configWhole bool
 	}
-	// moved is closed when at changes; nil while nobody waits for that.
-	moved chan struct{}
+	// moved is closed when at changes; nil while nobody waits for that. hurry is closed
+	// while somebody does.
+	moved, hurry chan struct{}
 }
 
 // New makes a Fold that has seen nothing.
 func New(cfg Config) *Fold {
-	return &Fold{cfg: cfg, asked: wake.New(), sums: newSums(), passing: map[dn.Number]struct{}{}}
+	return &Fold{cfg: cfg, asked: wake.New(), sums: newSums(), passing: map[dn.Number]struct{}{}, hurry: make(chan struct{})}
 }
 
 // Run folds, from when somebody asks, until the context ends.
@@ -105,6 +111,7 @@ func (f *Fold) followDNs(ctx context.Context) error {
 		}
 		if whole { // a snapshot is of the head from its begin on
 			f.reached(func() { f.at.dns, f.at.dnsWhole = s.Seq(), true })
+			f.gather(ctx, len(buf))
 		}
 	}
 }
@@ -141,6 +148,7 @@ func (f *Fold) followCalls(ctx context.Context) error {
 		clear(buf)
 		if whole {
 			f.reached(func() { f.at.calls, f.at.callsWhole = s.Seq(), true })
+			f.gather(ctx, len(buf))
 		}
 	}
 }
@@ -243,7 +251,25 @@ func (f *Fold) reached(note func()) {
 	note()
 	if f.moved != nil {
 		close(f.moved)
-		f.moved = nil
+		f.moved, f.hurry = nil, make(chan struct{})
+	}
+}
+
+// gather lets changes come together, as long as nobody waits for them and those that were
+// read last were few: to be woken for each costs more than to look at it.
+func (f *Fold) gather(ctx context.Context, last int) {
+	if last >= chunk {
+		return
+	}
+	f.mu.Lock()
+	hurry := f.hurry
+	f.mu.Unlock()
+	enough := time.NewTimer(rest)
+	defer enough.Stop()
+	select {
+	case <-ctx.Done():
+	case <-hurry:
+	case <-enough.C:
 	}
 }
 
@@ -261,6 +287,7 @@ func (f *Fold) settled(ctx context.Context) error {
 		}
 		if f.moved == nil {
 			f.moved = make(chan struct{})
+			close(f.hurry)
 		}
 		moved := f.moved
 		f.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -406,6 +407,29 @@ func TestChanged_LeadsFromOneVersionToTheNext(t *testing.T) {
 			t.Errorf("step %d: have %v, want %v", step, have, want)
 		}
 	}
+}
+
+// TestFold_IsNotLateForWhoAsks: changes that nobody waits for are left to gather; who asks
+// has all of them at once.
+func TestFold_IsNotLateForWhoAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFloor(t)
+		f.write(phone("1001", "sales"), phone("1002", "sales"))
+		f.rows()
+		began := time.Now()
+		for i, n := range []dn.Number{"1001", "1002"} {
+			f.table.Register(n, dn.Registered)
+			if i == 0 {
+				synctest.Wait() // the first one is looked at, the second one comes meanwhile
+			}
+		}
+		if r := byKey(f.rows())[key{"sales", "dc1"}]; r.Agents[Ready] != 2 {
+			t.Errorf("sales: %+v", r)
+		}
+		if late := time.Since(began); late > 0 {
+			t.Errorf("the answer came %v late", late)
+		}
+	})
 }
 
 // TestReasons_AreBounded: what agents give as a reason makes no row grow without end.
