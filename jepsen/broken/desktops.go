@@ -22,6 +22,16 @@ func desktopFaults() []Fault {
 		unitFault("desktop-takes-back-too-much", "a desktop takes its DN from whoever registered it since", "./node/dn", "^TestTable_TakesBack",
 			Edit{"node/dn/desktop.go", "r.claim = e.maxClaim() + 1 })", "r.claim = e.maxClaim() + 1e12 })"}),
 		unitFault("desktop-loss-untold", "the node of a phone's DN is not told of a desktop that was lost while it was not heard", "./node/agent", "^TestDesktop_OfAPhone",
-			Edit{"node/agent/desktop.go", "				left = true\n				continue\n", ""}),
+			Edit{"node/agent/seats.go", "		case st.Keeper == reg.table.Self() || reg.table.Heard(st.Keeper):\n", "		case st.Keeper != reg.table.Self() && !reg.table.Heard(st.Keeper):\n			reg.seats.told(x)\n		default:\n"}),
+		unitFault("desktop-node-lost-for-nothing", "an agent at a phone stays ready whose desktop's node is gone for good", "./node/agent", "^TestDesktop_OfAPhoneWhose",
+			Edit{"node/agent/seats.go", "is && away >= grace {", "is && away < 0 {"}),
+		unitFault("desktop-node-lost-at-once", "an agent at a phone is not ready as soon as the node of his desktop is not heard", "./node/agent", "^TestDesktop_OfAPhoneWhose",
+			Edit{"node/agent/seats.go", "is && away >= grace {", "is {"}),
+		unitFault("desktop-of-another-process", "a desktop is believed to be there whose node has been started again", "./node/agent", "^TestDesktop_OfAPhoneWhose",
+			Edit{"node/dn/desk.go", "o.heard && o.fence.Incarnation() == d.Incarnation:", "o.heard:"}),
+		unitFault("desktop-lost-though-elsewhere", "an agent at a phone loses the ready although another desktop has registered it", "./node/agent", "^TestDesktop_OfAPhoneAt",
+			Edit{"node/agent/seats.go", "x.desk.Claim); r.Desks == nil {", "x.desk.Claim); r.Number != \"\" {"}),
+		unitFault("desktop-forgotten-by-the-keeper", "the node of a phone forgets by a restart that a client has its DN", "./node/agent", "^TestDesktop_OfAPhoneIsKnown",
+			Edit{"node/agent/restore.go", "		own.Desks = r.Desks\n", ""}),
 	}
 }

@@ -42,7 +42,7 @@ func (c Change) checked() (Change, *refusal.Error) {
 	case peerpb.AgentRequest_AGENT_REQUEST_LOGOUT:
 		c.Mode = 0
 	case peerpb.AgentRequest_AGENT_REQUEST_READY, peerpb.AgentRequest_AGENT_REQUEST_NOT_READY,
-		peerpb.AgentRequest_AGENT_REQUEST_DND_ON, peerpb.AgentRequest_AGENT_REQUEST_DND_OFF, peerpb.AgentRequest_AGENT_REQUEST_NO_ANSWER, peerpb.AgentRequest_AGENT_REQUEST_DESKTOP_LOST:
+		peerpb.AgentRequest_AGENT_REQUEST_DND_ON, peerpb.AgentRequest_AGENT_REQUEST_DND_OFF, peerpb.AgentRequest_AGENT_REQUEST_NO_ANSWER:
 	default:
 		return c, refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "agent request %d is unknown", c.Request)
 	}
@@ -64,8 +64,6 @@ func (c Change) apply(r *dn.Record, rules configpb.Rules, now int64) (changed bo
 		return changed, nil
 	case peerpb.AgentRequest_AGENT_REQUEST_NO_ANSWER:
 		return unanswered(r, c.AgentID, rules, now), nil
-	case peerpb.AgentRequest_AGENT_REQUEST_DESKTOP_LOST:
-		return bereave(r, rules, now), nil
 	}
 	a, refused := c.decide(r, now)
 	if refused != nil {

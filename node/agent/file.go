@@ -189,7 +189,7 @@ func decodeAgent(key, value []byte, now time.Time) (dn.Record, bool) {
 		return dn.Record{}, false
 	}
 	r := tcontroller.FromProto(&p)
-	if r.Agent.Check() != nil || len(r.Reserved.Holder) > dn.MaxHolder {
+	if r.Agent.Check() != nil || len(r.Reserved.Holder) > dn.MaxHolder || !r.Desks.Sound() {
 		return dn.Record{}, false
 	}
 	gone := max(0, now.UnixNano()-r.Since)

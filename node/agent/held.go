@@ -12,7 +12,7 @@ func (reg *Registry) Held() map[string]int {
 	}
 	held["reservations"] = max(held["reservations"], len(reg.schedule.leases))
 	reg.schedule.mu.Unlock()
-	held["desktop_losses"] = len(reg.losses.all())
+	held["desktops_untold"] = len(reg.seats.all())
 	reg.holds.mu.Lock()
 	defer reg.holds.mu.Unlock()
 	held["reservations_wanted"] = len(reg.holds.of)

@@ -55,7 +55,7 @@ type Registry struct {
 	store    *store
 	schedule *schedule
 	holds    *holds
-	losses   *losses
+	seats    *seats
 }
 
 // Open opens the agent store. A damaged one is set aside, with a line in
@@ -76,7 +76,7 @@ func Open(cfg Config) (*Registry, error) {
 		return nil, err
 	}
 	return &Registry{
-		cfg: cfg, table: cfg.Table, log: cfg.Log, store: store, schedule: newSchedule(), holds: newHolds(), losses: newLosses(),
+		cfg: cfg, table: cfg.Table, log: cfg.Log, store: store, schedule: newSchedule(), holds: newHolds(), seats: newSeats(),
 		keepers: &keepers{table: cfg.Table, view: cfg.View, dial: cfg.Dial, log: cfg.Log},
 	}, nil
 }
@@ -90,7 +90,7 @@ func (reg *Registry) Run(ctx context.Context) error {
 	g.Go(func() error { return reg.follow(ctx) })
 	g.Go(func() error { return reg.keepAgenda(ctx) })
 	g.Go(func() error { return reg.keepHolds(ctx) })
-	g.Go(func() error { return reg.tellLosses(ctx) })
+	g.Go(func() error { return reg.tellSeats(ctx) })
 	return g.Wait()
 }
 

@@ -32,6 +32,7 @@ func (reg *Registry) Restore() {
 		}
 		own.Agent, own.DoNotDisturb, own.CoolLeft, own.AgentLeft = r.Agent, r.DoNotDisturb, r.CoolLeft, r.AgentLeft
 		own.Said = r.Said
+		own.Desks = r.Desks
 		reg.table.Restore(own)
 		if own, ok = reg.table.Own(r.Number); ok && r.Reserved.Holder != "" && NodeOf(r.Reserved.Holder) != reg.table.Self() {
 			own.Reserved = r.Reserved
@@ -93,7 +94,7 @@ func (reg *Registry) stored(n dn.Number) (dn.Record, bool) {
 
 // keeps tells whether the DN has something that its keeper stores.
 func keeps(st *dn.Status) bool {
-	return st.Agent != nil || st.Reserved || st.DoNotDisturb || st.CoolUntil != 0
+	return st.Agent != nil || st.Reserved || st.DoNotDisturb || st.CoolUntil != 0 || st.Desks != nil
 }
 
 // sync brings the store to what the table says of a DN, and returns what is
@@ -102,7 +103,7 @@ func keeps(st *dn.Status) bool {
 func (reg *Registry) sync(n dn.Number) <-chan struct{} {
 	for {
 		r, ok := reg.stored(n)
-		keep := ok && (r.Agent != nil || r.Reserved.Holder != "" || r.DoNotDisturb || r.CoolLeft > 0)
+		keep := ok && (r.Agent != nil || r.Reserved.Holder != "" || r.DoNotDisturb || r.CoolLeft > 0 || r.Desks != nil)
 		var stored <-chan struct{}
 		if keep {
 			stored = reg.store.put(&r)

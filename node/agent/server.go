@@ -87,7 +87,7 @@ func (s server) Renew(_ context.Context, p *peerpb.RenewRequest) (*peerpb.RenewR
 	for _, h := range holdsOf(p.GetGivenBack()) {
 		s.reg.giveBackHere(h)
 	}
-	return &peerpb.RenewResponse{Over: s.reg.renewHere(holdsOf(p.GetWanted()))}, nil
+	return &peerpb.RenewResponse{Over: s.reg.renewHere(holdsOf(p.GetWanted())), Elsewhere: s.reg.seatAll(seatsOf(p.GetSeats()))}, nil
 }
 
 func (s server) reserve(ctx context.Context, n dn.Number, r Reservation) (until time.Time, err error) {

@@ -57,6 +57,7 @@ type word struct {
 	claim  int64
 	seq    uint32
 	agent  *dn.Agent
+	desks  *dn.Desks
 	holder string
 	until  time.Time
 	// dnd, and until when the DN is left alone and the agent's state lasts.
@@ -67,7 +68,7 @@ type word struct {
 }
 
 func wordOf(r *dn.Record, now time.Time, attempt <-chan struct{}) word {
-	w := word{claim: r.ClaimTime, seq: r.Seq, agent: r.Agent, holder: r.Reserved.Holder, until: now.Add(time.Duration(r.Reserved.Left)), dnd: r.DoNotDisturb, attempt: attempt}
+	w := word{claim: r.ClaimTime, seq: r.Seq, agent: r.Agent, desks: r.Desks, holder: r.Reserved.Holder, until: now.Add(time.Duration(r.Reserved.Left)), dnd: r.DoNotDisturb, attempt: attempt}
 	if r.CoolLeft > 0 {
 		w.cool = now.Add(time.Duration(r.CoolLeft))
 	}
@@ -82,7 +83,7 @@ func (w *word) says(r *dn.Record, now, until time.Time) bool {
 	same := func(was time.Time, left int64) bool {
 		return was.IsZero() == (left == 0) && (left == 0 || was.Sub(now.Add(time.Duration(left))).Abs() < time.Second)
 	}
-	return r.DoNotDisturb == w.dnd && same(w.cool, r.CoolLeft) && same(w.ends, r.AgentLeft) && r.Agent.Same(w.agent) && r.Reserved.Holder == w.holder && (w.holder == "" || until.Sub(w.until).Abs() < time.Second)
+	return r.DoNotDisturb == w.dnd && same(w.cool, r.CoolLeft) && same(w.ends, r.AgentLeft) && r.Agent.Same(w.agent) && r.Desks.Equal(w.desks) && r.Reserved.Holder == w.holder && (w.holder == "" || until.Sub(w.until).Abs() < time.Second)
 }
 
 func openStore(dir string, log *slog.Logger) (*store, error) {

@@ -118,9 +118,9 @@ const (
 	MaxCool, MaxAgentLeft = int64(3600e9), int64(7200e9)
 )
 
-// sane tells whether the times of a record are possible.
+// sane tells whether the times and the registrations by clients of a record are possible.
 func (r *Record) sane() bool {
-	return 0 <= r.CoolLeft && r.CoolLeft <= MaxCool && 0 <= r.AgentLeft && r.AgentLeft <= MaxAgentLeft
+	return 0 <= r.CoolLeft && r.CoolLeft <= MaxCool && 0 <= r.AgentLeft && r.AgentLeft <= MaxAgentLeft && r.Desks.Sound()
 }
 
 // extra is what an owner says of a DN beside its state. Immutable; nil is
@@ -138,12 +138,14 @@ type extra struct {
 	cool int64
 	// ends is when the agent's state ends by itself; 0 for never.
 	ends int64
+	// desks of a phone's DN; nil for none.
+	desks *Desks
 }
 
 // extra makes one of what a record says; nil when that is nothing. It is the
 // old one when nothing changed.
 func (t *Table) extra(r *Record, old *extra) *extra {
-	if r.Agent == nil && r.Reserved.Holder == "" && !r.DoNotDisturb && r.CoolLeft == 0 {
+	if r.Agent == nil && r.Reserved.Holder == "" && !r.DoNotDisturb && r.CoolLeft == 0 && r.Desks == nil {
 		return nil
 	}
 	now := t.clock()
@@ -158,6 +160,11 @@ func (t *Table) extra(r *Record, old *extra) *extra {
 		x.ends = now + r.AgentLeft
 	}
 	t.maxClaim = max(t.maxClaim, x.agent.login())
+	if x.desks = r.Desks; x.desks.Equal(old.seats()) {
+		x.desks = old.seats()
+	} else if x.desks != nil {
+		t.maxClaim = max(t.maxClaim, (*x.desks)[0].Claim)
+	}
 	if old != nil && old.agent.Same(x.agent) {
 		x.agent = old.agent
 		if old.said == x.said && old.holder == x.holder && near(x.until, old.until) && old.sameEnds(x) {
@@ -184,7 +191,7 @@ func (x *extra) sayOf(y *extra) bool {
 
 // sameEnds compares all but the agent and the reservation.
 func (x *extra) sameEnds(y *extra) bool {
-	return x.dnd == y.dnd && (x.cool == 0) == (y.cool == 0) && near(x.cool, y.cool) && (x.ends == 0) == (y.ends == 0) && near(x.ends, y.ends)
+	return x.dnd == y.dnd && (x.cool == 0) == (y.cool == 0) && near(x.cool, y.cool) && (x.ends == 0) == (y.ends == 0) && near(x.ends, y.ends) && x.desks.Equal(y.desks)
 }
 
 // took tells whether x is what was taken along of y, and nothing new.
@@ -229,12 +236,14 @@ func (x *extra) agentOf() *Agent {
 // free is x without a reservation.
 func (x *extra) free() *extra {
 	switch {
-	case x == nil || x.agent == nil && !x.dnd && x.cool == 0:
+	case x == nil || x.agent == nil && !x.dnd && x.cool == 0 && x.desks == nil:
 		return nil
 	case x.holder == "":
 		return x
 	}
-	return &extra{agent: x.agent, said: x.said, dnd: x.dnd, cool: x.cool, ends: x.ends}
+	y := *x
+	y.holder, y.until = "", 0
+	return &y
 }
 
 // undisturbed tells whether the owner wants no calls for the DN.
@@ -276,6 +285,7 @@ func (x *extra) say(r *Record, now int64) {
 	}
 	r.Agent, r.Said = x.agent, x.said
 	r.DoNotDisturb, r.CoolLeft = x.dnd, left(x.cool, now)
+	r.Desks = x.desks
 	if x.ends > 0 {
 		r.AgentLeft = max(1, x.ends-now) // who is to end it does
 	}

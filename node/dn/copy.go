@@ -219,6 +219,7 @@ func (c *Copy) supersede(e *entry, mine *record, now time.Time) {
 	last := *mine
 	e.late = &last
 	e.drop(0)
+	t.noteSeats(e, last.x, nil)
 	t.settleOwner(e)
 	t.tell(e, NoReason)
 	t.dropped = append(t.dropped, drop{e, e.late, now.Add(dropDelay)})

@@ -125,6 +125,8 @@ type Record struct {
 	// CoolLeft is for how long still no call is sent to it because nobody answered the
 	// last one, ns; as of the moment that it is read.
 	CoolLeft int64
+	// Desks are the registrations by clients of a phone's DN.
+	Desks *Desks
 	// AgentLeft is for how long still the agent's state lasts, ns; 0: until somebody
 	// changes it.
 	AgentLeft int64

@@ -44,8 +44,8 @@ type entry struct {
 	// shared: the agent of whom was told is or was logged in at other DNs too.
 	shared bool
 	share  share
-	// grouped: it is in groups.
-	grouped bool
+	// grouped: it is in groups; seated: clients have registered it beside its phone.
+	grouped, seated bool
 }
 
 // told is the visible part of an entry.
@@ -81,29 +81,31 @@ func (e *entry) by(node uint8) *record {
 	return nil
 }
 
-// put sets the record of r's node.
-func (e *entry) put(r record) {
+// put sets the record of r's node, and returns what that said before.
+func (e *entry) put(r record) (was *extra) {
 	if old := e.by(r.node); old != nil {
-		*old = r
-		return
+		was, *old = old.x, r
+		return was
 	}
 	if e.recs == nil {
 		e.recs = make([]record, 0, 1)
 	}
 	e.recs = append(e.recs, r)
+	return nil
 }
 
-// drop removes the record of a node and tells whether there was one.
-func (e *entry) drop(node uint8) bool {
+// drop removes the record of a node and tells whether there was one, and what it said.
+func (e *entry) drop(node uint8) (was *extra, dropped bool) {
 	for i := range e.recs {
 		if e.recs[i].node == node {
+			was = e.recs[i].x
 			last := len(e.recs) - 1
 			e.recs[i] = e.recs[last]
 			e.recs = e.recs[:last]
-			return true
+			return was, true
 		}
 	}
-	return false
+	return nil, false
 }
 
 // maxClaim is the greatest claim time of the DN in all tables, and behind all times

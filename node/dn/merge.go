@@ -39,6 +39,10 @@ type Status struct {
 	Version Version
 	// Private: a client had registered the DN with it for itself alone.
 	Private bool
+	// Desks are the registrations by clients of a phone's DN.
+	Desks *Desks
+	// desk: clients have registered the DN, and no phone.
+	desk bool
 }
 
 // Uses of a DN.
@@ -215,7 +219,8 @@ func (v *told) stay(was told) {
 func (t *Table) status(e *entry, v told) Status {
 	s := Status{Number: e.number, State: v.state, Reason: v.reason, Since: v.since, Agent: v.agent, Busy: v.busy, Uses: t.cfg.Uses(e.number)}
 	if k := t.keeper(e); k != nil {
-		s.Keeper, s.Version, s.Private = t.nodes[k.node].id, Version{Claim: t.claim(k), Seq: k.seq}, k.way.private()
+		s.Keeper, s.Version = t.nodes[k.node].id, Version{Claim: t.claim(k), Seq: k.seq}
+		s.desk, s.Private = k.way.desk(), k.way.private()
 		if v.hold != nil && t.reservation(k) != nil { // time ends it too, when the owner can't
 			s.Reserved, s.ReservedBy = true, k.x.holder
 			s.ReservedUntil = t.cfg.Now().UnixNano() + k.x.until - t.clock()
@@ -239,7 +244,7 @@ func (t *Table) ends(s *Status, x *extra) {
 	if x == nil {
 		return
 	}
-	s.DoNotDisturb = x.dnd
+	s.DoNotDisturb, s.Desks = x.dnd, x.seats()
 	if t.cooling(x) {
 		s.CoolUntil = t.cfg.Now().UnixNano() + x.cool - t.clock()
 	}
@@ -271,10 +276,12 @@ func (t *Table) current(e *entry) told {
 // Range calls fn for all known DNs behind a number, in order, until it returns
 // false. It takes the lock for a chunk at a time, not while fn runs: a DN that
 // changes meanwhile is seen as it was or as it is.
-func (t *Table) Range(after Number, fn func(Status) bool) {
+func (t *Table) Range(after Number, fn func(Status) bool) { t.visit(t.order, after, fn) }
+
+func (t *Table) visit(o order, after Number, fn func(Status) bool) {
 	buf := make([]Status, 0, chunkSize)
 	for more := true; more; {
-		buf, after, more = t.statuses(buf[:0], after)
+		buf, after, more = t.statuses(buf[:0], o, after)
 		for _, s := range buf {
 			if !fn(s) {
 				return
@@ -283,10 +290,10 @@ func (t *Table) Range(after Number, fn func(Status) bool) {
 	}
 }
 
-func (t *Table) statuses(buf []Status, after Number) ([]Status, Number, bool) {
+func (t *Table) statuses(buf []Status, o order, after Number) ([]Status, Number, bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	after, more := t.order.behind(after, chunkSize, func(e *entry) { buf = append(buf, t.status(e, t.current(e))) })
+	after, more := o.behind(after, chunkSize, func(e *entry) { buf = append(buf, t.status(e, t.current(e))) })
 	return buf, after, more
 }
 

@@ -51,7 +51,9 @@ type Table struct {
 	mu      sync.RWMutex
 	entries map[Number]*entry
 	order   order
-	free    free
+	// seated are those that clients have registered beside a phone.
+	seated order
+	free   free
 	// known counts the entries.
 	known [classes]int
 	// unreached are the trunks that this node does not reach.
@@ -62,6 +64,8 @@ type Table struct {
 	pasts    pasts
 	logins   logins
 	maxClaim int64
+	// seatClaim is the last one for clients at a phone's DN.
+	seatClaim int64
 	// dropped are own records that lost to a peer's claim and whose end is not
 	// told to the peers yet.
 	dropped    []drop
@@ -110,7 +114,7 @@ func New(cfg Config) *Table {
 	if cfg.History == 0 {
 		cfg.History = feed.DefaultHistory
 	}
-	t := &Table{cfg: cfg, entries: map[Number]*entry{}, order: newOrder(), free: newFree(), logins: newLogins(), maxClaim: cfg.Floor, began: cfg.Now()}
+	t := &Table{cfg: cfg, entries: map[Number]*entry{}, order: newOrder(), seated: newOrder(), free: newFree(), logins: newLogins(), maxClaim: cfg.Floor, began: cfg.Now()}
 	t.nodes = []*origin{{id: cfg.Self, heard: true}}
 	t.journals = [journals]journal{newJournal(cfg.History), newJournal(cfg.History)}
 	t.superseded.wake, t.desks.wake = wake.New(), wake.New()
@@ -334,18 +338,21 @@ func (t *Table) entry(n Number) *entry {
 // set stores a record and tells what became visible by it.
 func (t *Table) set(e *entry, r record) {
 	t.maxClaim = max(t.maxClaim, r.claim)
-	e.put(r)
+	was := e.put(r)
 	t.voidFarewells(e)
+	t.noteSeats(e, was, r.x)
 	t.settleOwner(e)
 	t.tell(e, NoReason)
 }
 
 // unset removes a node's record; an entry without records is forgotten.
 func (t *Table) unset(e *entry, node uint8, r Reason) {
-	if !e.drop(node) {
+	was, dropped := e.drop(node)
+	if !dropped {
 		return
 	}
 	t.voidFarewells(e)
+	t.noteSeats(e, was, nil)
 	t.settleOwner(e)
 	t.tell(e, r)
 	if len(e.recs) == 0 {

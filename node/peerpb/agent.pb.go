@@ -36,33 +36,29 @@ const (
 	AgentRequest_AGENT_REQUEST_DND_OFF     AgentRequest = 6
 	// A call rang at the DN and was not answered in time.
 	AgentRequest_AGENT_REQUEST_NO_ANSWER AgentRequest = 7
-	// The agent's desktop, which was connected to another node, is gone.
-	AgentRequest_AGENT_REQUEST_DESKTOP_LOST AgentRequest = 10
 )
 
 // Enum value maps for AgentRequest.
 var (
 	AgentRequest_name = map[int32]string{
-		0:  "AGENT_REQUEST_UNSPECIFIED",
-		1:  "AGENT_REQUEST_LOGIN",
-		2:  "AGENT_REQUEST_LOGOUT",
-		3:  "AGENT_REQUEST_READY",
-		4:  "AGENT_REQUEST_NOT_READY",
-		5:  "AGENT_REQUEST_DND_ON",
-		6:  "AGENT_REQUEST_DND_OFF",
-		7:  "AGENT_REQUEST_NO_ANSWER",
-		10: "AGENT_REQUEST_DESKTOP_LOST",
+		0: "AGENT_REQUEST_UNSPECIFIED",
+		1: "AGENT_REQUEST_LOGIN",
+		2: "AGENT_REQUEST_LOGOUT",
+		3: "AGENT_REQUEST_READY",
+		4: "AGENT_REQUEST_NOT_READY",
+		5: "AGENT_REQUEST_DND_ON",
+		6: "AGENT_REQUEST_DND_OFF",
+		7: "AGENT_REQUEST_NO_ANSWER",
 	}
 	AgentRequest_value = map[string]int32{
-		"AGENT_REQUEST_UNSPECIFIED":  0,
-		"AGENT_REQUEST_LOGIN":        1,
-		"AGENT_REQUEST_LOGOUT":       2,
-		"AGENT_REQUEST_READY":        3,
-		"AGENT_REQUEST_NOT_READY":    4,
-		"AGENT_REQUEST_DND_ON":       5,
-		"AGENT_REQUEST_DND_OFF":      6,
-		"AGENT_REQUEST_NO_ANSWER":    7,
-		"AGENT_REQUEST_DESKTOP_LOST": 10,
+		"AGENT_REQUEST_UNSPECIFIED": 0,
+		"AGENT_REQUEST_LOGIN":       1,
+		"AGENT_REQUEST_LOGOUT":      2,
+		"AGENT_REQUEST_READY":       3,
+		"AGENT_REQUEST_NOT_READY":   4,
+		"AGENT_REQUEST_DND_ON":      5,
+		"AGENT_REQUEST_DND_OFF":     6,
+		"AGENT_REQUEST_NO_ANSWER":   7,
 	}
 )
 
@@ -393,7 +389,9 @@ type RenewRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Wanted []*Lease               `protobuf:"bytes,1,rep,name=wanted,proto3" json:"wanted,omitempty"`
 	// These end at once.
-	GivenBack     []*Lease `protobuf:"bytes,2,rep,name=given_back,json=givenBack,proto3" json:"given_back,omitempty"`
+	GivenBack []*Lease `protobuf:"bytes,2,rep,name=given_back,json=givenBack,proto3" json:"given_back,omitempty"`
+	// What clients of the node have registered of phones' DNs, or not any more.
+	Seats         []*Seat `protobuf:"bytes,20,rep,name=seats,proto3" json:"seats,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -442,6 +440,75 @@ func (x *RenewRequest) GetGivenBack() []*Lease {
 	return nil
 }
 
+func (x *RenewRequest) GetSeats() []*Seat {
+	if x != nil {
+		return x.Seats
+	}
+	return nil
+}
+
+// Seat is a word of a node to the keeper of a phone's DN about its own clients.
+type Seat struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Dn    string                 `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
+	Desk  *Desk                  `protobuf:"bytes,2,opt,name=desk,proto3" json:"desk,omitempty"`
+	// The registration has ended.
+	Left          bool `protobuf:"varint,3,opt,name=left,proto3" json:"left,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Seat) Reset() {
+	*x = Seat{}
+	mi := &file_node_peerpb_agent_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Seat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Seat) ProtoMessage() {}
+
+func (x *Seat) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_agent_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Seat.ProtoReflect.Descriptor instead.
+func (*Seat) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_agent_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Seat) GetDn() string {
+	if x != nil {
+		return x.Dn
+	}
+	return ""
+}
+
+func (x *Seat) GetDesk() *Desk {
+	if x != nil {
+		return x.Desk
+	}
+	return nil
+}
+
+func (x *Seat) GetLeft() bool {
+	if x != nil {
+		return x.Left
+	}
+	return false
+}
+
 type Lease struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Dn            string                 `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
@@ -452,7 +519,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_node_peerpb_agent_proto_msgTypes[5]
+	mi := &file_node_peerpb_agent_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -464,7 +531,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_agent_proto_msgTypes[5]
+	mi := &file_node_peerpb_agent_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -477,7 +544,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_agent_proto_rawDescGZIP(), []int{5}
+	return file_node_peerpb_agent_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Lease) GetDn() string {
@@ -498,14 +565,16 @@ type RenewResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Indexes of those wanted that are over: this node keeps the DN, and the holder
 	// does not have it.
-	Over          []uint32 `protobuf:"varint,1,rep,packed,name=over,proto3" json:"over,omitempty"`
+	Over []uint32 `protobuf:"varint,1,rep,packed,name=over,proto3" json:"over,omitempty"`
+	// Indexes of the seats whose DN this node does not keep.
+	Elsewhere     []uint32 `protobuf:"varint,20,rep,packed,name=elsewhere,proto3" json:"elsewhere,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RenewResponse) Reset() {
 	*x = RenewResponse{}
-	mi := &file_node_peerpb_agent_proto_msgTypes[6]
+	mi := &file_node_peerpb_agent_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -517,7 +586,7 @@ func (x *RenewResponse) String() string {
 func (*RenewResponse) ProtoMessage() {}
 
 func (x *RenewResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_agent_proto_msgTypes[6]
+	mi := &file_node_peerpb_agent_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -530,12 +599,19 @@ func (x *RenewResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewResponse.ProtoReflect.Descriptor instead.
 func (*RenewResponse) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_agent_proto_rawDescGZIP(), []int{6}
+	return file_node_peerpb_agent_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RenewResponse) GetOver() []uint32 {
 	if x != nil {
 		return x.Over
+	}
+	return nil
+}
+
+func (x *RenewResponse) GetElsewhere() []uint32 {
+	if x != nil {
+		return x.Elsewhere
 	}
 	return nil
 }
@@ -551,7 +627,7 @@ type MakeCallRequest struct {
 
 func (x *MakeCallRequest) Reset() {
 	*x = MakeCallRequest{}
-	mi := &file_node_peerpb_agent_proto_msgTypes[7]
+	mi := &file_node_peerpb_agent_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -563,7 +639,7 @@ func (x *MakeCallRequest) String() string {
 func (*MakeCallRequest) ProtoMessage() {}
 
 func (x *MakeCallRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_agent_proto_msgTypes[7]
+	mi := &file_node_peerpb_agent_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -576,7 +652,7 @@ func (x *MakeCallRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MakeCallRequest.ProtoReflect.Descriptor instead.
 func (*MakeCallRequest) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_agent_proto_rawDescGZIP(), []int{7}
+	return file_node_peerpb_agent_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *MakeCallRequest) GetDn() string {
@@ -611,7 +687,7 @@ type MakeCallResponse struct {
 
 func (x *MakeCallResponse) Reset() {
 	*x = MakeCallResponse{}
-	mi := &file_node_peerpb_agent_proto_msgTypes[8]
+	mi := &file_node_peerpb_agent_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -623,7 +699,7 @@ func (x *MakeCallResponse) String() string {
 func (*MakeCallResponse) ProtoMessage() {}
 
 func (x *MakeCallResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_agent_proto_msgTypes[8]
+	mi := &file_node_peerpb_agent_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -636,7 +712,7 @@ func (x *MakeCallResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MakeCallResponse.ProtoReflect.Descriptor instead.
 func (*MakeCallResponse) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_agent_proto_rawDescGZIP(), []int{8}
+	return file_node_peerpb_agent_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *MakeCallResponse) GetErrorCode() uint32 {
@@ -690,16 +766,22 @@ const file_node_peerpb_agent_proto_rawDesc = "" +
 	"\n" +
 	"error_code\x18\x01 \x01(\rR\terrorCode\x12#\n" +
 	"\rerror_message\x18\x02 \x01(\tR\ferrorMessage\x12\x17\n" +
-	"\aleft_ms\x18\x03 \x01(\rR\x06leftMs\"{\n" +
+	"\aleft_ms\x18\x03 \x01(\rR\x06leftMs\"\xab\x01\n" +
 	"\fRenewRequest\x121\n" +
 	"\x06wanted\x18\x01 \x03(\v2\x19.sipcluster.peer.v1.LeaseR\x06wanted\x128\n" +
 	"\n" +
-	"given_back\x18\x02 \x03(\v2\x19.sipcluster.peer.v1.LeaseR\tgivenBack\"/\n" +
+	"given_back\x18\x02 \x03(\v2\x19.sipcluster.peer.v1.LeaseR\tgivenBack\x12.\n" +
+	"\x05seats\x18\x14 \x03(\v2\x18.sipcluster.peer.v1.SeatR\x05seats\"X\n" +
+	"\x04Seat\x12\x0e\n" +
+	"\x02dn\x18\x01 \x01(\tR\x02dn\x12,\n" +
+	"\x04desk\x18\x02 \x01(\v2\x18.sipcluster.peer.v1.DeskR\x04desk\x12\x12\n" +
+	"\x04left\x18\x03 \x01(\bR\x04left\"/\n" +
 	"\x05Lease\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x16\n" +
-	"\x06holder\x18\x02 \x01(\tR\x06holder\"#\n" +
+	"\x06holder\x18\x02 \x01(\tR\x06holder\"A\n" +
 	"\rRenewResponse\x12\x12\n" +
-	"\x04over\x18\x01 \x03(\rR\x04over\"X\n" +
+	"\x04over\x18\x01 \x03(\rR\x04over\x12\x1c\n" +
+	"\telsewhere\x18\x14 \x03(\rR\telsewhere\"X\n" +
 	"\x0fMakeCallRequest\x12\x0e\n" +
 	"\x02dn\x18\x14 \x01(\tR\x02dn\x12\x16\n" +
 	"\x06number\x18\x15 \x01(\tR\x06number\x12\x1d\n" +
@@ -709,7 +791,7 @@ const file_node_peerpb_agent_proto_rawDesc = "" +
 	"\n" +
 	"error_code\x18\x14 \x01(\rR\terrorCode\x12#\n" +
 	"\rerror_message\x18\x15 \x01(\tR\ferrorMessage\x12\x17\n" +
-	"\aconn_id\x18\x16 \x01(\tR\x06connId*\x88\x02\n" +
+	"\aconn_id\x18\x16 \x01(\tR\x06connId*\xee\x01\n" +
 	"\fAgentRequest\x12\x1d\n" +
 	"\x19AGENT_REQUEST_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13AGENT_REQUEST_LOGIN\x10\x01\x12\x18\n" +
@@ -718,8 +800,8 @@ const file_node_peerpb_agent_proto_rawDesc = "" +
 	"\x17AGENT_REQUEST_NOT_READY\x10\x04\x12\x18\n" +
 	"\x14AGENT_REQUEST_DND_ON\x10\x05\x12\x19\n" +
 	"\x15AGENT_REQUEST_DND_OFF\x10\x06\x12\x1b\n" +
-	"\x17AGENT_REQUEST_NO_ANSWER\x10\a\x12\x1e\n" +
-	"\x1aAGENT_REQUEST_DESKTOP_LOST\x10\n" +
+	"\x17AGENT_REQUEST_NO_ANSWER\x10\a\"\x04\b\n" +
+	"\x10\n" +
 	"2\xd8\x02\n" +
 	"\x06Agents\x12U\n" +
 	"\bSetAgent\x12#.sipcluster.peer.v1.SetAgentRequest\x1a$.sipcluster.peer.v1.SetAgentResponse\x12R\n" +
@@ -740,7 +822,7 @@ func file_node_peerpb_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_node_peerpb_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_node_peerpb_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_node_peerpb_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_node_peerpb_agent_proto_goTypes = []any{
 	(AgentRequest)(0),        // 0: sipcluster.peer.v1.AgentRequest
 	(*SetAgentRequest)(nil),  // 1: sipcluster.peer.v1.SetAgentRequest
@@ -748,32 +830,36 @@ var file_node_peerpb_agent_proto_goTypes = []any{
 	(*ReserveRequest)(nil),   // 3: sipcluster.peer.v1.ReserveRequest
 	(*ReserveResponse)(nil),  // 4: sipcluster.peer.v1.ReserveResponse
 	(*RenewRequest)(nil),     // 5: sipcluster.peer.v1.RenewRequest
-	(*Lease)(nil),            // 6: sipcluster.peer.v1.Lease
-	(*RenewResponse)(nil),    // 7: sipcluster.peer.v1.RenewResponse
-	(*MakeCallRequest)(nil),  // 8: sipcluster.peer.v1.MakeCallRequest
-	(*MakeCallResponse)(nil), // 9: sipcluster.peer.v1.MakeCallResponse
-	(*KeyValue)(nil),         // 10: sipcluster.peer.v1.KeyValue
-	(*Record)(nil),           // 11: sipcluster.peer.v1.Record
+	(*Seat)(nil),             // 6: sipcluster.peer.v1.Seat
+	(*Lease)(nil),            // 7: sipcluster.peer.v1.Lease
+	(*RenewResponse)(nil),    // 8: sipcluster.peer.v1.RenewResponse
+	(*MakeCallRequest)(nil),  // 9: sipcluster.peer.v1.MakeCallRequest
+	(*MakeCallResponse)(nil), // 10: sipcluster.peer.v1.MakeCallResponse
+	(*KeyValue)(nil),         // 11: sipcluster.peer.v1.KeyValue
+	(*Record)(nil),           // 12: sipcluster.peer.v1.Record
+	(*Desk)(nil),             // 13: sipcluster.peer.v1.Desk
 }
 var file_node_peerpb_agent_proto_depIdxs = []int32{
 	0,  // 0: sipcluster.peer.v1.SetAgentRequest.request:type_name -> sipcluster.peer.v1.AgentRequest
-	10, // 1: sipcluster.peer.v1.SetAgentRequest.reasons:type_name -> sipcluster.peer.v1.KeyValue
-	11, // 2: sipcluster.peer.v1.SetAgentResponse.record:type_name -> sipcluster.peer.v1.Record
-	6,  // 3: sipcluster.peer.v1.RenewRequest.wanted:type_name -> sipcluster.peer.v1.Lease
-	6,  // 4: sipcluster.peer.v1.RenewRequest.given_back:type_name -> sipcluster.peer.v1.Lease
-	1,  // 5: sipcluster.peer.v1.Agents.SetAgent:input_type -> sipcluster.peer.v1.SetAgentRequest
-	3,  // 6: sipcluster.peer.v1.Agents.Reserve:input_type -> sipcluster.peer.v1.ReserveRequest
-	5,  // 7: sipcluster.peer.v1.Agents.Renew:input_type -> sipcluster.peer.v1.RenewRequest
-	8,  // 8: sipcluster.peer.v1.Agents.MakeCall:input_type -> sipcluster.peer.v1.MakeCallRequest
-	2,  // 9: sipcluster.peer.v1.Agents.SetAgent:output_type -> sipcluster.peer.v1.SetAgentResponse
-	4,  // 10: sipcluster.peer.v1.Agents.Reserve:output_type -> sipcluster.peer.v1.ReserveResponse
-	7,  // 11: sipcluster.peer.v1.Agents.Renew:output_type -> sipcluster.peer.v1.RenewResponse
-	9,  // 12: sipcluster.peer.v1.Agents.MakeCall:output_type -> sipcluster.peer.v1.MakeCallResponse
-	9,  // [9:13] is the sub-list for method output_type
-	5,  // [5:9] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	11, // 1: sipcluster.peer.v1.SetAgentRequest.reasons:type_name -> sipcluster.peer.v1.KeyValue
+	12, // 2: sipcluster.peer.v1.SetAgentResponse.record:type_name -> sipcluster.peer.v1.Record
+	7,  // 3: sipcluster.peer.v1.RenewRequest.wanted:type_name -> sipcluster.peer.v1.Lease
+	7,  // 4: sipcluster.peer.v1.RenewRequest.given_back:type_name -> sipcluster.peer.v1.Lease
+	6,  // 5: sipcluster.peer.v1.RenewRequest.seats:type_name -> sipcluster.peer.v1.Seat
+	13, // 6: sipcluster.peer.v1.Seat.desk:type_name -> sipcluster.peer.v1.Desk
+	1,  // 7: sipcluster.peer.v1.Agents.SetAgent:input_type -> sipcluster.peer.v1.SetAgentRequest
+	3,  // 8: sipcluster.peer.v1.Agents.Reserve:input_type -> sipcluster.peer.v1.ReserveRequest
+	5,  // 9: sipcluster.peer.v1.Agents.Renew:input_type -> sipcluster.peer.v1.RenewRequest
+	9,  // 10: sipcluster.peer.v1.Agents.MakeCall:input_type -> sipcluster.peer.v1.MakeCallRequest
+	2,  // 11: sipcluster.peer.v1.Agents.SetAgent:output_type -> sipcluster.peer.v1.SetAgentResponse
+	4,  // 12: sipcluster.peer.v1.Agents.Reserve:output_type -> sipcluster.peer.v1.ReserveResponse
+	8,  // 13: sipcluster.peer.v1.Agents.Renew:output_type -> sipcluster.peer.v1.RenewResponse
+	10, // 14: sipcluster.peer.v1.Agents.MakeCall:output_type -> sipcluster.peer.v1.MakeCallResponse
+	11, // [11:15] is the sub-list for method output_type
+	7,  // [7:11] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_node_peerpb_agent_proto_init() }
@@ -788,7 +874,7 @@ func file_node_peerpb_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_agent_proto_rawDesc), len(file_node_peerpb_agent_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

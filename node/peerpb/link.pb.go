@@ -833,7 +833,9 @@ type Record struct {
 	// It takes no calls.
 	DoNotDisturb bool `protobuf:"varint,12,opt,name=do_not_disturb,json=doNotDisturb,proto3" json:"do_not_disturb,omitempty"`
 	// For how long still no call is sent to it because nobody answered the last one, ns.
-	CoolFor       int64 `protobuf:"varint,13,opt,name=cool_for,json=coolFor,proto3" json:"cool_for,omitempty"`
+	CoolFor int64 `protobuf:"varint,13,opt,name=cool_for,json=coolFor,proto3" json:"cool_for,omitempty"`
+	// The registrations by clients of a phone's DN, newest first: as told to its keeper.
+	Desks         []*Desk `protobuf:"bytes,20,rep,name=desks,proto3" json:"desks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -980,6 +982,85 @@ func (x *Record) GetCoolFor() int64 {
 	return 0
 }
 
+func (x *Record) GetDesks() []*Desk {
+	if x != nil {
+		return x.Desks
+	}
+	return nil
+}
+
+// Desk is a registration of a DN by clients of a node, to more than monitor it.
+type Desk struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By id, and of which start of its process.
+	Node        string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Incarnation uint64 `protobuf:"fixed64,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	// Claim time of the registration, ns since the epoch (hybrid logical clock).
+	Claim int64 `protobuf:"varint,3,opt,name=claim,proto3" json:"claim,omitempty"`
+	// It has the DN for itself alone.
+	Private       bool `protobuf:"varint,4,opt,name=private,proto3" json:"private,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Desk) Reset() {
+	*x = Desk{}
+	mi := &file_node_peerpb_link_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Desk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Desk) ProtoMessage() {}
+
+func (x *Desk) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_link_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Desk.ProtoReflect.Descriptor instead.
+func (*Desk) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Desk) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Desk) GetIncarnation() uint64 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *Desk) GetClaim() int64 {
+	if x != nil {
+		return x.Claim
+	}
+	return 0
+}
+
+func (x *Desk) GetPrivate() bool {
+	if x != nil {
+		return x.Private
+	}
+	return false
+}
+
 // Agent at a DN.
 type Agent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1003,7 +1084,7 @@ type Agent struct {
 
 func (x *Agent) Reset() {
 	*x = Agent{}
-	mi := &file_node_peerpb_link_proto_msgTypes[7]
+	mi := &file_node_peerpb_link_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1015,7 +1096,7 @@ func (x *Agent) String() string {
 func (*Agent) ProtoMessage() {}
 
 func (x *Agent) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[7]
+	mi := &file_node_peerpb_link_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1028,7 +1109,7 @@ func (x *Agent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agent.ProtoReflect.Descriptor instead.
 func (*Agent) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{7}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Agent) GetId() string {
@@ -1090,7 +1171,7 @@ type KeyValue struct {
 
 func (x *KeyValue) Reset() {
 	*x = KeyValue{}
-	mi := &file_node_peerpb_link_proto_msgTypes[8]
+	mi := &file_node_peerpb_link_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1102,7 +1183,7 @@ func (x *KeyValue) String() string {
 func (*KeyValue) ProtoMessage() {}
 
 func (x *KeyValue) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[8]
+	mi := &file_node_peerpb_link_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1115,7 +1196,7 @@ func (x *KeyValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyValue.ProtoReflect.Descriptor instead.
 func (*KeyValue) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{8}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *KeyValue) GetKey() string {
@@ -1142,7 +1223,7 @@ type EndOfSync struct {
 
 func (x *EndOfSync) Reset() {
 	*x = EndOfSync{}
-	mi := &file_node_peerpb_link_proto_msgTypes[9]
+	mi := &file_node_peerpb_link_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1154,7 +1235,7 @@ func (x *EndOfSync) String() string {
 func (*EndOfSync) ProtoMessage() {}
 
 func (x *EndOfSync) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[9]
+	mi := &file_node_peerpb_link_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1167,7 +1248,7 @@ func (x *EndOfSync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfSync.ProtoReflect.Descriptor instead.
 func (*EndOfSync) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{9}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *EndOfSync) GetSeq() uint64 {
@@ -1191,7 +1272,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_node_peerpb_link_proto_msgTypes[10]
+	mi := &file_node_peerpb_link_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1203,7 +1284,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[10]
+	mi := &file_node_peerpb_link_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1216,7 +1297,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{10}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Pong) GetSentMono() int64 {
@@ -1255,7 +1336,7 @@ type Goodbye struct {
 
 func (x *Goodbye) Reset() {
 	*x = Goodbye{}
-	mi := &file_node_peerpb_link_proto_msgTypes[11]
+	mi := &file_node_peerpb_link_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1267,7 +1348,7 @@ func (x *Goodbye) String() string {
 func (*Goodbye) ProtoMessage() {}
 
 func (x *Goodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[11]
+	mi := &file_node_peerpb_link_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1280,7 +1361,7 @@ func (x *Goodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goodbye.ProtoReflect.Descriptor instead.
 func (*Goodbye) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{11}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{12}
 }
 
 // CallsHello begins what the publisher says of its calls, and does so again when
@@ -1296,7 +1377,7 @@ type CallsHello struct {
 
 func (x *CallsHello) Reset() {
 	*x = CallsHello{}
-	mi := &file_node_peerpb_link_proto_msgTypes[12]
+	mi := &file_node_peerpb_link_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1308,7 +1389,7 @@ func (x *CallsHello) String() string {
 func (*CallsHello) ProtoMessage() {}
 
 func (x *CallsHello) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[12]
+	mi := &file_node_peerpb_link_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1321,7 +1402,7 @@ func (x *CallsHello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallsHello.ProtoReflect.Descriptor instead.
 func (*CallsHello) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{12}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CallsHello) GetResumed() bool {
@@ -1342,7 +1423,7 @@ type CallSnapshot struct {
 
 func (x *CallSnapshot) Reset() {
 	*x = CallSnapshot{}
-	mi := &file_node_peerpb_link_proto_msgTypes[13]
+	mi := &file_node_peerpb_link_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1354,7 +1435,7 @@ func (x *CallSnapshot) String() string {
 func (*CallSnapshot) ProtoMessage() {}
 
 func (x *CallSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[13]
+	mi := &file_node_peerpb_link_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1367,7 +1448,7 @@ func (x *CallSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallSnapshot.ProtoReflect.Descriptor instead.
 func (*CallSnapshot) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{13}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CallSnapshot) GetCalls() []*Call {
@@ -1399,7 +1480,7 @@ type CarriedCall struct {
 
 func (x *CarriedCall) Reset() {
 	*x = CarriedCall{}
-	mi := &file_node_peerpb_link_proto_msgTypes[14]
+	mi := &file_node_peerpb_link_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1411,7 +1492,7 @@ func (x *CarriedCall) String() string {
 func (*CarriedCall) ProtoMessage() {}
 
 func (x *CarriedCall) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[14]
+	mi := &file_node_peerpb_link_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1424,7 +1505,7 @@ func (x *CarriedCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CarriedCall.ProtoReflect.Descriptor instead.
 func (*CarriedCall) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{14}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CarriedCall) GetCall() string {
@@ -1465,7 +1546,7 @@ type EndOfCallSync struct {
 
 func (x *EndOfCallSync) Reset() {
 	*x = EndOfCallSync{}
-	mi := &file_node_peerpb_link_proto_msgTypes[15]
+	mi := &file_node_peerpb_link_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1477,7 +1558,7 @@ func (x *EndOfCallSync) String() string {
 func (*EndOfCallSync) ProtoMessage() {}
 
 func (x *EndOfCallSync) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[15]
+	mi := &file_node_peerpb_link_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1490,7 +1571,7 @@ func (x *EndOfCallSync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfCallSync.ProtoReflect.Descriptor instead.
 func (*EndOfCallSync) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{15}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *EndOfCallSync) GetSeq() uint64 {
@@ -1512,7 +1593,7 @@ type CallEvents struct {
 
 func (x *CallEvents) Reset() {
 	*x = CallEvents{}
-	mi := &file_node_peerpb_link_proto_msgTypes[16]
+	mi := &file_node_peerpb_link_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1524,7 +1605,7 @@ func (x *CallEvents) String() string {
 func (*CallEvents) ProtoMessage() {}
 
 func (x *CallEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[16]
+	mi := &file_node_peerpb_link_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1537,7 +1618,7 @@ func (x *CallEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallEvents.ProtoReflect.Descriptor instead.
 func (*CallEvents) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{16}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CallEvents) GetEvents() []*CallEvent {
@@ -1570,7 +1651,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_node_peerpb_link_proto_msgTypes[17]
+	mi := &file_node_peerpb_link_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1582,7 +1663,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[17]
+	mi := &file_node_peerpb_link_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1595,7 +1676,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{17}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Call) GetId() string {
@@ -1641,7 +1722,7 @@ type CallQueue struct {
 
 func (x *CallQueue) Reset() {
 	*x = CallQueue{}
-	mi := &file_node_peerpb_link_proto_msgTypes[18]
+	mi := &file_node_peerpb_link_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1653,7 +1734,7 @@ func (x *CallQueue) String() string {
 func (*CallQueue) ProtoMessage() {}
 
 func (x *CallQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[18]
+	mi := &file_node_peerpb_link_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1666,7 +1747,7 @@ func (x *CallQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallQueue.ProtoReflect.Descriptor instead.
 func (*CallQueue) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{18}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CallQueue) GetDn() string {
@@ -1711,7 +1792,7 @@ type CallInfo struct {
 
 func (x *CallInfo) Reset() {
 	*x = CallInfo{}
-	mi := &file_node_peerpb_link_proto_msgTypes[19]
+	mi := &file_node_peerpb_link_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1723,7 +1804,7 @@ func (x *CallInfo) String() string {
 func (*CallInfo) ProtoMessage() {}
 
 func (x *CallInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[19]
+	mi := &file_node_peerpb_link_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1736,7 +1817,7 @@ func (x *CallInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallInfo.ProtoReflect.Descriptor instead.
 func (*CallInfo) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{19}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CallInfo) GetCaller() string {
@@ -1812,7 +1893,7 @@ type CallTransfer struct {
 
 func (x *CallTransfer) Reset() {
 	*x = CallTransfer{}
-	mi := &file_node_peerpb_link_proto_msgTypes[20]
+	mi := &file_node_peerpb_link_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1824,7 +1905,7 @@ func (x *CallTransfer) String() string {
 func (*CallTransfer) ProtoMessage() {}
 
 func (x *CallTransfer) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[20]
+	mi := &file_node_peerpb_link_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1837,7 +1918,7 @@ func (x *CallTransfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallTransfer.ProtoReflect.Descriptor instead.
 func (*CallTransfer) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{20}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CallTransfer) GetConn() string {
@@ -1887,7 +1968,7 @@ type CallParty struct {
 
 func (x *CallParty) Reset() {
 	*x = CallParty{}
-	mi := &file_node_peerpb_link_proto_msgTypes[21]
+	mi := &file_node_peerpb_link_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1899,7 +1980,7 @@ func (x *CallParty) String() string {
 func (*CallParty) ProtoMessage() {}
 
 func (x *CallParty) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[21]
+	mi := &file_node_peerpb_link_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1912,7 +1993,7 @@ func (x *CallParty) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallParty.ProtoReflect.Descriptor instead.
 func (*CallParty) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{21}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CallParty) GetDn() string {
@@ -1988,7 +2069,7 @@ type CallEvent struct {
 
 func (x *CallEvent) Reset() {
 	*x = CallEvent{}
-	mi := &file_node_peerpb_link_proto_msgTypes[22]
+	mi := &file_node_peerpb_link_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2000,7 +2081,7 @@ func (x *CallEvent) String() string {
 func (*CallEvent) ProtoMessage() {}
 
 func (x *CallEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[22]
+	mi := &file_node_peerpb_link_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2013,7 +2094,7 @@ func (x *CallEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallEvent.ProtoReflect.Descriptor instead.
 func (*CallEvent) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{22}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CallEvent) GetKind() CallEventKind {
@@ -2131,7 +2212,7 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\aresumed\x18\x03 \x01(\bR\aresumed\"U\n" +
 	"\vRecordBatch\x124\n" +
 	"\arecords\x18\x01 \x03(\v2\x1a.sipcluster.peer.v1.RecordR\arecords\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\xe4\x03\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\x94\x04\n" +
 	"\x06Record\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x1d\n" +
 	"\n" +
@@ -2151,8 +2232,14 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x04said\x18\x10 \x01(\x03R\x04said\x12\x14\n" +
 	"\x05floor\x18\x11 \x01(\x03R\x05floor\x12$\n" +
 	"\x0edo_not_disturb\x18\f \x01(\bR\fdoNotDisturb\x12\x19\n" +
-	"\bcool_for\x18\r \x01(\x03R\acoolForJ\x04\b\t\x10\n" +
-	"\"\xe9\x01\n" +
+	"\bcool_for\x18\r \x01(\x03R\acoolFor\x12.\n" +
+	"\x05desks\x18\x14 \x03(\v2\x18.sipcluster.peer.v1.DeskR\x05desksJ\x04\b\t\x10\n" +
+	"\"l\n" +
+	"\x04Desk\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\x06R\vincarnation\x12\x14\n" +
+	"\x05claim\x18\x03 \x01(\x03R\x05claim\x12\x18\n" +
+	"\aprivate\x18\x04 \x01(\bR\aprivate\"\xe9\x01\n" +
 	"\x05Agent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x122\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1c.sipcluster.tc.v1.AgentStateR\x05state\x12\x1b\n" +
@@ -2282,7 +2369,7 @@ func file_node_peerpb_link_proto_rawDescGZIP() []byte {
 }
 
 var file_node_peerpb_link_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_node_peerpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_node_peerpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_node_peerpb_link_proto_goTypes = []any{
 	(CallRole)(0),          // 0: sipcluster.peer.v1.CallRole
 	(CallState)(0),         // 1: sipcluster.peer.v1.CallState
@@ -2294,69 +2381,71 @@ var file_node_peerpb_link_proto_goTypes = []any{
 	(*PublisherHello)(nil), // 7: sipcluster.peer.v1.PublisherHello
 	(*RecordBatch)(nil),    // 8: sipcluster.peer.v1.RecordBatch
 	(*Record)(nil),         // 9: sipcluster.peer.v1.Record
-	(*Agent)(nil),          // 10: sipcluster.peer.v1.Agent
-	(*KeyValue)(nil),       // 11: sipcluster.peer.v1.KeyValue
-	(*EndOfSync)(nil),      // 12: sipcluster.peer.v1.EndOfSync
-	(*Pong)(nil),           // 13: sipcluster.peer.v1.Pong
-	(*Goodbye)(nil),        // 14: sipcluster.peer.v1.Goodbye
-	(*CallsHello)(nil),     // 15: sipcluster.peer.v1.CallsHello
-	(*CallSnapshot)(nil),   // 16: sipcluster.peer.v1.CallSnapshot
-	(*CarriedCall)(nil),    // 17: sipcluster.peer.v1.CarriedCall
-	(*EndOfCallSync)(nil),  // 18: sipcluster.peer.v1.EndOfCallSync
-	(*CallEvents)(nil),     // 19: sipcluster.peer.v1.CallEvents
-	(*Call)(nil),           // 20: sipcluster.peer.v1.Call
-	(*CallQueue)(nil),      // 21: sipcluster.peer.v1.CallQueue
-	(*CallInfo)(nil),       // 22: sipcluster.peer.v1.CallInfo
-	(*CallTransfer)(nil),   // 23: sipcluster.peer.v1.CallTransfer
-	(*CallParty)(nil),      // 24: sipcluster.peer.v1.CallParty
-	(*CallEvent)(nil),      // 25: sipcluster.peer.v1.CallEvent
-	nil,                    // 26: sipcluster.peer.v1.CallInfo.UserDataEntry
-	nil,                    // 27: sipcluster.peer.v1.CallEvent.DataEntry
-	(tcpb.DNState)(0),      // 28: sipcluster.tc.v1.DNState
-	(tcpb.Reason)(0),       // 29: sipcluster.tc.v1.Reason
-	(tcpb.AgentState)(0),   // 30: sipcluster.tc.v1.AgentState
-	(tlibpb.CallType)(0),   // 31: sipcluster.tlib.v1.CallType
+	(*Desk)(nil),           // 10: sipcluster.peer.v1.Desk
+	(*Agent)(nil),          // 11: sipcluster.peer.v1.Agent
+	(*KeyValue)(nil),       // 12: sipcluster.peer.v1.KeyValue
+	(*EndOfSync)(nil),      // 13: sipcluster.peer.v1.EndOfSync
+	(*Pong)(nil),           // 14: sipcluster.peer.v1.Pong
+	(*Goodbye)(nil),        // 15: sipcluster.peer.v1.Goodbye
+	(*CallsHello)(nil),     // 16: sipcluster.peer.v1.CallsHello
+	(*CallSnapshot)(nil),   // 17: sipcluster.peer.v1.CallSnapshot
+	(*CarriedCall)(nil),    // 18: sipcluster.peer.v1.CarriedCall
+	(*EndOfCallSync)(nil),  // 19: sipcluster.peer.v1.EndOfCallSync
+	(*CallEvents)(nil),     // 20: sipcluster.peer.v1.CallEvents
+	(*Call)(nil),           // 21: sipcluster.peer.v1.Call
+	(*CallQueue)(nil),      // 22: sipcluster.peer.v1.CallQueue
+	(*CallInfo)(nil),       // 23: sipcluster.peer.v1.CallInfo
+	(*CallTransfer)(nil),   // 24: sipcluster.peer.v1.CallTransfer
+	(*CallParty)(nil),      // 25: sipcluster.peer.v1.CallParty
+	(*CallEvent)(nil),      // 26: sipcluster.peer.v1.CallEvent
+	nil,                    // 27: sipcluster.peer.v1.CallInfo.UserDataEntry
+	nil,                    // 28: sipcluster.peer.v1.CallEvent.DataEntry
+	(tcpb.DNState)(0),      // 29: sipcluster.tc.v1.DNState
+	(tcpb.Reason)(0),       // 30: sipcluster.tc.v1.Reason
+	(tcpb.AgentState)(0),   // 31: sipcluster.tc.v1.AgentState
+	(tlibpb.CallType)(0),   // 32: sipcluster.tlib.v1.CallType
 }
 var file_node_peerpb_link_proto_depIdxs = []int32{
 	4,  // 0: sipcluster.peer.v1.FollowRequest.hello:type_name -> sipcluster.peer.v1.FollowHello
 	5,  // 1: sipcluster.peer.v1.FollowRequest.ping:type_name -> sipcluster.peer.v1.Ping
 	7,  // 2: sipcluster.peer.v1.FollowResponse.hello:type_name -> sipcluster.peer.v1.PublisherHello
 	8,  // 3: sipcluster.peer.v1.FollowResponse.records:type_name -> sipcluster.peer.v1.RecordBatch
-	12, // 4: sipcluster.peer.v1.FollowResponse.end_of_sync:type_name -> sipcluster.peer.v1.EndOfSync
-	13, // 5: sipcluster.peer.v1.FollowResponse.pong:type_name -> sipcluster.peer.v1.Pong
-	14, // 6: sipcluster.peer.v1.FollowResponse.goodbye:type_name -> sipcluster.peer.v1.Goodbye
-	15, // 7: sipcluster.peer.v1.FollowResponse.calls_hello:type_name -> sipcluster.peer.v1.CallsHello
-	16, // 8: sipcluster.peer.v1.FollowResponse.call_snapshot:type_name -> sipcluster.peer.v1.CallSnapshot
-	18, // 9: sipcluster.peer.v1.FollowResponse.end_of_call_sync:type_name -> sipcluster.peer.v1.EndOfCallSync
-	19, // 10: sipcluster.peer.v1.FollowResponse.call_events:type_name -> sipcluster.peer.v1.CallEvents
+	13, // 4: sipcluster.peer.v1.FollowResponse.end_of_sync:type_name -> sipcluster.peer.v1.EndOfSync
+	14, // 5: sipcluster.peer.v1.FollowResponse.pong:type_name -> sipcluster.peer.v1.Pong
+	15, // 6: sipcluster.peer.v1.FollowResponse.goodbye:type_name -> sipcluster.peer.v1.Goodbye
+	16, // 7: sipcluster.peer.v1.FollowResponse.calls_hello:type_name -> sipcluster.peer.v1.CallsHello
+	17, // 8: sipcluster.peer.v1.FollowResponse.call_snapshot:type_name -> sipcluster.peer.v1.CallSnapshot
+	19, // 9: sipcluster.peer.v1.FollowResponse.end_of_call_sync:type_name -> sipcluster.peer.v1.EndOfCallSync
+	20, // 10: sipcluster.peer.v1.FollowResponse.call_events:type_name -> sipcluster.peer.v1.CallEvents
 	9,  // 11: sipcluster.peer.v1.RecordBatch.records:type_name -> sipcluster.peer.v1.Record
-	28, // 12: sipcluster.peer.v1.Record.state:type_name -> sipcluster.tc.v1.DNState
-	29, // 13: sipcluster.peer.v1.Record.reason:type_name -> sipcluster.tc.v1.Reason
-	10, // 14: sipcluster.peer.v1.Record.agent:type_name -> sipcluster.peer.v1.Agent
-	30, // 15: sipcluster.peer.v1.Agent.state:type_name -> sipcluster.tc.v1.AgentState
-	11, // 16: sipcluster.peer.v1.Agent.reasons:type_name -> sipcluster.peer.v1.KeyValue
-	20, // 17: sipcluster.peer.v1.CallSnapshot.calls:type_name -> sipcluster.peer.v1.Call
-	17, // 18: sipcluster.peer.v1.CallSnapshot.carried:type_name -> sipcluster.peer.v1.CarriedCall
-	25, // 19: sipcluster.peer.v1.CallEvents.events:type_name -> sipcluster.peer.v1.CallEvent
-	22, // 20: sipcluster.peer.v1.Call.info:type_name -> sipcluster.peer.v1.CallInfo
-	24, // 21: sipcluster.peer.v1.Call.parties:type_name -> sipcluster.peer.v1.CallParty
-	21, // 22: sipcluster.peer.v1.Call.queue:type_name -> sipcluster.peer.v1.CallQueue
-	31, // 23: sipcluster.peer.v1.CallInfo.type:type_name -> sipcluster.tlib.v1.CallType
-	26, // 24: sipcluster.peer.v1.CallInfo.user_data:type_name -> sipcluster.peer.v1.CallInfo.UserDataEntry
-	23, // 25: sipcluster.peer.v1.CallInfo.transfer:type_name -> sipcluster.peer.v1.CallTransfer
-	0,  // 26: sipcluster.peer.v1.CallParty.role:type_name -> sipcluster.peer.v1.CallRole
-	1,  // 27: sipcluster.peer.v1.CallParty.state:type_name -> sipcluster.peer.v1.CallState
-	2,  // 28: sipcluster.peer.v1.CallEvent.kind:type_name -> sipcluster.peer.v1.CallEventKind
-	0,  // 29: sipcluster.peer.v1.CallEvent.role:type_name -> sipcluster.peer.v1.CallRole
-	22, // 30: sipcluster.peer.v1.CallEvent.info:type_name -> sipcluster.peer.v1.CallInfo
-	27, // 31: sipcluster.peer.v1.CallEvent.data:type_name -> sipcluster.peer.v1.CallEvent.DataEntry
-	3,  // 32: sipcluster.peer.v1.TController.Follow:input_type -> sipcluster.peer.v1.FollowRequest
-	6,  // 33: sipcluster.peer.v1.TController.Follow:output_type -> sipcluster.peer.v1.FollowResponse
-	33, // [33:34] is the sub-list for method output_type
-	32, // [32:33] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	29, // 12: sipcluster.peer.v1.Record.state:type_name -> sipcluster.tc.v1.DNState
+	30, // 13: sipcluster.peer.v1.Record.reason:type_name -> sipcluster.tc.v1.Reason
+	11, // 14: sipcluster.peer.v1.Record.agent:type_name -> sipcluster.peer.v1.Agent
+	10, // 15: sipcluster.peer.v1.Record.desks:type_name -> sipcluster.peer.v1.Desk
+	31, // 16: sipcluster.peer.v1.Agent.state:type_name -> sipcluster.tc.v1.AgentState
+	12, // 17: sipcluster.peer.v1.Agent.reasons:type_name -> sipcluster.peer.v1.KeyValue
+	21, // 18: sipcluster.peer.v1.CallSnapshot.calls:type_name -> sipcluster.peer.v1.Call
+	18, // 19: sipcluster.peer.v1.CallSnapshot.carried:type_name -> sipcluster.peer.v1.CarriedCall
+	26, // 20: sipcluster.peer.v1.CallEvents.events:type_name -> sipcluster.peer.v1.CallEvent
+	23, // 21: sipcluster.peer.v1.Call.info:type_name -> sipcluster.peer.v1.CallInfo
+	25, // 22: sipcluster.peer.v1.Call.parties:type_name -> sipcluster.peer.v1.CallParty
+	22, // 23: sipcluster.peer.v1.Call.queue:type_name -> sipcluster.peer.v1.CallQueue
+	32, // 24: sipcluster.peer.v1.CallInfo.type:type_name -> sipcluster.tlib.v1.CallType
+	27, // 25: sipcluster.peer.v1.CallInfo.user_data:type_name -> sipcluster.peer.v1.CallInfo.UserDataEntry
+	24, // 26: sipcluster.peer.v1.CallInfo.transfer:type_name -> sipcluster.peer.v1.CallTransfer
+	0,  // 27: sipcluster.peer.v1.CallParty.role:type_name -> sipcluster.peer.v1.CallRole
+	1,  // 28: sipcluster.peer.v1.CallParty.state:type_name -> sipcluster.peer.v1.CallState
+	2,  // 29: sipcluster.peer.v1.CallEvent.kind:type_name -> sipcluster.peer.v1.CallEventKind
+	0,  // 30: sipcluster.peer.v1.CallEvent.role:type_name -> sipcluster.peer.v1.CallRole
+	23, // 31: sipcluster.peer.v1.CallEvent.info:type_name -> sipcluster.peer.v1.CallInfo
+	28, // 32: sipcluster.peer.v1.CallEvent.data:type_name -> sipcluster.peer.v1.CallEvent.DataEntry
+	3,  // 33: sipcluster.peer.v1.TController.Follow:input_type -> sipcluster.peer.v1.FollowRequest
+	6,  // 34: sipcluster.peer.v1.TController.Follow:output_type -> sipcluster.peer.v1.FollowResponse
+	34, // [34:35] is the sub-list for method output_type
+	33, // [33:34] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_node_peerpb_link_proto_init() }
@@ -2385,7 +2474,7 @@ func file_node_peerpb_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_link_proto_rawDesc), len(file_node_peerpb_link_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   25,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

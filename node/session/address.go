@@ -26,6 +26,8 @@ type address struct {
 	// claim that this node took for them, 0 when it took none: the DN is of
 	// another kind, only monitored or disabled. A peer may hold a greater one.
 	claim int64
+	// seat is the claim of a registration beside a phone, 0 for none.
+	seat int64
 }
 
 // registrations are a session's. With a grace they outlive its connection.
@@ -46,6 +48,16 @@ type registrations struct {
 func (a *address) held() bool {
 	for _, m := range a.modes {
 		if m != tlibpb.AddressMode_ADDRESS_MODE_MONITOR {
+			return true
+		}
+	}
+	return false
+}
+
+// private tells whether somebody has it for himself alone.
+func (a *address) private() bool {
+	for _, m := range a.modes {
+		if m == tlibpb.AddressMode_ADDRESS_MODE_PRIVATE {
 			return true
 		}
 	}
@@ -77,9 +89,9 @@ type AddressesConfig struct {
 	// RouterLeft hears that a session is asked about calls no more, by its name in
 	// reservations, or "" when it is there still; it must not wait. nil: nobody does.
 	RouterLeft func(holder string)
-	// Desktop hears of a DN that is its phone's, whether a client here has registered it to
-	// more than monitor it, when that changes; it must not wait.
-	Desktop func(n dn.Number, there bool)
+	// Desktop hears of a DN that is its phone's when clients here have registered it to more
+	// than monitor it, or with left have it no more; it must not wait.
+	Desktop func(n dn.Number, d dn.Desk, left bool)
 	// DrainEnd is when this node's drain is over; the zero time: it has no end.
 	DrainEnd func() time.Time
 	Log      *slog.Logger
@@ -141,9 +153,9 @@ func (as *Addresses) register(r *registrations, n dn.Number, mode tlibpb.Address
 	switch {
 	case owns:
 		as.own(n, a)
-	case a.held():
-		as.cfg.Desktop(n, true)
-	case held:
+	case mode != tlibpb.AddressMode_ADDRESS_MODE_MONITOR:
+		as.sit(n, a)
+	case held && !a.held():
 		as.leave(n, a, dn.Unregistered)
 	}
 	return nil
@@ -271,21 +283,28 @@ func (as *Addresses) endGrace(now time.Time) time.Duration {
 
 // reconcile applies a change of the configuration to what is registered here.
 func (as *Addresses) reconcile(ch fsm.Changes) {
-	if ch.All {
+	switch {
+	case ch.All:
 		as.reconcileAll()
+	case ch.Options, ch.Groups: // the rules for agents
+		as.settleAll()
 	}
 	as.reconcileSome(ch.DNs)
+}
+
+func (as *Addresses) settleAll() {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	for n, a := range as.of {
+		as.settle(n, a)
+	}
 }
 
 // together are how many DNs are looked at under one hold of the lock.
 const together = 1024
 
 func (as *Addresses) reconcileAll() {
-	as.mu.Lock()
-	for n, a := range as.of {
-		as.settle(n, a)
-	}
-	as.mu.Unlock()
+	as.settleAll()
 	some := make([]string, 0, together)
 	as.cfg.Table.Range("", func(s dn.Status) bool {
 		if some = append(some, string(s.Number)); len(some) == together {
@@ -324,14 +343,15 @@ func (as *Addresses) settle(n dn.Number, a *address) {
 	case a.claim == 0 && a.held() && !as.self().GetDraining():
 		as.own(n, a)
 	}
+	if a.seat != 0 {
+		as.cfg.Desktop(n, as.desk(a), false) // perhaps that means something now
+	}
 }
 
 // own takes the DN for what is registered here.
 func (as *Addresses) own(n dn.Number, a *address) {
 	d := agent.DesktopOf(as.cfg.View(), n)
-	for _, m := range a.modes {
-		d.Private = d.Private || m == tlibpb.AddressMode_ADDRESS_MODE_PRIVATE
-	}
+	d.Private = a.private()
 	a.claim = as.cfg.Table.RegisterDesktop(n, d).ClaimTime
 }
 

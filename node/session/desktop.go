@@ -29,9 +29,23 @@ func (as *Addresses) leave(n dn.Number, a *address, why dn.Reason) {
 		l = agent.DesktopOf(view, n).Loss
 	}
 	as.endWith(n, a, why, l)
-	if view.DN(string(n)).GetKind() == configpb.DNKind_DN_KIND_SIP && !as.stopped {
-		as.cfg.Desktop(n, false)
+	if a.seat != 0 && !as.stopped {
+		as.cfg.Desktop(n, as.desk(a), true)
 	}
+	a.seat = 0
+}
+
+// sit says that clients here have registered a DN; of a phone's that is all there is to it.
+func (as *Addresses) sit(n dn.Number, a *address) {
+	if as.cfg.View().DN(string(n)).GetKind() == configpb.DNKind_DN_KIND_SIP {
+		a.seat = as.cfg.Table.SeatClaim(n)
+		as.cfg.Desktop(n, as.desk(a), false)
+	}
+}
+
+// desk is the registration of a DN by all clients here.
+func (as *Addresses) desk(a *address) dn.Desk {
+	return dn.Desk{Node: as.cfg.Table.Self(), Incarnation: as.cfg.Table.Incarnation(), Claim: max(a.claim, a.seat), Private: a.private()}
 }
 
 // Left hears that a DN is out of service by the word of another node: a client that has

@@ -29,22 +29,37 @@ func (as *Addresses) followDesks(ctx context.Context) {
 
 // supersede ends the registrations of a DN that a later one at another node excludes: a
 // private one there all, a shared one those that are private. It is a function of the
-// table and of what is registered here.
+// table and of what is registered here. Of a phone's DN its keeper is told what it does not
+// know, or knows and is not so.
 func (as *Addresses) supersede(n dn.Number) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	st, known := as.cfg.Table.Get(n)
+	st, _ := as.cfg.Table.Get(n)
 	a := as.of[n]
-	if a == nil || !known || st.Keeper == as.cfg.Table.Self() || st.Version.Claim.Time <= a.claim {
-		return
+	if a != nil {
+		as.endExcluded(n, a, &st)
 	}
+	switch known, ok := st.Seat(as.cfg.Table.Self()); {
+	case a != nil && a.seat != 0:
+		if known != as.desk(a) {
+			as.cfg.Desktop(n, as.desk(a), false)
+		}
+	case ok && known.Incarnation == as.cfg.Table.Incarnation():
+		as.cfg.Desktop(n, known, true)
+	}
+}
+
+func (as *Addresses) endExcluded(n dn.Number, a *address, st *dn.Status) {
+	mine := as.desk(a)
 	for r, mode := range a.modes {
-		if mode == tlibpb.AddressMode_ADDRESS_MODE_MONITOR || mode != tlibpb.AddressMode_ADDRESS_MODE_PRIVATE && !st.Private {
+		mine.Private = mode == tlibpb.AddressMode_ADDRESS_MODE_PRIVATE
+		by, ended := st.Ends(mine)
+		if mode == tlibpb.AddressMode_ADDRESS_MODE_MONITOR || !ended {
 			continue
 		}
 		as.release(r, n, dn.Unregistered)
 		if len(r.lost) < MaxAddresses {
-			r.lost[n] = supersession{to: st.Keeper}
+			r.lost[n] = supersession{to: by.Node}
 		}
 		if r.holder != nil {
 			r.holder.lost.Send()

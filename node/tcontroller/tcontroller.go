@@ -38,7 +38,7 @@ func toProto(p *peerpb.Record, r *dn.Record) {
 	}
 	p.Agent, p.ReservedBy, p.ReservedFor = agentToProto(r.Agent), r.Reserved.Holder, r.Reserved.Left
 	p.Line, p.Flow, p.Floor, p.Said = r.Way.Line, uint32(r.Way.Flow), r.Floor, r.Said
-	p.DoNotDisturb, p.CoolFor = r.DoNotDisturb, r.CoolLeft
+	p.DoNotDisturb, p.CoolFor, p.Desks = r.DoNotDisturb, r.CoolLeft, desksToProto(r.Desks)
 	if p.Agent != nil {
 		p.Agent.StateFor = r.AgentLeft
 	}
@@ -70,6 +70,34 @@ func agentFromProto(p *peerpb.Agent) *dn.Agent {
 	return a
 }
 
+// DeskToProto is a registration by clients as nodes tell each other.
+func DeskToProto(d dn.Desk) *peerpb.Desk {
+	return &peerpb.Desk{Node: string(d.Node), Incarnation: d.Incarnation, Claim: d.Claim, Private: d.Private}
+}
+
+// DeskFromProto is what a peer says; dn.Table judges it.
+func DeskFromProto(p *peerpb.Desk) dn.Desk {
+	return dn.Desk{Node: dn.Node(p.GetNode()), Incarnation: p.GetIncarnation(), Claim: p.GetClaim(), Private: p.GetPrivate()}
+}
+
+func desksToProto(all *dn.Desks) (p []*peerpb.Desk) {
+	for _, d := range all.All() {
+		p = append(p, DeskToProto(d))
+	}
+	return p
+}
+
+func desksFromProto(p []*peerpb.Desk) *dn.Desks {
+	if len(p) == 0 {
+		return nil
+	}
+	all := make(dn.Desks, 0, len(p))
+	for _, d := range p[:min(len(p), dn.MaxDesks+1)] {
+		all = append(all, DeskFromProto(d))
+	}
+	return &all
+}
+
 // ToProto is the record as its writer sends it.
 func ToProto(r *dn.Record) *peerpb.Record {
 	p := &peerpb.Record{}
@@ -90,6 +118,7 @@ func fromProto(p *peerpb.Record) dn.Record {
 		Reserved: dn.Reservation{Holder: p.GetReservedBy(), Left: p.GetReservedFor()},
 		Way:      dn.Way{Line: p.GetLine(), Flow: uint16(p.GetFlow())}, Floor: p.GetFloor(), Said: p.GetSaid(),
 		DoNotDisturb: p.GetDoNotDisturb(), CoolLeft: p.GetCoolFor(), AgentLeft: p.GetAgent().GetStateFor(),
+		Desks: desksFromProto(p.GetDesks()),
 	}
 	switch p.GetState() {
 	case tcpb.DNState_DN_STATE_OOS:

@@ -54,6 +54,7 @@ func crosses[M proto.Message](t *testing.T, m, into M) M {
 func TestRecord_EveryFieldTravels(t *testing.T) {
 	sample := func() dn.Record {
 		return dn.Record{
+			Desks:  &dn.Desks{{Node: "n3", Incarnation: 31, Claim: 32, Private: true}, {Node: "n4", Incarnation: 33, Claim: 30, Private: true}},
 			Number: "1001", ClaimTime: 11, Seq: 12, State: dn.InSrv, Reason: dn.OwnerMoved, Since: 13, Gone: true,
 			Agent:    &dn.Agent{ID: "7001", State: dn.Ready, Mode: 5, Since: 14, Login: 15, Reasons: []dn.KeyValue{{Key: "k", Value: "v"}, {Key: "l", Value: "w"}}},
 			Reserved: dn.Reservation{Holder: "router", Left: 15}, Way: dn.Way{Line: 16, Flow: 17}, Said: 18, Floor: 10, DoNotDisturb: true, CoolLeft: 19, AgentLeft: 20,
@@ -66,7 +67,8 @@ func TestRecord_EveryFieldTravels(t *testing.T) {
 		"not gone": func(r *dn.Record) { r.Gone = false }, "not reserved": func(r *dn.Record) { r.Reserved = dn.Reservation{} },
 		"no reasons": func(r *dn.Record) { r.Agent.Reasons = nil }, "logged out": func(r *dn.Record) { r.Agent.State = dn.LoggedOut },
 		"logged in": func(r *dn.Record) { r.Agent.State = dn.LoggedIn }, "not ready": func(r *dn.Record) { r.Agent.State = dn.NotReady },
-		"no reason": func(r *dn.Record) { r.Reason = dn.NoReason },
+		"no clients": func(r *dn.Record) { r.Desks = nil },
+		"no reason":  func(r *dn.Record) { r.Reason = dn.NoReason },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := sample()
@@ -80,7 +82,8 @@ func TestRecord_EveryFieldTravels(t *testing.T) {
 
 // A message of records is used again and again: nothing stays of what was in it.
 func TestRecord_NothingStaysOfTheOneBefore(t *testing.T) {
-	before := dn.Record{Number: "1", Gone: true, Reason: dn.Admin, Since: 1, Seq: 1, ClaimTime: 1, State: dn.InSrv, Agent: &dn.Agent{ID: "a"}, Reserved: dn.Reservation{Holder: "h", Left: 1}, Way: dn.Way{Line: 1, Flow: 1}, Said: 1, Floor: 1}
+	before := dn.Record{Number: "1", Gone: true, Reason: dn.Admin, Since: 1, Seq: 1, ClaimTime: 1, State: dn.InSrv, Agent: &dn.Agent{ID: "a"}, Reserved: dn.Reservation{Holder: "h", Left: 1}, Way: dn.Way{Line: 1, Flow: 1}, Said: 1, Floor: 1,
+		Desks: &dn.Desks{{Node: "n", Claim: 1}}}
 	p, now := ToProto(&before), dn.Record{Number: "2"}
 	if toProto(p, &now); !proto.Equal(p, ToProto(&now)) {
 		t.Errorf("got %v, want %v", p, ToProto(&now))
