@@ -107,6 +107,10 @@ func TestDesktop_OfAPhoneAtAnotherNode(t *testing.T) {
 			if c.elsewhere {
 				b.has(t, b.sits(false), was)
 			}
+			waitFor(t, "it is time to tell", func() bool {
+				return !slices.ContainsFunc(a.agents.seats.all(), func(x seat) bool { return x.due.After(time.Now()) })
+			})
+			a.agents.tellKeepers(t.Context()) // who is not heard
 			a.follow(t, b)
 			waitFor(t, "nothing is left to be told", func() bool { return a.agents.Held()["desktops_untold"] == 0 })
 			if r, _ := b.table.Own("1300"); r.Agent.State != c.want || r.Agent.Bereaved() != (c.want != dn.Ready) {
