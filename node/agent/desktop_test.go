@@ -187,11 +187,12 @@ func TestDesktop_OfAPhoneIsKnownAfterARestart(t *testing.T) {
 			was := dn.Desk{Node: "a", Incarnation: a.table.Incarnation(), Claim: a.table.SeatClaim("1300"), Private: true}
 			b.agents.Desktop("1300", was, false)
 			b.has(t, was)
+			phones, _ := b.table.Own("1300")
 			b.end(t)
 			b = openNode(t, "b", dir, view)
+			b.table.Restore(dn.Record{Number: "1300", ClaimTime: phones.ClaimTime, State: dn.InSrv, Reason: dn.Registered, Since: phones.Since})
 			b.agents.Restore()
 			b.run(t)
-			b.table.Register("1300", dn.Registered)
 			b.has(t, was)
 			if heard {
 				b.hears(t, a, a.table.Incarnation())
