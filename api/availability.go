@@ -17,6 +17,8 @@ import (
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/numbering"
+	"github.com/sipcluster/sipcluster/node/routing"
 )
 
 const (
@@ -34,6 +36,8 @@ type AvailabilityConfig struct {
 	View func() *fsm.View
 	// Heartbeat is sent on a watch that has been idle so long; 0 means 1 s.
 	Heartbeat time.Duration
+	// Inquire tells where a call would go; nil: nobody knows.
+	Inquire func(from numbering.Caller, called string) routing.Inquiry
 	// Watches is how many are open at most; 0 means MaxWatches.
 	Watches int
 	// Trunk returns the addresses of a trunk, as this node finds them; nil for none.
@@ -53,6 +57,7 @@ type Availability struct {
 	view      func() *fsm.View
 	heartbeat time.Duration
 	trunk     func(dn.Number) []*tcpb.TrunkAddress
+	inquire   func(from numbering.Caller, called string) routing.Inquiry
 	// watches has a place for each open Watch.
 	watches places
 }
@@ -68,7 +73,7 @@ func NewAvailability(c AvailabilityConfig) *Availability {
 	if c.Watches == 0 {
 		c.Watches = MaxWatches
 	}
-	return &Availability{table: c.Table, view: c.View, heartbeat: c.Heartbeat, trunk: c.Trunk, watches: newPlaces("watches", c.Watches)}
+	return &Availability{table: c.Table, view: c.View, heartbeat: c.Heartbeat, trunk: c.Trunk, inquire: c.Inquire, watches: newPlaces("watches", c.Watches)}
 }
 
 // ListRoutable returns a page of the DNs that a call can be sent to now.

@@ -87,6 +87,7 @@ type draft struct {
 	touched  []touchedDN // DNs put: their groups are checked when all mutations were made
 	vanished []vanished  // groups deleted: nobody may be left in them
 	moved    []movedNode // nodes with another address than before: it must be nobody else's
+	claims   []claimed   // dids that two DNs have: one must have given it up
 }
 
 type touchedDN struct {
@@ -156,7 +157,7 @@ func (d *draft) mutations(ms []*configpb.Mutation) *Rejection {
 
 // own copies what the mutations change in place.
 func (d *draft) own() {
-	d.view.dns, d.view.groups, d.view.tokens = d.view.dns.Clone(), d.view.groups.Clone(), d.view.tokens.Clone()
+	d.view.dns, d.view.dids, d.view.groups, d.view.tokens = d.view.dns.Clone(), d.view.dids.Clone(), d.view.groups.Clone(), d.view.tokens.Clone()
 }
 
 func (d *draft) mutation(number int, m *configpb.Mutation) *Rejection {
@@ -234,6 +235,7 @@ func (d *draft) putDN(number int, m *configpb.Mutation, in *configpb.DN) *Reject
 	}
 	v.Revision = d.view.index
 	d.view.share(v)
+	d.reach(number, old, v)
 	d.view.dns.put(v)
 	d.touched = append(d.touched, touchedDN{number, v})
 	d.changes.DNs = append(d.changes.DNs, v.GetNumber())
@@ -259,6 +261,7 @@ func (d *draft) deleteDN(m *configpb.Mutation, number string) *Rejection {
 	if old == nil {
 		return reject(ErrNotFound, "DN %.70q does not exist", number)
 	}
+	d.view.unreach(old)
 	d.view.dns.remove(number)
 	d.changes.DNs = append(d.changes.DNs, number)
 	d.put(bucketDN, number, nil)
@@ -437,6 +440,7 @@ func (d *draft) dangling() (all []*Rejection) {
 				n.GetName(), n.GetClusterAddr(), other.GetName()).at(m.mutation))
 		}
 	}
+	all = append(all, d.twice()...)
 	for _, gone := range d.vanished {
 		if user := d.view.userOf(gone.group); user != "" && d.view.Group(gone.group) == nil {
 			all = append(all, reject(ErrConflict, "group %q is in use, by DN %s for one", gone.group, user).at(gone.mutation))

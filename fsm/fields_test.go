@@ -76,7 +76,7 @@ func secured(one, two func(*configpb.Security)) sample {
 
 // samples has every field of every stored object. A field that it lacks fails
 // TestFields_AllAreSampled.
-var samples = withPolicies(map[string]sample{
+var samples = withNumbers(withPolicies(map[string]sample{
 	"DN.number":                        {"sip", [2]any{"77", "A-z0.9_*#+"}},
 	"DN.kind":                          {"point", [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(2)}},
 	"DN.disabled":                      {"sip", [2]any{true, false}},
@@ -185,8 +185,38 @@ var samples = withPolicies(map[string]sample{
 	"DN.outbound":                      {"sip", [2]any{&configpb.Outbound{Class: 1}, &configpb.Outbound{Class: 2}}},
 	"DN.outbound.class":                {"sip", [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(3)}},
 	"DN.outbound.prefixes":             {"trunk", [2]any{[]string{"+49"}, []string{"+49", "00*#"}}},
+	"DN.dids":                          {"point", [2]any{[]string{"+4930100"}, []string{"4930101", "+4930102"}}},
+	"DN.caller_id":                     {"sip", [2]any{&configpb.CallerID{Number: "+4930100"}, &configpb.CallerID{Withheld: true}}},
+	"DN.caller_id.number":              {"sip", [2]any{"+4930100", "4930101"}},
+	"DN.caller_id.name":                {"pstn", [2]any{"ACME", "ACME Berlin"}},
+	"DN.caller_id.withheld":            {"sip", [2]any{true, false}},
+	"DN.trunk.caller_id":               {"trunk", [2]any{&configpb.CallerID{Number: "+4930100"}, &configpb.CallerID{Withheld: true}}},
+	"DN.trunk.caller_id.number":        {"trunk", [2]any{"+4930100", "4930101"}},
+	"DN.trunk.caller_id.name":          {"trunk", [2]any{"ACME", "ACME Berlin"}},
+	"DN.trunk.caller_id.withheld":      {"trunk", [2]any{true, false}},
+	"DN.trunk.preferred_identity":      {"trunk", [2]any{true, false}},
+	"DN.trunk.user_phone":              {"trunk", [2]any{true, false}},
 	"Options.agent_login":              {"options", [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(2)}},
-}, "Options.policy", "options", "AgentGroup.policy", "group", "DN.routing_point.policy", "point")
+}, "Options.policy", "options", "AgentGroup.policy", "group", "DN.routing_point.policy", "point"))
+
+// withNumbers adds what a trunk has for each direction.
+func withNumbers(all map[string]sample) map[string]sample {
+	for _, direction := range []string{"inbound", "outbound"} {
+		rule := &configpb.NumberRule{Match: "00$", Strip: 2, Prepend: "+"}
+		rules, limit := "DN.trunk."+direction+"_numbers", "DN.trunk."+direction+"_limit"
+		all[rules] = sample{"trunk", [2]any{&configpb.NumberRules{Called: []*configpb.NumberRule{rule}}, &configpb.NumberRules{Caller: []*configpb.NumberRule{rule, {}}}}}
+		for _, of := range []string{".called", ".caller"} {
+			all[rules+of] = sample{"trunk", [2]any{[]*configpb.NumberRule{rule}, []*configpb.NumberRule{{}, rule}}}
+			all[rules+of+".match"] = sample{"trunk", [2]any{"0", "+*#.$"}}
+			all[rules+of+".strip"] = sample{"trunk", [2]any{uint32(1), uint32(32)}}
+			all[rules+of+".prepend"] = sample{"trunk", [2]any{"0", "+*#"}}
+		}
+		all[limit] = sample{"trunk", [2]any{&configpb.TrunkLimit{Calls: 1}, &configpb.TrunkLimit{CallsPerS: 1}}}
+		all[limit+".calls"] = sample{"trunk", [2]any{uint32(1), uint32(100_000)}}
+		all[limit+".calls_per_s"] = sample{"trunk", [2]any{uint32(1), uint32(10_000)}}
+	}
+	return all
+}
 
 // withPolicies adds the fields of a policy below the paths, each with the object that may
 // have it; a routing point's has fewer.
@@ -223,6 +253,8 @@ func adjust(path string, value any, m proto.Message) {
 		d.Ha1 = hex64
 	case d.GetOutbound() != nil:
 		adjustOutbound(d.Outbound)
+	case d.GetCallerId() != nil:
+		d.CallerId.Number = cmp.Or(d.CallerId.Number, "+4930199")
 	case d.GetTrunk() != nil:
 		adjustTrunk(d.Trunk)
 	}
@@ -239,6 +271,9 @@ func adjustOutbound(o *configpb.Outbound) {
 }
 
 func adjustTrunk(t *configpb.Trunk) {
+	if c := t.CallerId; c != nil {
+		c.Number = cmp.Or(c.Number, "+4930199")
+	}
 	switch {
 	case t.OutboundAuth != nil && t.OutboundRealm == "":
 		t.OutboundRealm = "carrier.example"
@@ -317,7 +352,12 @@ func withField(t *testing.T, path string, value any) proto.Message {
 	at := m.ProtoReflect()
 	names := strings.Split(path, ".")[1:]
 	for _, name := range names[:len(names)-1] {
-		at = at.Mutable(at.Descriptor().Fields().ByName(protoreflect.Name(name))).Message()
+		fd := at.Descriptor().Fields().ByName(protoreflect.Name(name))
+		if fd.IsList() {
+			at = at.Mutable(fd).List().AppendMutable().Message()
+			continue
+		}
+		at = at.Mutable(fd).Message()
 	}
 	fd := at.Descriptor().Fields().ByName(protoreflect.Name(names[len(names)-1]))
 	switch v := value.(type) {
@@ -326,6 +366,10 @@ func withField(t *testing.T, path string, value any) proto.Message {
 		list := at.Mutable(fd).List()
 		for _, s := range v {
 			list.Append(protoreflect.ValueOfString(s))
+		}
+	case []*configpb.NumberRule:
+		for _, r := range v {
+			at.Mutable(fd).List().Append(protoreflect.ValueOfMessage(r.ProtoReflect()))
 		}
 	case map[string]uint32:
 		for k, n := range v {

@@ -225,6 +225,7 @@ func (v *View) add(kind byte, b []byte) error {
 			return err
 		}
 		v.share(d)
+		v.reach(d)
 		v.dns.put(d)
 	case recordSecurity:
 		s := &configpb.Security{}

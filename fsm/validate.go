@@ -68,6 +68,9 @@ func checkDN(d *configpb.DN, keep bool, level uint32) *Rejection {
 			}
 		}
 	}
+	if r := checkNumbers(d); r != nil {
+		return r
+	}
 	return checkTakes(d)
 }
 

@@ -37,7 +37,7 @@ func checkTrunk(n string, t *configpb.Trunk, level uint32) *Rejection {
 			return reject(ErrInvalid, "DN %s: trunk user %.70q: want 1 to %d characters of A-Z a-z 0-9 + - . _ * # @", n, a.GetUser(), MaxName)
 		}
 	}
-	return nil
+	return checkCarrier(n, t)
 }
 
 // checkAddresses checks where a trunk is, and how it is spoken to.

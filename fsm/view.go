@@ -19,6 +19,7 @@ type View struct {
 	index   uint64
 	level   uint32 // 0 is 1
 	dns     *dns
+	dids    *tree[configpb.DN] // by didKey
 	groups  *tree[configpb.AgentGroup]
 	nodes   []*configpb.Node // ordered by name
 	stored  *configpb.Options
@@ -89,7 +90,7 @@ func (t *tree[T]) Clone() *tree[T] {
 // Empty returns the View of a machine that was never written.
 func Empty() *View {
 	return &View{
-		dns: newDNs(), groups: newTree[configpb.AgentGroup](),
+		dns: newDNs(), dids: newTree[configpb.DN](), groups: newTree[configpb.AgentGroup](),
 		stored: &configpb.Options{}, options: new(configpb.Options).WithDefaults(), memory: newMemory(),
 		tokens: newTree[configpb.Token](), audit: newAudit(),
 	}

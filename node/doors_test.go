@@ -193,6 +193,7 @@ var doors = map[protoreflect.FullName]door{
 	"sipcluster.tc.v1.Availability.ListRoutable":    unary(tcport),
 	"sipcluster.tc.v1.Availability.ListDNs":         unary(tcport),
 	"sipcluster.tc.v1.Availability.GetDN":           unary(tcport),
+	"sipcluster.tc.v1.Availability.TestRoute":       unary(tcport),
 	"sipcluster.tc.v1.Availability.Watch":           streamed(tcport),
 	"sipcluster.tc.v1.Diagnosis.ExplainDN":          unary(tcport),
 	"sipcluster.tc.v1.Statistics.GetGroups":         unary(tcport),

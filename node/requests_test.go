@@ -41,6 +41,9 @@ var special = map[protoreflect.FullName]func(n int) any{
 	"sipcluster.config.v1.DN.external":                func(n int) any { return "+" + strings.Repeat("1", n-1) },
 	"sipcluster.config.v1.Trunk.address":              address,
 	"sipcluster.config.v1.Trunk.prefix":               digits,
+	"sipcluster.config.v1.NumberRule.match":           func(n int) any { return strings.Repeat("1", n-1) + "$" },
+	"sipcluster.config.v1.NumberRule.prepend":         digits,
+	"sipcluster.config.v1.CallerID.number":            func(n int) any { return "+" + strings.Repeat("1", n-1) },
 	"sipcluster.config.v1.Node.sip_addr":              address,
 	"sipcluster.config.v1.Node.default_addr":          address,
 	"sipcluster.config.v1.Node.tc_addr":               address,
@@ -57,15 +60,21 @@ var special = map[protoreflect.FullName]func(n int) any{
 }
 
 // items are elements of lists whose form is not free, of a length when that is not 0.
-var items = map[protoreflect.FullName]func(n int) string{
-	"sipcluster.config.v1.Trunk.sources": func(n int) string {
+var items = map[protoreflect.FullName]func(i, n int) string{
+	"sipcluster.config.v1.Trunk.sources": func(_, n int) string {
 		if n == 0 {
 			return "192.0.2.1"
 		}
 		return strings.Repeat("ffff:", 7) + "ffff/" + strings.Repeat("0", n-43) + "128"
 	},
-	"sipcluster.config.v1.Trunk.more_addresses": func(n int) string { return strings.Repeat("h", max(n, 7)-6) + ":65535" },
-	"sipcluster.config.v1.Outbound.prefixes":    func(n int) string { return strings.Repeat("1", max(n, 1)) },
+	"sipcluster.config.v1.DN.dids": func(i, n int) string {
+		if n == 0 {
+			return fmt.Sprint("+49", 100+i)
+		}
+		return "+" + strings.Repeat("1", n-1)
+	},
+	"sipcluster.config.v1.Trunk.more_addresses": func(_, n int) string { return strings.Repeat("h", max(n, 7)-6) + ":65535" },
+	"sipcluster.config.v1.Outbound.prefixes":    func(_, n int) string { return strings.Repeat("1", max(n, 1)) },
 }
 
 // cursorOf is one of the greatest length that a cursor has, or more bytes.
@@ -101,6 +110,8 @@ var words = map[protoreflect.FullName]string{
 	"sipcluster.config.v1.DN.SkillsEntry.key":   "want 1 to 64",
 	"sipcluster.config.v1.DN.SkillsEntry.value": "its level in group",
 	"sipcluster.config.v1.TrunkAuth.ha1":        "64 lower-case hex digits",
+	"sipcluster.config.v1.NumberRules.called":   "33 number rules",
+	"sipcluster.config.v1.NumberRules.caller":   "33 number rules",
 }
 
 // cases are those of a field.
@@ -164,6 +175,8 @@ func (r *running) blank(name protoreflect.FullName) proto.Message {
 		return &configpb.Trunk{Address: "127.0.0.1:5060"}
 	case "sipcluster.config.v1.TrunkAuth":
 		return &configpb.TrunkAuth{User: "u", Ha1: strings.Repeat("0", 64), Algorithm: configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256}
+	case "sipcluster.config.v1.CallerID":
+		return &configpb.CallerID{Number: "+49"}
 	case "sipcluster.config.v1.Outbound":
 		return &configpb.Outbound{Class: configpb.OutboundClass_OUTBOUND_CLASS_PREFIXES}
 	case "sipcluster.peer.v1.Command":
@@ -257,7 +270,7 @@ func (r *running) fillList(m protoreflect.Message, fd protoreflect.FieldDescript
 		case fd.Enum() != nil:
 			list.Append(protoreflect.ValueOfEnum(1))
 		case items[fd.FullName()] != nil:
-			list.Append(protoreflect.ValueOfString(items[fd.FullName()](e.value)))
+			list.Append(protoreflect.ValueOfString(items[fd.FullName()](i, e.value)))
 		case e.value > 0:
 			list.Append(protoreflect.ValueOfString(strings.Repeat("a", e.value)))
 		default:

@@ -53,6 +53,7 @@ var methods = map[string]permission{
 
 	"/sipcluster.tc.v1.Availability/ListRoutable": reads,
 	"/sipcluster.tc.v1.Availability/ListDNs":      reads,
+	"/sipcluster.tc.v1.Availability/TestRoute":    reads,
 	"/sipcluster.tc.v1.Availability/GetDN":        reads,
 	"/sipcluster.tc.v1.Availability/Watch":        reads,
 

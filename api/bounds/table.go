@@ -38,6 +38,8 @@ const (
 	MaxKinds = 16
 	// maxGroups are asked for at once.
 	maxGroups = 1000
+	// maxURI is the length of a number or a URI that somebody asks about.
+	maxURI = 255
 	// connID is the length of a call's id.
 	connID = 16
 )
@@ -99,6 +101,17 @@ var configuration = map[protoreflect.FullName]Bound{
 	"config.v1.Trunk.sources[]":                text(fsm.MaxSource).by("fsm"),
 	"config.v1.Trunk.tls_name":                 text(fsm.MaxRealm).by("fsm"),
 	"config.v1.Trunk.outbound_realm":           text(fsm.MaxRealm).by("fsm"),
+	"config.v1.NumberRules.called":             items(fsm.MaxRules).by("fsm"),
+	"config.v1.NumberRules.caller":             items(fsm.MaxRules).by("fsm"),
+	"config.v1.NumberRule.match":               text(1 + configpb.MaxPrefix).by("fsm"),
+	"config.v1.NumberRule.strip":               number(0, fsm.MaxStrip).by("fsm"),
+	"config.v1.NumberRule.prepend":             text(configpb.MaxPrefix).by("fsm"),
+	"config.v1.CallerID.number":                text(1 + fsm.MaxExternal).by("fsm"),
+	"config.v1.CallerID.name":                  text(fsm.MaxName).by("fsm"),
+	"config.v1.TrunkLimit.calls":               number(0, fsm.MaxTrunkCalls).by("fsm"),
+	"config.v1.TrunkLimit.calls_per_s":         number(0, fsm.MaxTrunkRate).by("fsm"),
+	"config.v1.DN.dids":                        items(fsm.MaxDIDs).by("fsm"),
+	"config.v1.DN.dids[]":                      text(1 + fsm.MaxExternal).by("fsm"),
 	"config.v1.TrunkAuth.user":                 text(fsm.MaxName).by("fsm"),
 	"config.v1.TrunkAuth.algorithm":            {Sort: Any, By: "fsm"},
 	"config.v1.TrunkAuth.ha1":                  text(64).by("fsm"),
@@ -221,6 +234,9 @@ var availability = map[protoreflect.FullName]Bound{
 	"tc.v1.ListRoutableRequest.page_token":   text(MaxPageToken),
 	"tc.v1.ListDNsRequest.page_size":         number(0, MaxPage).capped(),
 	"tc.v1.ListDNsRequest.page_token":        text(MaxPageToken),
+	"tc.v1.TestRouteRequest.called":          text(maxURI),
+	"tc.v1.TestRouteRequest.from":            text(dn.MaxNumber),
+	"tc.v1.TestRouteRequest.caller":          text(maxURI),
 	"tc.v1.GetDNStatusRequest.dn":            text(dn.MaxNumber),
 	"tc.v1.ExplainDNRequest.dn":              text(dn.MaxNumber),
 	"tc.v1.ExplainDNRequest.changes":         number(0, MaxChanges),

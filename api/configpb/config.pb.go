@@ -648,7 +648,12 @@ type DN struct {
 	// each other; only for kind sip. A phone that says so itself (RFC 5626) needs none.
 	DualRegistration bool `protobuf:"varint,14,opt,name=dual_registration,json=dualRegistration,proto3" json:"dual_registration,omitempty"`
 	// Raft index of the last write; set by the cluster. 0 in a write.
-	Revision      uint64 `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision uint64 `protobuf:"varint,15,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Numbers in E.164 form by which the public network calls it, at most 32, each of one DN;
+	// only for kinds sip, pstn and routing-point.
+	Dids []string `protobuf:"bytes,30,rep,name=dids,proto3" json:"dids,omitempty"`
+	// How trunks are told of its calls; only for kinds sip and pstn. Unset: as the trunk has it.
+	CallerId      *CallerID `protobuf:"bytes,31,opt,name=caller_id,json=callerId,proto3" json:"caller_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -788,6 +793,20 @@ func (x *DN) GetRevision() uint64 {
 	return 0
 }
 
+func (x *DN) GetDids() []string {
+	if x != nil {
+		return x.Dids
+	}
+	return nil
+}
+
+func (x *DN) GetCallerId() *CallerID {
+	if x != nil {
+		return x.CallerId
+	}
+	return nil
+}
+
 type RoutingPoint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Agent group of the built-in strategy.
@@ -892,7 +911,20 @@ type Trunk struct {
 	// of the host of the address.
 	Transport TrunkTransport `protobuf:"varint,11,opt,name=transport,proto3,enum=sipcluster.config.v1.TrunkTransport" json:"transport,omitempty"`
 	// It is not asked by OPTIONS whether it is there: what calls find counts.
-	NoOptions     bool `protobuf:"varint,12,opt,name=no_options,json=noOptions,proto3" json:"no_options,omitempty"`
+	NoOptions bool `protobuf:"varint,12,opt,name=no_options,json=noOptions,proto3" json:"no_options,omitempty"`
+	// What becomes of the numbers of calls that come from it, and that go to it.
+	InboundNumbers  *NumberRules `protobuf:"bytes,20,opt,name=inbound_numbers,json=inboundNumbers,proto3" json:"inbound_numbers,omitempty"`
+	OutboundNumbers *NumberRules `protobuf:"bytes,21,opt,name=outbound_numbers,json=outboundNumbers,proto3" json:"outbound_numbers,omitempty"`
+	// How it is told of phones whose DN has no caller_id. Unset: as they say.
+	CallerId *CallerID `protobuf:"bytes,22,opt,name=caller_id,json=callerId,proto3" json:"caller_id,omitempty"`
+	// The caller is told by P-Preferred-Identity, as a customer tells its carrier, when the
+	// trunk is not trusted.
+	PreferredIdentity bool `protobuf:"varint,23,opt,name=preferred_identity,json=preferredIdentity,proto3" json:"preferred_identity,omitempty"`
+	// Numbers are told with user=phone.
+	UserPhone bool `protobuf:"varint,24,opt,name=user_phone,json=userPhone,proto3" json:"user_phone,omitempty"`
+	// At each node: what is beyond gets 503, or the next trunk.
+	InboundLimit  *TrunkLimit `protobuf:"bytes,26,opt,name=inbound_limit,json=inboundLimit,proto3" json:"inbound_limit,omitempty"`
+	OutboundLimit *TrunkLimit `protobuf:"bytes,27,opt,name=outbound_limit,json=outboundLimit,proto3" json:"outbound_limit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1011,6 +1043,293 @@ func (x *Trunk) GetNoOptions() bool {
 	return false
 }
 
+func (x *Trunk) GetInboundNumbers() *NumberRules {
+	if x != nil {
+		return x.InboundNumbers
+	}
+	return nil
+}
+
+func (x *Trunk) GetOutboundNumbers() *NumberRules {
+	if x != nil {
+		return x.OutboundNumbers
+	}
+	return nil
+}
+
+func (x *Trunk) GetCallerId() *CallerID {
+	if x != nil {
+		return x.CallerId
+	}
+	return nil
+}
+
+func (x *Trunk) GetPreferredIdentity() bool {
+	if x != nil {
+		return x.PreferredIdentity
+	}
+	return false
+}
+
+func (x *Trunk) GetUserPhone() bool {
+	if x != nil {
+		return x.UserPhone
+	}
+	return false
+}
+
+func (x *Trunk) GetInboundLimit() *TrunkLimit {
+	if x != nil {
+		return x.InboundLimit
+	}
+	return nil
+}
+
+func (x *Trunk) GetOutboundLimit() *TrunkLimit {
+	if x != nil {
+		return x.OutboundLimit
+	}
+	return nil
+}
+
+// NumberRule changes a number that begins as it says.
+type NumberRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it begins with, at most 32 of 0-9 + * #, and "." for any one character; with a
+	// "$" at the end it has nothing behind that. "" fits any.
+	Match string `protobuf:"bytes,1,opt,name=match,proto3" json:"match,omitempty"`
+	// How many characters are taken off, at most 32, and what is put in front then, at most
+	// 32 of 0-9 + * #.
+	Strip         uint32 `protobuf:"varint,2,opt,name=strip,proto3" json:"strip,omitempty"`
+	Prepend       string `protobuf:"bytes,3,opt,name=prepend,proto3" json:"prepend,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NumberRule) Reset() {
+	*x = NumberRule{}
+	mi := &file_api_configpb_config_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NumberRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NumberRule) ProtoMessage() {}
+
+func (x *NumberRule) ProtoReflect() protoreflect.Message {
+	mi := &file_api_configpb_config_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NumberRule.ProtoReflect.Descriptor instead.
+func (*NumberRule) Descriptor() ([]byte, []int) {
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *NumberRule) GetMatch() string {
+	if x != nil {
+		return x.Match
+	}
+	return ""
+}
+
+func (x *NumberRule) GetStrip() uint32 {
+	if x != nil {
+		return x.Strip
+	}
+	return 0
+}
+
+func (x *NumberRule) GetPrepend() string {
+	if x != nil {
+		return x.Prepend
+	}
+	return ""
+}
+
+// NumberRules are at most 32 each. The first that fits counts; a number that none fits
+// stays as it is.
+type NumberRules struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Called        []*NumberRule          `protobuf:"bytes,1,rep,name=called,proto3" json:"called,omitempty"`
+	Caller        []*NumberRule          `protobuf:"bytes,2,rep,name=caller,proto3" json:"caller,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NumberRules) Reset() {
+	*x = NumberRules{}
+	mi := &file_api_configpb_config_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NumberRules) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NumberRules) ProtoMessage() {}
+
+func (x *NumberRules) ProtoReflect() protoreflect.Message {
+	mi := &file_api_configpb_config_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NumberRules.ProtoReflect.Descriptor instead.
+func (*NumberRules) Descriptor() ([]byte, []int) {
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *NumberRules) GetCalled() []*NumberRule {
+	if x != nil {
+		return x.Called
+	}
+	return nil
+}
+
+func (x *NumberRules) GetCaller() []*NumberRule {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
+}
+
+// CallerID is how somebody is told of as the caller.
+type CallerID struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In E.164 form.
+	Number string `protobuf:"bytes,1,opt,name=number,proto3" json:"number,omitempty"`
+	// Display name, at most 64 printable characters without quote and backslash.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Who is not trusted is told that the caller is anonymous, who is trusted that it wants
+	// to be (RFC 3323, RFC 3325).
+	Withheld      bool `protobuf:"varint,3,opt,name=withheld,proto3" json:"withheld,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallerID) Reset() {
+	*x = CallerID{}
+	mi := &file_api_configpb_config_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallerID) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallerID) ProtoMessage() {}
+
+func (x *CallerID) ProtoReflect() protoreflect.Message {
+	mi := &file_api_configpb_config_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallerID.ProtoReflect.Descriptor instead.
+func (*CallerID) Descriptor() ([]byte, []int) {
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CallerID) GetNumber() string {
+	if x != nil {
+		return x.Number
+	}
+	return ""
+}
+
+func (x *CallerID) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CallerID) GetWithheld() bool {
+	if x != nil {
+		return x.Withheld
+	}
+	return false
+}
+
+// TrunkLimit bounds the calls of a direction; 0 is no bound.
+type TrunkLimit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At a time, at most 100,000; and that begin in a second, at most 10,000.
+	Calls         uint32 `protobuf:"varint,1,opt,name=calls,proto3" json:"calls,omitempty"`
+	CallsPerS     uint32 `protobuf:"varint,2,opt,name=calls_per_s,json=callsPerS,proto3" json:"calls_per_s,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrunkLimit) Reset() {
+	*x = TrunkLimit{}
+	mi := &file_api_configpb_config_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrunkLimit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrunkLimit) ProtoMessage() {}
+
+func (x *TrunkLimit) ProtoReflect() protoreflect.Message {
+	mi := &file_api_configpb_config_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrunkLimit.ProtoReflect.Descriptor instead.
+func (*TrunkLimit) Descriptor() ([]byte, []int) {
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *TrunkLimit) GetCalls() uint32 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+func (x *TrunkLimit) GetCallsPerS() uint32 {
+	if x != nil {
+		return x.CallsPerS
+	}
+	return 0
+}
+
 // TrunkAuth is a name and a digest; the password itself is not stored.
 type TrunkAuth struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1025,7 +1344,7 @@ type TrunkAuth struct {
 
 func (x *TrunkAuth) Reset() {
 	*x = TrunkAuth{}
-	mi := &file_api_configpb_config_proto_msgTypes[5]
+	mi := &file_api_configpb_config_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1037,7 +1356,7 @@ func (x *TrunkAuth) String() string {
 func (*TrunkAuth) ProtoMessage() {}
 
 func (x *TrunkAuth) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[5]
+	mi := &file_api_configpb_config_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1050,7 +1369,7 @@ func (x *TrunkAuth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrunkAuth.ProtoReflect.Descriptor instead.
 func (*TrunkAuth) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{5}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *TrunkAuth) GetUser() string {
@@ -1086,7 +1405,7 @@ type Outbound struct {
 
 func (x *Outbound) Reset() {
 	*x = Outbound{}
-	mi := &file_api_configpb_config_proto_msgTypes[6]
+	mi := &file_api_configpb_config_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1098,7 +1417,7 @@ func (x *Outbound) String() string {
 func (*Outbound) ProtoMessage() {}
 
 func (x *Outbound) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[6]
+	mi := &file_api_configpb_config_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1111,7 +1430,7 @@ func (x *Outbound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outbound.ProtoReflect.Descriptor instead.
 func (*Outbound) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{6}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Outbound) GetClass() OutboundClass {
@@ -1141,7 +1460,7 @@ type AgentGroup struct {
 
 func (x *AgentGroup) Reset() {
 	*x = AgentGroup{}
-	mi := &file_api_configpb_config_proto_msgTypes[7]
+	mi := &file_api_configpb_config_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1153,7 +1472,7 @@ func (x *AgentGroup) String() string {
 func (*AgentGroup) ProtoMessage() {}
 
 func (x *AgentGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[7]
+	mi := &file_api_configpb_config_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1166,7 +1485,7 @@ func (x *AgentGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgentGroup.ProtoReflect.Descriptor instead.
 func (*AgentGroup) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{7}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AgentGroup) GetName() string {
@@ -1238,7 +1557,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_api_configpb_config_proto_msgTypes[8]
+	mi := &file_api_configpb_config_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1250,7 +1569,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[8]
+	mi := &file_api_configpb_config_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1263,7 +1582,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{8}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Node) GetId() string {
@@ -1435,7 +1754,7 @@ type Options struct {
 
 func (x *Options) Reset() {
 	*x = Options{}
-	mi := &file_api_configpb_config_proto_msgTypes[9]
+	mi := &file_api_configpb_config_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1447,7 +1766,7 @@ func (x *Options) String() string {
 func (*Options) ProtoMessage() {}
 
 func (x *Options) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[9]
+	mi := &file_api_configpb_config_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1460,7 +1779,7 @@ func (x *Options) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Options.ProtoReflect.Descriptor instead.
 func (*Options) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{9}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Options) GetRealm() string {
@@ -1625,7 +1944,7 @@ type Join struct {
 
 func (x *Join) Reset() {
 	*x = Join{}
-	mi := &file_api_configpb_config_proto_msgTypes[10]
+	mi := &file_api_configpb_config_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1637,7 +1956,7 @@ func (x *Join) String() string {
 func (*Join) ProtoMessage() {}
 
 func (x *Join) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[10]
+	mi := &file_api_configpb_config_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1650,7 +1969,7 @@ func (x *Join) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Join.ProtoReflect.Descriptor instead.
 func (*Join) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{10}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Join) GetNode() *Node {
@@ -1712,7 +2031,7 @@ type Mutation struct {
 
 func (x *Mutation) Reset() {
 	*x = Mutation{}
-	mi := &file_api_configpb_config_proto_msgTypes[11]
+	mi := &file_api_configpb_config_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1724,7 +2043,7 @@ func (x *Mutation) String() string {
 func (*Mutation) ProtoMessage() {}
 
 func (x *Mutation) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[11]
+	mi := &file_api_configpb_config_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1737,7 +2056,7 @@ func (x *Mutation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mutation.ProtoReflect.Descriptor instead.
 func (*Mutation) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{11}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Mutation) GetOp() isMutation_Op {
@@ -2019,7 +2338,7 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\n" +
 	"_wrap_up_s\"F\n" +
 	"\aFeature\x12;\n" +
-	"\x06action\x18\x01 \x01(\x0e2#.sipcluster.config.v1.FeatureActionR\x06action\"\xc4\x05\n" +
+	"\x06action\x18\x01 \x01(\x0e2#.sipcluster.config.v1.FeatureActionR\x06action\"\x95\x06\n" +
 	"\x02DN\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x120\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1c.sipcluster.config.v1.DNKindR\x04kind\x12\x1a\n" +
@@ -2036,7 +2355,9 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\bcapacity\x18\f \x01(\rR\bcapacity\x12<\n" +
 	"\x06skills\x18\r \x03(\v2$.sipcluster.config.v1.DN.SkillsEntryR\x06skills\x12+\n" +
 	"\x11dual_registration\x18\x0e \x01(\bR\x10dualRegistration\x12\x1a\n" +
-	"\brevision\x18\x0f \x01(\x04R\brevision\x1a9\n" +
+	"\brevision\x18\x0f \x01(\x04R\brevision\x12\x12\n" +
+	"\x04dids\x18\x1e \x03(\tR\x04dids\x12;\n" +
+	"\tcaller_id\x18\x1f \x01(\v2\x1e.sipcluster.config.v1.CallerIDR\bcallerId\x1a9\n" +
 	"\vSkillsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"\xad\x01\n" +
@@ -2045,7 +2366,7 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\n" +
 	"timeout_ms\x18\x02 \x01(\rR\ttimeoutMs\x124\n" +
 	"\x06policy\x18\x03 \x01(\v2\x1c.sipcluster.config.v1.PolicyR\x06policy\x12#\n" +
-	"\rtell_position\x18$ \x01(\bR\ftellPosition\"\xdf\x03\n" +
+	"\rtell_position\x18$ \x01(\bR\ftellPosition\"\x94\a\n" +
 	"\x05Trunk\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x16\n" +
 	"\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x1a\n" +
@@ -2060,7 +2381,31 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	" \x03(\tR\rmoreAddresses\x12B\n" +
 	"\ttransport\x18\v \x01(\x0e2$.sipcluster.config.v1.TrunkTransportR\ttransport\x12\x1d\n" +
 	"\n" +
-	"no_options\x18\f \x01(\bR\tnoOptions\"v\n" +
+	"no_options\x18\f \x01(\bR\tnoOptions\x12J\n" +
+	"\x0finbound_numbers\x18\x14 \x01(\v2!.sipcluster.config.v1.NumberRulesR\x0einboundNumbers\x12L\n" +
+	"\x10outbound_numbers\x18\x15 \x01(\v2!.sipcluster.config.v1.NumberRulesR\x0foutboundNumbers\x12;\n" +
+	"\tcaller_id\x18\x16 \x01(\v2\x1e.sipcluster.config.v1.CallerIDR\bcallerId\x12-\n" +
+	"\x12preferred_identity\x18\x17 \x01(\bR\x11preferredIdentity\x12\x1d\n" +
+	"\n" +
+	"user_phone\x18\x18 \x01(\bR\tuserPhone\x12E\n" +
+	"\rinbound_limit\x18\x1a \x01(\v2 .sipcluster.config.v1.TrunkLimitR\finboundLimit\x12G\n" +
+	"\x0eoutbound_limit\x18\x1b \x01(\v2 .sipcluster.config.v1.TrunkLimitR\routboundLimit\"R\n" +
+	"\n" +
+	"NumberRule\x12\x14\n" +
+	"\x05match\x18\x01 \x01(\tR\x05match\x12\x14\n" +
+	"\x05strip\x18\x02 \x01(\rR\x05strip\x12\x18\n" +
+	"\aprepend\x18\x03 \x01(\tR\aprepend\"\x81\x01\n" +
+	"\vNumberRules\x128\n" +
+	"\x06called\x18\x01 \x03(\v2 .sipcluster.config.v1.NumberRuleR\x06called\x128\n" +
+	"\x06caller\x18\x02 \x03(\v2 .sipcluster.config.v1.NumberRuleR\x06caller\"R\n" +
+	"\bCallerID\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\tR\x06number\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
+	"\bwithheld\x18\x03 \x01(\bR\bwithheld\"B\n" +
+	"\n" +
+	"TrunkLimit\x12\x14\n" +
+	"\x05calls\x18\x01 \x01(\rR\x05calls\x12\x1e\n" +
+	"\vcalls_per_s\x18\x02 \x01(\rR\tcallsPerS\"v\n" +
 	"\tTrunkAuth\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12C\n" +
 	"\talgorithm\x18\x02 \x01(\x0e2%.sipcluster.config.v1.DigestAlgorithmR\talgorithm\x12\x10\n" +
@@ -2216,7 +2561,7 @@ func file_api_configpb_config_proto_rawDescGZIP() []byte {
 }
 
 var file_api_configpb_config_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_api_configpb_config_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_api_configpb_config_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_api_configpb_config_proto_goTypes = []any{
 	(DNKind)(0),                   // 0: sipcluster.config.v1.DNKind
 	(NoAnswerAction)(0),           // 1: sipcluster.config.v1.NoAnswerAction
@@ -2231,18 +2576,22 @@ var file_api_configpb_config_proto_goTypes = []any{
 	(*DN)(nil),                    // 10: sipcluster.config.v1.DN
 	(*RoutingPoint)(nil),          // 11: sipcluster.config.v1.RoutingPoint
 	(*Trunk)(nil),                 // 12: sipcluster.config.v1.Trunk
-	(*TrunkAuth)(nil),             // 13: sipcluster.config.v1.TrunkAuth
-	(*Outbound)(nil),              // 14: sipcluster.config.v1.Outbound
-	(*AgentGroup)(nil),            // 15: sipcluster.config.v1.AgentGroup
-	(*Node)(nil),                  // 16: sipcluster.config.v1.Node
-	(*Options)(nil),               // 17: sipcluster.config.v1.Options
-	(*Join)(nil),                  // 18: sipcluster.config.v1.Join
-	(*Mutation)(nil),              // 19: sipcluster.config.v1.Mutation
-	nil,                           // 20: sipcluster.config.v1.DN.SkillsEntry
-	(*Token)(nil),                 // 21: sipcluster.config.v1.Token
-	(*Invite)(nil),                // 22: sipcluster.config.v1.Invite
-	(*Security)(nil),              // 23: sipcluster.config.v1.Security
-	(*fieldmaskpb.FieldMask)(nil), // 24: google.protobuf.FieldMask
+	(*NumberRule)(nil),            // 13: sipcluster.config.v1.NumberRule
+	(*NumberRules)(nil),           // 14: sipcluster.config.v1.NumberRules
+	(*CallerID)(nil),              // 15: sipcluster.config.v1.CallerID
+	(*TrunkLimit)(nil),            // 16: sipcluster.config.v1.TrunkLimit
+	(*TrunkAuth)(nil),             // 17: sipcluster.config.v1.TrunkAuth
+	(*Outbound)(nil),              // 18: sipcluster.config.v1.Outbound
+	(*AgentGroup)(nil),            // 19: sipcluster.config.v1.AgentGroup
+	(*Node)(nil),                  // 20: sipcluster.config.v1.Node
+	(*Options)(nil),               // 21: sipcluster.config.v1.Options
+	(*Join)(nil),                  // 22: sipcluster.config.v1.Join
+	(*Mutation)(nil),              // 23: sipcluster.config.v1.Mutation
+	nil,                           // 24: sipcluster.config.v1.DN.SkillsEntry
+	(*Token)(nil),                 // 25: sipcluster.config.v1.Token
+	(*Invite)(nil),                // 26: sipcluster.config.v1.Invite
+	(*Security)(nil),              // 27: sipcluster.config.v1.Security
+	(*fieldmaskpb.FieldMask)(nil), // 28: google.protobuf.FieldMask
 }
 var file_api_configpb_config_proto_depIdxs = []int32{
 	1,  // 0: sipcluster.config.v1.Policy.no_answer_action:type_name -> sipcluster.config.v1.NoAnswerAction
@@ -2252,33 +2601,41 @@ var file_api_configpb_config_proto_depIdxs = []int32{
 	5,  // 4: sipcluster.config.v1.DN.algorithm:type_name -> sipcluster.config.v1.DigestAlgorithm
 	11, // 5: sipcluster.config.v1.DN.routing_point:type_name -> sipcluster.config.v1.RoutingPoint
 	12, // 6: sipcluster.config.v1.DN.trunk:type_name -> sipcluster.config.v1.Trunk
-	14, // 7: sipcluster.config.v1.DN.outbound:type_name -> sipcluster.config.v1.Outbound
+	18, // 7: sipcluster.config.v1.DN.outbound:type_name -> sipcluster.config.v1.Outbound
 	9,  // 8: sipcluster.config.v1.DN.feature:type_name -> sipcluster.config.v1.Feature
-	20, // 9: sipcluster.config.v1.DN.skills:type_name -> sipcluster.config.v1.DN.SkillsEntry
-	8,  // 10: sipcluster.config.v1.RoutingPoint.policy:type_name -> sipcluster.config.v1.Policy
-	13, // 11: sipcluster.config.v1.Trunk.inbound_auth:type_name -> sipcluster.config.v1.TrunkAuth
-	13, // 12: sipcluster.config.v1.Trunk.outbound_auth:type_name -> sipcluster.config.v1.TrunkAuth
-	6,  // 13: sipcluster.config.v1.Trunk.transport:type_name -> sipcluster.config.v1.TrunkTransport
-	5,  // 14: sipcluster.config.v1.TrunkAuth.algorithm:type_name -> sipcluster.config.v1.DigestAlgorithm
-	7,  // 15: sipcluster.config.v1.Outbound.class:type_name -> sipcluster.config.v1.OutboundClass
-	8,  // 16: sipcluster.config.v1.AgentGroup.policy:type_name -> sipcluster.config.v1.Policy
-	8,  // 17: sipcluster.config.v1.Options.policy:type_name -> sipcluster.config.v1.Policy
-	4,  // 18: sipcluster.config.v1.Options.agent_login:type_name -> sipcluster.config.v1.AgentLogin
-	16, // 19: sipcluster.config.v1.Join.node:type_name -> sipcluster.config.v1.Node
-	10, // 20: sipcluster.config.v1.Mutation.put_dn:type_name -> sipcluster.config.v1.DN
-	15, // 21: sipcluster.config.v1.Mutation.put_group:type_name -> sipcluster.config.v1.AgentGroup
-	16, // 22: sipcluster.config.v1.Mutation.put_node:type_name -> sipcluster.config.v1.Node
-	17, // 23: sipcluster.config.v1.Mutation.put_options:type_name -> sipcluster.config.v1.Options
-	21, // 24: sipcluster.config.v1.Mutation.put_token:type_name -> sipcluster.config.v1.Token
-	22, // 25: sipcluster.config.v1.Mutation.put_invite:type_name -> sipcluster.config.v1.Invite
-	23, // 26: sipcluster.config.v1.Mutation.put_security:type_name -> sipcluster.config.v1.Security
-	18, // 27: sipcluster.config.v1.Mutation.join:type_name -> sipcluster.config.v1.Join
-	24, // 28: sipcluster.config.v1.Mutation.mask:type_name -> google.protobuf.FieldMask
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	24, // 9: sipcluster.config.v1.DN.skills:type_name -> sipcluster.config.v1.DN.SkillsEntry
+	15, // 10: sipcluster.config.v1.DN.caller_id:type_name -> sipcluster.config.v1.CallerID
+	8,  // 11: sipcluster.config.v1.RoutingPoint.policy:type_name -> sipcluster.config.v1.Policy
+	17, // 12: sipcluster.config.v1.Trunk.inbound_auth:type_name -> sipcluster.config.v1.TrunkAuth
+	17, // 13: sipcluster.config.v1.Trunk.outbound_auth:type_name -> sipcluster.config.v1.TrunkAuth
+	6,  // 14: sipcluster.config.v1.Trunk.transport:type_name -> sipcluster.config.v1.TrunkTransport
+	14, // 15: sipcluster.config.v1.Trunk.inbound_numbers:type_name -> sipcluster.config.v1.NumberRules
+	14, // 16: sipcluster.config.v1.Trunk.outbound_numbers:type_name -> sipcluster.config.v1.NumberRules
+	15, // 17: sipcluster.config.v1.Trunk.caller_id:type_name -> sipcluster.config.v1.CallerID
+	16, // 18: sipcluster.config.v1.Trunk.inbound_limit:type_name -> sipcluster.config.v1.TrunkLimit
+	16, // 19: sipcluster.config.v1.Trunk.outbound_limit:type_name -> sipcluster.config.v1.TrunkLimit
+	13, // 20: sipcluster.config.v1.NumberRules.called:type_name -> sipcluster.config.v1.NumberRule
+	13, // 21: sipcluster.config.v1.NumberRules.caller:type_name -> sipcluster.config.v1.NumberRule
+	5,  // 22: sipcluster.config.v1.TrunkAuth.algorithm:type_name -> sipcluster.config.v1.DigestAlgorithm
+	7,  // 23: sipcluster.config.v1.Outbound.class:type_name -> sipcluster.config.v1.OutboundClass
+	8,  // 24: sipcluster.config.v1.AgentGroup.policy:type_name -> sipcluster.config.v1.Policy
+	8,  // 25: sipcluster.config.v1.Options.policy:type_name -> sipcluster.config.v1.Policy
+	4,  // 26: sipcluster.config.v1.Options.agent_login:type_name -> sipcluster.config.v1.AgentLogin
+	20, // 27: sipcluster.config.v1.Join.node:type_name -> sipcluster.config.v1.Node
+	10, // 28: sipcluster.config.v1.Mutation.put_dn:type_name -> sipcluster.config.v1.DN
+	19, // 29: sipcluster.config.v1.Mutation.put_group:type_name -> sipcluster.config.v1.AgentGroup
+	20, // 30: sipcluster.config.v1.Mutation.put_node:type_name -> sipcluster.config.v1.Node
+	21, // 31: sipcluster.config.v1.Mutation.put_options:type_name -> sipcluster.config.v1.Options
+	25, // 32: sipcluster.config.v1.Mutation.put_token:type_name -> sipcluster.config.v1.Token
+	26, // 33: sipcluster.config.v1.Mutation.put_invite:type_name -> sipcluster.config.v1.Invite
+	27, // 34: sipcluster.config.v1.Mutation.put_security:type_name -> sipcluster.config.v1.Security
+	22, // 35: sipcluster.config.v1.Mutation.join:type_name -> sipcluster.config.v1.Join
+	28, // 36: sipcluster.config.v1.Mutation.mask:type_name -> google.protobuf.FieldMask
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_api_configpb_config_proto_init() }
@@ -2288,8 +2645,8 @@ func file_api_configpb_config_proto_init() {
 	}
 	file_api_configpb_access_proto_init()
 	file_api_configpb_config_proto_msgTypes[0].OneofWrappers = []any{}
-	file_api_configpb_config_proto_msgTypes[9].OneofWrappers = []any{}
-	file_api_configpb_config_proto_msgTypes[11].OneofWrappers = []any{
+	file_api_configpb_config_proto_msgTypes[13].OneofWrappers = []any{}
+	file_api_configpb_config_proto_msgTypes[15].OneofWrappers = []any{
 		(*Mutation_PutDn)(nil),
 		(*Mutation_DeleteDn)(nil),
 		(*Mutation_PutGroup)(nil),
@@ -2312,7 +2669,7 @@ func file_api_configpb_config_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_configpb_config_proto_rawDesc), len(file_api_configpb_config_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   13,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

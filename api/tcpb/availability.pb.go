@@ -812,6 +812,237 @@ func (x *TrunkAddress) GetError() string {
 	return ""
 }
 
+type TestRouteRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is called: a number as it is dialled, or a sip or tel URI.
+	Called string `protobuf:"bytes,1,opt,name=called,proto3" json:"called,omitempty"`
+	// The phone's DN or the trunk that calls.
+	From string `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// What a trunk tells of the caller; "" nothing.
+	Caller        string `protobuf:"bytes,3,opt,name=caller,proto3" json:"caller,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestRouteRequest) Reset() {
+	*x = TestRouteRequest{}
+	mi := &file_api_tcpb_availability_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestRouteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestRouteRequest) ProtoMessage() {}
+
+func (x *TestRouteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_availability_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestRouteRequest.ProtoReflect.Descriptor instead.
+func (*TestRouteRequest) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *TestRouteRequest) GetCalled() string {
+	if x != nil {
+		return x.Called
+	}
+	return ""
+}
+
+func (x *TestRouteRequest) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *TestRouteRequest) GetCaller() string {
+	if x != nil {
+		return x.Caller
+	}
+	return ""
+}
+
+type TestRouteResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is called as the cluster knows it: behind the rules of the trunk.
+	Called string `protobuf:"bytes,1,opt,name=called,proto3" json:"called,omitempty"`
+	// The DN that it goes to; "" for none.
+	Dn string `protobuf:"bytes,2,opt,name=dn,proto3" json:"dn,omitempty"`
+	// Trunks by which it leaves, in the order in which they are tried.
+	Exits []*RouteExit `protobuf:"bytes,3,rep,name=exits,proto3" json:"exits,omitempty"`
+	// SIP status when it goes nowhere.
+	Code   uint32 `protobuf:"varint,4,opt,name=code,proto3" json:"code,omitempty"`
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Why, a line for each step.
+	Why           []string `protobuf:"bytes,6,rep,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TestRouteResponse) Reset() {
+	*x = TestRouteResponse{}
+	mi := &file_api_tcpb_availability_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TestRouteResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TestRouteResponse) ProtoMessage() {}
+
+func (x *TestRouteResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_availability_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TestRouteResponse.ProtoReflect.Descriptor instead.
+func (*TestRouteResponse) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *TestRouteResponse) GetCalled() string {
+	if x != nil {
+		return x.Called
+	}
+	return ""
+}
+
+func (x *TestRouteResponse) GetDn() string {
+	if x != nil {
+		return x.Dn
+	}
+	return ""
+}
+
+func (x *TestRouteResponse) GetExits() []*RouteExit {
+	if x != nil {
+		return x.Exits
+	}
+	return nil
+}
+
+func (x *TestRouteResponse) GetCode() uint32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *TestRouteResponse) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *TestRouteResponse) GetWhy() []string {
+	if x != nil {
+		return x.Why
+	}
+	return nil
+}
+
+// RouteExit is a way out by a trunk.
+type RouteExit struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Trunk   string                 `protobuf:"bytes,1,opt,name=trunk,proto3" json:"trunk,omitempty"`
+	Address string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	// What the trunk is told of the called and the calling number; anonymous for none.
+	Number string `protobuf:"bytes,3,opt,name=number,proto3" json:"number,omitempty"`
+	Caller string `protobuf:"bytes,4,opt,name=caller,proto3" json:"caller,omitempty"`
+	// Why it would be passed over now; "" when it would not.
+	PassedOver    string `protobuf:"bytes,5,opt,name=passed_over,json=passedOver,proto3" json:"passed_over,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RouteExit) Reset() {
+	*x = RouteExit{}
+	mi := &file_api_tcpb_availability_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RouteExit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RouteExit) ProtoMessage() {}
+
+func (x *RouteExit) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_availability_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RouteExit.ProtoReflect.Descriptor instead.
+func (*RouteExit) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RouteExit) GetTrunk() string {
+	if x != nil {
+		return x.Trunk
+	}
+	return ""
+}
+
+func (x *RouteExit) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *RouteExit) GetNumber() string {
+	if x != nil {
+		return x.Number
+	}
+	return ""
+}
+
+func (x *RouteExit) GetCaller() string {
+	if x != nil {
+		return x.Caller
+	}
+	return ""
+}
+
+func (x *RouteExit) GetPassedOver() string {
+	if x != nil {
+		return x.PassedOver
+	}
+	return ""
+}
+
 // Filter: a DN passes when it meets every field that is set.
 type Filter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -830,7 +1061,7 @@ type Filter struct {
 
 func (x *Filter) Reset() {
 	*x = Filter{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[5]
+	mi := &file_api_tcpb_availability_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -842,7 +1073,7 @@ func (x *Filter) String() string {
 func (*Filter) ProtoMessage() {}
 
 func (x *Filter) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[5]
+	mi := &file_api_tcpb_availability_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -855,7 +1086,7 @@ func (x *Filter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Filter.ProtoReflect.Descriptor instead.
 func (*Filter) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{5}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Filter) GetOwner() string {
@@ -914,7 +1145,7 @@ type ListRoutableRequest struct {
 
 func (x *ListRoutableRequest) Reset() {
 	*x = ListRoutableRequest{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[6]
+	mi := &file_api_tcpb_availability_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1157,7 @@ func (x *ListRoutableRequest) String() string {
 func (*ListRoutableRequest) ProtoMessage() {}
 
 func (x *ListRoutableRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[6]
+	mi := &file_api_tcpb_availability_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1170,7 @@ func (x *ListRoutableRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutableRequest.ProtoReflect.Descriptor instead.
 func (*ListRoutableRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{6}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListRoutableRequest) GetFilter() *Filter {
@@ -974,7 +1205,7 @@ type ListRoutableResponse struct {
 
 func (x *ListRoutableResponse) Reset() {
 	*x = ListRoutableResponse{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[7]
+	mi := &file_api_tcpb_availability_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -986,7 +1217,7 @@ func (x *ListRoutableResponse) String() string {
 func (*ListRoutableResponse) ProtoMessage() {}
 
 func (x *ListRoutableResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[7]
+	mi := &file_api_tcpb_availability_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -999,7 +1230,7 @@ func (x *ListRoutableResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutableResponse.ProtoReflect.Descriptor instead.
 func (*ListRoutableResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{7}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListRoutableResponse) GetDns() []*DNStatus {
@@ -1027,7 +1258,7 @@ type ListDNsRequest struct {
 
 func (x *ListDNsRequest) Reset() {
 	*x = ListDNsRequest{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[8]
+	mi := &file_api_tcpb_availability_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1039,7 +1270,7 @@ func (x *ListDNsRequest) String() string {
 func (*ListDNsRequest) ProtoMessage() {}
 
 func (x *ListDNsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[8]
+	mi := &file_api_tcpb_availability_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1052,7 +1283,7 @@ func (x *ListDNsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDNsRequest.ProtoReflect.Descriptor instead.
 func (*ListDNsRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{8}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListDNsRequest) GetFilter() *Filter {
@@ -1086,7 +1317,7 @@ type ListDNsResponse struct {
 
 func (x *ListDNsResponse) Reset() {
 	*x = ListDNsResponse{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[9]
+	mi := &file_api_tcpb_availability_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1098,7 +1329,7 @@ func (x *ListDNsResponse) String() string {
 func (*ListDNsResponse) ProtoMessage() {}
 
 func (x *ListDNsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[9]
+	mi := &file_api_tcpb_availability_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1111,7 +1342,7 @@ func (x *ListDNsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDNsResponse.ProtoReflect.Descriptor instead.
 func (*ListDNsResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{9}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListDNsResponse) GetDns() []*DNStatus {
@@ -1137,7 +1368,7 @@ type GetDNStatusRequest struct {
 
 func (x *GetDNStatusRequest) Reset() {
 	*x = GetDNStatusRequest{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[10]
+	mi := &file_api_tcpb_availability_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1149,7 +1380,7 @@ func (x *GetDNStatusRequest) String() string {
 func (*GetDNStatusRequest) ProtoMessage() {}
 
 func (x *GetDNStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[10]
+	mi := &file_api_tcpb_availability_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1162,7 +1393,7 @@ func (x *GetDNStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDNStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetDNStatusRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{10}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetDNStatusRequest) GetDn() string {
@@ -1189,7 +1420,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[11]
+	mi := &file_api_tcpb_availability_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1201,7 +1432,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[11]
+	mi := &file_api_tcpb_availability_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1214,7 +1445,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{11}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WatchRequest) GetResumeCursor() []byte {
@@ -1260,7 +1491,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[12]
+	mi := &file_api_tcpb_availability_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1272,7 +1503,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[12]
+	mi := &file_api_tcpb_availability_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1285,7 +1516,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{12}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WatchResponse) GetBody() isWatchResponse_Body {
@@ -1376,7 +1607,7 @@ type WatchStarted struct {
 
 func (x *WatchStarted) Reset() {
 	*x = WatchStarted{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[13]
+	mi := &file_api_tcpb_availability_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1388,7 +1619,7 @@ func (x *WatchStarted) String() string {
 func (*WatchStarted) ProtoMessage() {}
 
 func (x *WatchStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[13]
+	mi := &file_api_tcpb_availability_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1401,7 +1632,7 @@ func (x *WatchStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchStarted.ProtoReflect.Descriptor instead.
 func (*WatchStarted) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{13}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WatchStarted) GetNode() string {
@@ -1437,7 +1668,7 @@ type EventBatch struct {
 
 func (x *EventBatch) Reset() {
 	*x = EventBatch{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[14]
+	mi := &file_api_tcpb_availability_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1449,7 +1680,7 @@ func (x *EventBatch) String() string {
 func (*EventBatch) ProtoMessage() {}
 
 func (x *EventBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[14]
+	mi := &file_api_tcpb_availability_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1462,7 +1693,7 @@ func (x *EventBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventBatch.ProtoReflect.Descriptor instead.
 func (*EventBatch) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{14}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *EventBatch) GetEvents() []*DNEvent {
@@ -1512,7 +1743,7 @@ type DNEvent struct {
 
 func (x *DNEvent) Reset() {
 	*x = DNEvent{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[15]
+	mi := &file_api_tcpb_availability_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1524,7 +1755,7 @@ func (x *DNEvent) String() string {
 func (*DNEvent) ProtoMessage() {}
 
 func (x *DNEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[15]
+	mi := &file_api_tcpb_availability_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1537,7 +1768,7 @@ func (x *DNEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DNEvent.ProtoReflect.Descriptor instead.
 func (*DNEvent) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{15}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DNEvent) GetDn() string {
@@ -1663,7 +1894,7 @@ type EndOfSnapshot struct {
 
 func (x *EndOfSnapshot) Reset() {
 	*x = EndOfSnapshot{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[16]
+	mi := &file_api_tcpb_availability_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1675,7 +1906,7 @@ func (x *EndOfSnapshot) String() string {
 func (*EndOfSnapshot) ProtoMessage() {}
 
 func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[16]
+	mi := &file_api_tcpb_availability_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1688,7 +1919,7 @@ func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfSnapshot.ProtoReflect.Descriptor instead.
 func (*EndOfSnapshot) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{16}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *EndOfSnapshot) GetSeq() uint64 {
@@ -1717,7 +1948,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[17]
+	mi := &file_api_tcpb_availability_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1729,7 +1960,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[17]
+	mi := &file_api_tcpb_availability_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1742,7 +1973,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{17}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Heartbeat) GetSeq() uint64 {
@@ -1810,7 +2041,25 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\bleads_to\x18\x02 \x01(\tR\aleadsTo\x12\x0e\n" +
 	"\x02up\x18\x03 \x01(\bR\x02up\x120\n" +
 	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x14\n" +
-	"\x05error\x18\x05 \x01(\tR\x05error\"\xc3\x01\n" +
+	"\x05error\x18\x05 \x01(\tR\x05error\"V\n" +
+	"\x10TestRouteRequest\x12\x16\n" +
+	"\x06called\x18\x01 \x01(\tR\x06called\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\tR\x04from\x12\x16\n" +
+	"\x06caller\x18\x03 \x01(\tR\x06caller\"\xac\x01\n" +
+	"\x11TestRouteResponse\x12\x16\n" +
+	"\x06called\x18\x01 \x01(\tR\x06called\x12\x0e\n" +
+	"\x02dn\x18\x02 \x01(\tR\x02dn\x121\n" +
+	"\x05exits\x18\x03 \x03(\v2\x1b.sipcluster.tc.v1.RouteExitR\x05exits\x12\x12\n" +
+	"\x04code\x18\x04 \x01(\rR\x04code\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x10\n" +
+	"\x03why\x18\x06 \x03(\tR\x03why\"\x8c\x01\n" +
+	"\tRouteExit\x12\x14\n" +
+	"\x05trunk\x18\x01 \x01(\tR\x05trunk\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x16\n" +
+	"\x06number\x18\x03 \x01(\tR\x06number\x12\x16\n" +
+	"\x06caller\x18\x04 \x01(\tR\x06caller\x12\x1f\n" +
+	"\vpassed_over\x18\x05 \x01(\tR\n" +
+	"passedOver\"\xc3\x01\n" +
 	"\x06Filter\x12\x14\n" +
 	"\x05owner\x18\x01 \x01(\tR\x05owner\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x14\n" +
@@ -1910,12 +2159,13 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\fCHANGE_AGENT\x10\x02\x12\x0e\n" +
 	"\n" +
 	"CHANGE_USE\x10\x03\x12\x10\n" +
-	"\fCHANGE_OWNER\x10\x042\xd4\x02\n" +
+	"\fCHANGE_OWNER\x10\x042\xaa\x03\n" +
 	"\fAvailability\x12]\n" +
 	"\fListRoutable\x12%.sipcluster.tc.v1.ListRoutableRequest\x1a&.sipcluster.tc.v1.ListRoutableResponse\x12N\n" +
 	"\aListDNs\x12 .sipcluster.tc.v1.ListDNsRequest\x1a!.sipcluster.tc.v1.ListDNsResponse\x12I\n" +
 	"\x05GetDN\x12$.sipcluster.tc.v1.GetDNStatusRequest\x1a\x1a.sipcluster.tc.v1.DNStatus\x12J\n" +
-	"\x05Watch\x12\x1e.sipcluster.tc.v1.WatchRequest\x1a\x1f.sipcluster.tc.v1.WatchResponse0\x01B+Z)github.com/sipcluster/sipcluster/api/tcpbb\x06proto3"
+	"\x05Watch\x12\x1e.sipcluster.tc.v1.WatchRequest\x1a\x1f.sipcluster.tc.v1.WatchResponse0\x01\x12T\n" +
+	"\tTestRoute\x12\".sipcluster.tc.v1.TestRouteRequest\x1a#.sipcluster.tc.v1.TestRouteResponseB+Z)github.com/sipcluster/sipcluster/api/tcpbb\x06proto3"
 
 var (
 	file_api_tcpb_availability_proto_rawDescOnce sync.Once
@@ -1930,7 +2180,7 @@ func file_api_tcpb_availability_proto_rawDescGZIP() []byte {
 }
 
 var file_api_tcpb_availability_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_api_tcpb_availability_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_api_tcpb_availability_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_api_tcpb_availability_proto_goTypes = []any{
 	(DNState)(0),                  // 0: sipcluster.tc.v1.DNState
 	(Reason)(0),                   // 1: sipcluster.tc.v1.Reason
@@ -1942,73 +2192,79 @@ var file_api_tcpb_availability_proto_goTypes = []any{
 	(*CoolDown)(nil),              // 7: sipcluster.tc.v1.CoolDown
 	(*Uses)(nil),                  // 8: sipcluster.tc.v1.Uses
 	(*TrunkAddress)(nil),          // 9: sipcluster.tc.v1.TrunkAddress
-	(*Filter)(nil),                // 10: sipcluster.tc.v1.Filter
-	(*ListRoutableRequest)(nil),   // 11: sipcluster.tc.v1.ListRoutableRequest
-	(*ListRoutableResponse)(nil),  // 12: sipcluster.tc.v1.ListRoutableResponse
-	(*ListDNsRequest)(nil),        // 13: sipcluster.tc.v1.ListDNsRequest
-	(*ListDNsResponse)(nil),       // 14: sipcluster.tc.v1.ListDNsResponse
-	(*GetDNStatusRequest)(nil),    // 15: sipcluster.tc.v1.GetDNStatusRequest
-	(*WatchRequest)(nil),          // 16: sipcluster.tc.v1.WatchRequest
-	(*WatchResponse)(nil),         // 17: sipcluster.tc.v1.WatchResponse
-	(*WatchStarted)(nil),          // 18: sipcluster.tc.v1.WatchStarted
-	(*EventBatch)(nil),            // 19: sipcluster.tc.v1.EventBatch
-	(*DNEvent)(nil),               // 20: sipcluster.tc.v1.DNEvent
-	(*EndOfSnapshot)(nil),         // 21: sipcluster.tc.v1.EndOfSnapshot
-	(*Heartbeat)(nil),             // 22: sipcluster.tc.v1.Heartbeat
-	nil,                           // 23: sipcluster.tc.v1.AgentStatus.ReasonsEntry
-	nil,                           // 24: sipcluster.tc.v1.DNStatus.SkillsEntry
-	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
-	(configpb.DNKind)(0),          // 26: sipcluster.config.v1.DNKind
+	(*TestRouteRequest)(nil),      // 10: sipcluster.tc.v1.TestRouteRequest
+	(*TestRouteResponse)(nil),     // 11: sipcluster.tc.v1.TestRouteResponse
+	(*RouteExit)(nil),             // 12: sipcluster.tc.v1.RouteExit
+	(*Filter)(nil),                // 13: sipcluster.tc.v1.Filter
+	(*ListRoutableRequest)(nil),   // 14: sipcluster.tc.v1.ListRoutableRequest
+	(*ListRoutableResponse)(nil),  // 15: sipcluster.tc.v1.ListRoutableResponse
+	(*ListDNsRequest)(nil),        // 16: sipcluster.tc.v1.ListDNsRequest
+	(*ListDNsResponse)(nil),       // 17: sipcluster.tc.v1.ListDNsResponse
+	(*GetDNStatusRequest)(nil),    // 18: sipcluster.tc.v1.GetDNStatusRequest
+	(*WatchRequest)(nil),          // 19: sipcluster.tc.v1.WatchRequest
+	(*WatchResponse)(nil),         // 20: sipcluster.tc.v1.WatchResponse
+	(*WatchStarted)(nil),          // 21: sipcluster.tc.v1.WatchStarted
+	(*EventBatch)(nil),            // 22: sipcluster.tc.v1.EventBatch
+	(*DNEvent)(nil),               // 23: sipcluster.tc.v1.DNEvent
+	(*EndOfSnapshot)(nil),         // 24: sipcluster.tc.v1.EndOfSnapshot
+	(*Heartbeat)(nil),             // 25: sipcluster.tc.v1.Heartbeat
+	nil,                           // 26: sipcluster.tc.v1.AgentStatus.ReasonsEntry
+	nil,                           // 27: sipcluster.tc.v1.DNStatus.SkillsEntry
+	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
+	(configpb.DNKind)(0),          // 29: sipcluster.config.v1.DNKind
 }
 var file_api_tcpb_availability_proto_depIdxs = []int32{
 	2,  // 0: sipcluster.tc.v1.AgentStatus.state:type_name -> sipcluster.tc.v1.AgentState
-	23, // 1: sipcluster.tc.v1.AgentStatus.reasons:type_name -> sipcluster.tc.v1.AgentStatus.ReasonsEntry
-	25, // 2: sipcluster.tc.v1.AgentStatus.since:type_name -> google.protobuf.Timestamp
-	25, // 3: sipcluster.tc.v1.AgentStatus.until:type_name -> google.protobuf.Timestamp
-	26, // 4: sipcluster.tc.v1.DNStatus.kind:type_name -> sipcluster.config.v1.DNKind
+	26, // 1: sipcluster.tc.v1.AgentStatus.reasons:type_name -> sipcluster.tc.v1.AgentStatus.ReasonsEntry
+	28, // 2: sipcluster.tc.v1.AgentStatus.since:type_name -> google.protobuf.Timestamp
+	28, // 3: sipcluster.tc.v1.AgentStatus.until:type_name -> google.protobuf.Timestamp
+	29, // 4: sipcluster.tc.v1.DNStatus.kind:type_name -> sipcluster.config.v1.DNKind
 	0,  // 5: sipcluster.tc.v1.DNStatus.state:type_name -> sipcluster.tc.v1.DNState
 	1,  // 6: sipcluster.tc.v1.DNStatus.reason:type_name -> sipcluster.tc.v1.Reason
-	25, // 7: sipcluster.tc.v1.DNStatus.since:type_name -> google.protobuf.Timestamp
+	28, // 7: sipcluster.tc.v1.DNStatus.since:type_name -> google.protobuf.Timestamp
 	5,  // 8: sipcluster.tc.v1.DNStatus.agent:type_name -> sipcluster.tc.v1.AgentStatus
-	24, // 9: sipcluster.tc.v1.DNStatus.skills:type_name -> sipcluster.tc.v1.DNStatus.SkillsEntry
+	27, // 9: sipcluster.tc.v1.DNStatus.skills:type_name -> sipcluster.tc.v1.DNStatus.SkillsEntry
 	7,  // 10: sipcluster.tc.v1.DNStatus.cool_down:type_name -> sipcluster.tc.v1.CoolDown
 	8,  // 11: sipcluster.tc.v1.DNStatus.uses:type_name -> sipcluster.tc.v1.Uses
 	9,  // 12: sipcluster.tc.v1.DNStatus.trunk_addresses:type_name -> sipcluster.tc.v1.TrunkAddress
-	25, // 13: sipcluster.tc.v1.CoolDown.ends:type_name -> google.protobuf.Timestamp
+	28, // 13: sipcluster.tc.v1.CoolDown.ends:type_name -> google.protobuf.Timestamp
 	3,  // 14: sipcluster.tc.v1.CoolDown.reason:type_name -> sipcluster.tc.v1.CoolDownReason
-	25, // 15: sipcluster.tc.v1.TrunkAddress.since:type_name -> google.protobuf.Timestamp
-	26, // 16: sipcluster.tc.v1.Filter.kind:type_name -> sipcluster.config.v1.DNKind
-	0,  // 17: sipcluster.tc.v1.Filter.state:type_name -> sipcluster.tc.v1.DNState
-	10, // 18: sipcluster.tc.v1.ListRoutableRequest.filter:type_name -> sipcluster.tc.v1.Filter
-	6,  // 19: sipcluster.tc.v1.ListRoutableResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
-	10, // 20: sipcluster.tc.v1.ListDNsRequest.filter:type_name -> sipcluster.tc.v1.Filter
-	6,  // 21: sipcluster.tc.v1.ListDNsResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
-	10, // 22: sipcluster.tc.v1.WatchRequest.filter:type_name -> sipcluster.tc.v1.Filter
-	18, // 23: sipcluster.tc.v1.WatchResponse.started:type_name -> sipcluster.tc.v1.WatchStarted
-	19, // 24: sipcluster.tc.v1.WatchResponse.events:type_name -> sipcluster.tc.v1.EventBatch
-	21, // 25: sipcluster.tc.v1.WatchResponse.end_of_snapshot:type_name -> sipcluster.tc.v1.EndOfSnapshot
-	22, // 26: sipcluster.tc.v1.WatchResponse.heartbeat:type_name -> sipcluster.tc.v1.Heartbeat
-	20, // 27: sipcluster.tc.v1.EventBatch.events:type_name -> sipcluster.tc.v1.DNEvent
-	0,  // 28: sipcluster.tc.v1.DNEvent.state:type_name -> sipcluster.tc.v1.DNState
-	1,  // 29: sipcluster.tc.v1.DNEvent.reason:type_name -> sipcluster.tc.v1.Reason
-	25, // 30: sipcluster.tc.v1.DNEvent.time:type_name -> google.protobuf.Timestamp
-	4,  // 31: sipcluster.tc.v1.DNEvent.change:type_name -> sipcluster.tc.v1.Change
-	5,  // 32: sipcluster.tc.v1.DNEvent.agent:type_name -> sipcluster.tc.v1.AgentStatus
-	7,  // 33: sipcluster.tc.v1.DNEvent.cool_down:type_name -> sipcluster.tc.v1.CoolDown
-	8,  // 34: sipcluster.tc.v1.DNEvent.uses:type_name -> sipcluster.tc.v1.Uses
-	11, // 35: sipcluster.tc.v1.Availability.ListRoutable:input_type -> sipcluster.tc.v1.ListRoutableRequest
-	13, // 36: sipcluster.tc.v1.Availability.ListDNs:input_type -> sipcluster.tc.v1.ListDNsRequest
-	15, // 37: sipcluster.tc.v1.Availability.GetDN:input_type -> sipcluster.tc.v1.GetDNStatusRequest
-	16, // 38: sipcluster.tc.v1.Availability.Watch:input_type -> sipcluster.tc.v1.WatchRequest
-	12, // 39: sipcluster.tc.v1.Availability.ListRoutable:output_type -> sipcluster.tc.v1.ListRoutableResponse
-	14, // 40: sipcluster.tc.v1.Availability.ListDNs:output_type -> sipcluster.tc.v1.ListDNsResponse
-	6,  // 41: sipcluster.tc.v1.Availability.GetDN:output_type -> sipcluster.tc.v1.DNStatus
-	17, // 42: sipcluster.tc.v1.Availability.Watch:output_type -> sipcluster.tc.v1.WatchResponse
-	39, // [39:43] is the sub-list for method output_type
-	35, // [35:39] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	28, // 15: sipcluster.tc.v1.TrunkAddress.since:type_name -> google.protobuf.Timestamp
+	12, // 16: sipcluster.tc.v1.TestRouteResponse.exits:type_name -> sipcluster.tc.v1.RouteExit
+	29, // 17: sipcluster.tc.v1.Filter.kind:type_name -> sipcluster.config.v1.DNKind
+	0,  // 18: sipcluster.tc.v1.Filter.state:type_name -> sipcluster.tc.v1.DNState
+	13, // 19: sipcluster.tc.v1.ListRoutableRequest.filter:type_name -> sipcluster.tc.v1.Filter
+	6,  // 20: sipcluster.tc.v1.ListRoutableResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
+	13, // 21: sipcluster.tc.v1.ListDNsRequest.filter:type_name -> sipcluster.tc.v1.Filter
+	6,  // 22: sipcluster.tc.v1.ListDNsResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
+	13, // 23: sipcluster.tc.v1.WatchRequest.filter:type_name -> sipcluster.tc.v1.Filter
+	21, // 24: sipcluster.tc.v1.WatchResponse.started:type_name -> sipcluster.tc.v1.WatchStarted
+	22, // 25: sipcluster.tc.v1.WatchResponse.events:type_name -> sipcluster.tc.v1.EventBatch
+	24, // 26: sipcluster.tc.v1.WatchResponse.end_of_snapshot:type_name -> sipcluster.tc.v1.EndOfSnapshot
+	25, // 27: sipcluster.tc.v1.WatchResponse.heartbeat:type_name -> sipcluster.tc.v1.Heartbeat
+	23, // 28: sipcluster.tc.v1.EventBatch.events:type_name -> sipcluster.tc.v1.DNEvent
+	0,  // 29: sipcluster.tc.v1.DNEvent.state:type_name -> sipcluster.tc.v1.DNState
+	1,  // 30: sipcluster.tc.v1.DNEvent.reason:type_name -> sipcluster.tc.v1.Reason
+	28, // 31: sipcluster.tc.v1.DNEvent.time:type_name -> google.protobuf.Timestamp
+	4,  // 32: sipcluster.tc.v1.DNEvent.change:type_name -> sipcluster.tc.v1.Change
+	5,  // 33: sipcluster.tc.v1.DNEvent.agent:type_name -> sipcluster.tc.v1.AgentStatus
+	7,  // 34: sipcluster.tc.v1.DNEvent.cool_down:type_name -> sipcluster.tc.v1.CoolDown
+	8,  // 35: sipcluster.tc.v1.DNEvent.uses:type_name -> sipcluster.tc.v1.Uses
+	14, // 36: sipcluster.tc.v1.Availability.ListRoutable:input_type -> sipcluster.tc.v1.ListRoutableRequest
+	16, // 37: sipcluster.tc.v1.Availability.ListDNs:input_type -> sipcluster.tc.v1.ListDNsRequest
+	18, // 38: sipcluster.tc.v1.Availability.GetDN:input_type -> sipcluster.tc.v1.GetDNStatusRequest
+	19, // 39: sipcluster.tc.v1.Availability.Watch:input_type -> sipcluster.tc.v1.WatchRequest
+	10, // 40: sipcluster.tc.v1.Availability.TestRoute:input_type -> sipcluster.tc.v1.TestRouteRequest
+	15, // 41: sipcluster.tc.v1.Availability.ListRoutable:output_type -> sipcluster.tc.v1.ListRoutableResponse
+	17, // 42: sipcluster.tc.v1.Availability.ListDNs:output_type -> sipcluster.tc.v1.ListDNsResponse
+	6,  // 43: sipcluster.tc.v1.Availability.GetDN:output_type -> sipcluster.tc.v1.DNStatus
+	20, // 44: sipcluster.tc.v1.Availability.Watch:output_type -> sipcluster.tc.v1.WatchResponse
+	11, // 45: sipcluster.tc.v1.Availability.TestRoute:output_type -> sipcluster.tc.v1.TestRouteResponse
+	41, // [41:46] is the sub-list for method output_type
+	36, // [36:41] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_api_tcpb_availability_proto_init() }
@@ -2016,7 +2272,7 @@ func file_api_tcpb_availability_proto_init() {
 	if File_api_tcpb_availability_proto != nil {
 		return
 	}
-	file_api_tcpb_availability_proto_msgTypes[12].OneofWrappers = []any{
+	file_api_tcpb_availability_proto_msgTypes[15].OneofWrappers = []any{
 		(*WatchResponse_Started)(nil),
 		(*WatchResponse_Events)(nil),
 		(*WatchResponse_EndOfSnapshot)(nil),
@@ -2028,7 +2284,7 @@ func file_api_tcpb_availability_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tcpb_availability_proto_rawDesc), len(file_api_tcpb_availability_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   20,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,7 @@ const (
 	Availability_ListDNs_FullMethodName      = "/sipcluster.tc.v1.Availability/ListDNs"
 	Availability_GetDN_FullMethodName        = "/sipcluster.tc.v1.Availability/GetDN"
 	Availability_Watch_FullMethodName        = "/sipcluster.tc.v1.Availability/Watch"
+	Availability_TestRoute_FullMethodName    = "/sipcluster.tc.v1.Availability/TestRoute"
 )
 
 // AvailabilityClient is the client API for Availability service.
@@ -44,6 +45,8 @@ type AvailabilityClient interface {
 	// heartbeats when idle. For a client that reads slowly several changes of one
 	// DN may be merged; the last one always arrives.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
+	// TestRoute tells where a call would go from this node now, and why. It makes none.
+	TestRoute(ctx context.Context, in *TestRouteRequest, opts ...grpc.CallOption) (*TestRouteResponse, error)
 }
 
 type availabilityClient struct {
@@ -103,6 +106,16 @@ func (c *availabilityClient) Watch(ctx context.Context, in *WatchRequest, opts .
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Availability_WatchClient = grpc.ServerStreamingClient[WatchResponse]
 
+func (c *availabilityClient) TestRoute(ctx context.Context, in *TestRouteRequest, opts ...grpc.CallOption) (*TestRouteResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TestRouteResponse)
+	err := c.cc.Invoke(ctx, Availability_TestRoute_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AvailabilityServer is the server API for Availability service.
 // All implementations must embed UnimplementedAvailabilityServer
 // for forward compatibility.
@@ -120,6 +133,8 @@ type AvailabilityServer interface {
 	// heartbeats when idle. For a client that reads slowly several changes of one
 	// DN may be merged; the last one always arrives.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
+	// TestRoute tells where a call would go from this node now, and why. It makes none.
+	TestRoute(context.Context, *TestRouteRequest) (*TestRouteResponse, error)
 	mustEmbedUnimplementedAvailabilityServer()
 }
 
@@ -141,6 +156,9 @@ func (UnimplementedAvailabilityServer) GetDN(context.Context, *GetDNStatusReques
 }
 func (UnimplementedAvailabilityServer) Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error {
 	return status.Error(codes.Unimplemented, "method Watch not implemented")
+}
+func (UnimplementedAvailabilityServer) TestRoute(context.Context, *TestRouteRequest) (*TestRouteResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TestRoute not implemented")
 }
 func (UnimplementedAvailabilityServer) mustEmbedUnimplementedAvailabilityServer() {}
 func (UnimplementedAvailabilityServer) testEmbeddedByValue()                      {}
@@ -228,6 +246,24 @@ func _Availability_Watch_Handler(srv interface{}, stream grpc.ServerStream) erro
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Availability_WatchServer = grpc.ServerStreamingServer[WatchResponse]
 
+func _Availability_TestRoute_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TestRouteRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AvailabilityServer).TestRoute(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Availability_TestRoute_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AvailabilityServer).TestRoute(ctx, req.(*TestRouteRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Availability_ServiceDesc is the grpc.ServiceDesc for Availability service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -246,6 +282,10 @@ var Availability_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetDN",
 			Handler:    _Availability_GetDN_Handler,
+		},
+		{
+			MethodName: "TestRoute",
+			Handler:    _Availability_TestRoute_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

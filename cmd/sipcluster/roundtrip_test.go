@@ -24,7 +24,8 @@ func whole() []proto.Message {
 			Policy: policy(), AgentLogin: configpb.AgentLogin_AGENT_LOGIN_TAKE_OVER, DualRegistration: true, VoicemailTrunk: "4000"},
 		&configpb.AgentGroup{Name: "sales", LoginRequired: true, Policy: policy()}, &configpb.AgentGroup{Name: "plain"},
 		&configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: strings.Repeat("a", 32), Algorithm: configpb.DigestAlgorithm_DIGEST_ALGORITHM_MD5,
-			Groups: []string{"sales", "plain"}, Capacity: 2, Skills: map[string]uint32{"sales": 7, "plain": 1}, DualRegistration: true},
+			Groups: []string{"sales", "plain"}, Capacity: 2, Skills: map[string]uint32{"sales": 7, "plain": 1}, DualRegistration: true,
+			Dids: []string{"+4930101"}, CallerId: &configpb.CallerID{Number: "+4930101", Name: "Anna", Withheld: true}},
 		&configpb.DN{Number: "1002", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: strings.Repeat("b", 64), Algorithm: configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256, Disabled: true},
 		&configpb.DN{Number: "2001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15551234567", Groups: []string{"plain"}},
 		&configpb.DN{Number: "3000", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT, RoutingPoint: &configpb.RoutingPoint{DefaultGroup: "sales", TimeoutMs: 3000, TellPosition: true,
@@ -33,7 +34,11 @@ func whole() []proto.Message {
 		&configpb.DN{Number: "4000", Kind: configpb.DNKind_DN_KIND_TRUNK, Outbound: &configpb.Outbound{Class: 2}, Trunk: &configpb.Trunk{
 			Address: "192.0.2.9:5060", Prefix: "+", Priority: 7, MoreAddresses: []string{"192.0.2.11", "sbc2.example.org"}, Transport: configpb.TrunkTransport_TRUNK_TRANSPORT_TLS, NoOptions: true, Sources: []string{"192.0.2.0/28", "2001:db8::1"}, TlsName: "sbc.example.org", Trusted: true,
 			InboundAuth: &configpb.TrunkAuth{User: "gw", Algorithm: 1, Ha1: strings.Repeat("d", 32)}, OutboundRealm: "carrier.example",
-			OutboundAuth: &configpb.TrunkAuth{User: "us@carrier", Algorithm: 2, Ha1: strings.Repeat("e", 64)},
+			OutboundAuth:    &configpb.TrunkAuth{User: "us@carrier", Algorithm: 2, Ha1: strings.Repeat("e", 64)},
+			InboundNumbers:  &configpb.NumberRules{Called: []*configpb.NumberRule{{Match: "0", Strip: 1, Prepend: "+49"}, {Match: "1", Strip: 1}}, Caller: []*configpb.NumberRule{{Match: "00", Strip: 2, Prepend: "+"}}},
+			OutboundNumbers: &configpb.NumberRules{Called: []*configpb.NumberRule{{Match: "+49.$", Strip: 3, Prepend: "0"}}, Caller: []*configpb.NumberRule{{Match: "+", Strip: 1, Prepend: "00"}}},
+			CallerId:        &configpb.CallerID{Number: "+4930100", Name: "ACME", Withheld: true}, PreferredIdentity: true, UserPhone: true,
+			InboundLimit: &configpb.TrunkLimit{Calls: 30, CallsPerS: 5}, OutboundLimit: &configpb.TrunkLimit{Calls: 20, CallsPerS: 4},
 		}},
 		&configpb.DN{Number: "4001", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "192.0.2.10:5060"},
 			Outbound: &configpb.Outbound{Class: 3, Prefixes: []string{"+49", "00"}}},
@@ -91,8 +96,32 @@ var changes = map[string]func(any){
 	"DN.trunk.inbound_auth.algorithm": ofDN("4000", func(d *configpb.DN) {
 		d.Trunk.InboundAuth.Algorithm, d.Trunk.InboundAuth.Ha1 = 2, strings.Repeat("d", 64)
 	}),
-	"DN.trunk.inbound_auth.ha1":   ofDN("4000", func(d *configpb.DN) { d.Trunk.InboundAuth.Ha1 = strings.Repeat("f", 32) }),
-	"DN.trunk.outbound_auth.user": ofDN("4000", func(d *configpb.DN) { d.Trunk.OutboundAuth.User = "other" }),
+	"DN.trunk.inbound_auth.ha1": ofDN("4000", func(d *configpb.DN) { d.Trunk.InboundAuth.Ha1 = strings.Repeat("f", 32) }),
+	"DN.dids":                   ofDN("1001", func(d *configpb.DN) { d.Dids = append(d.Dids, "+4930102") }),
+	"DN.caller_id.number":       ofDN("1001", func(d *configpb.DN) { d.CallerId.Number = "+4930102" }), "DN.caller_id.name": ofDN("1001", func(d *configpb.DN) { d.CallerId.Name = "" }),
+	"DN.caller_id.withheld":                    ofDN("1001", func(d *configpb.DN) { d.CallerId.Withheld = false }),
+	"DN.trunk.caller_id.number":                ofDN("4000", func(d *configpb.DN) { d.Trunk.CallerId.Number = "+4930102" }),
+	"DN.trunk.caller_id.name":                  ofDN("4000", func(d *configpb.DN) { d.Trunk.CallerId.Name = "" }),
+	"DN.trunk.caller_id.withheld":              ofDN("4000", func(d *configpb.DN) { d.Trunk.CallerId.Withheld = false }),
+	"DN.trunk.preferred_identity":              ofDN("4000", func(d *configpb.DN) { d.Trunk.PreferredIdentity = false }),
+	"DN.trunk.user_phone":                      ofDN("4000", func(d *configpb.DN) { d.Trunk.UserPhone = false }),
+	"DN.trunk.inbound_numbers.called.match":    ofDN("4000", func(d *configpb.DN) { d.Trunk.InboundNumbers.Called[0].Match = "9" }),
+	"DN.trunk.inbound_numbers.called.strip":    ofDN("4000", func(d *configpb.DN) { d.Trunk.InboundNumbers.Called[0].Strip = 9 }),
+	"DN.trunk.inbound_numbers.called.prepend":  ofDN("4000", func(d *configpb.DN) { d.Trunk.InboundNumbers.Called[0].Prepend = "9" }),
+	"DN.trunk.inbound_numbers.caller.match":    ofDN("4000", func(d *configpb.DN) { d.Trunk.InboundNumbers.Caller[0].Match = "9" }),
+	"DN.trunk.inbound_numbers.caller.strip":    ofDN("4000", func(d *configpb.DN) { d.Trunk.InboundNumbers.Caller[0].Strip = 9 }),
+	"DN.trunk.inbound_numbers.caller.prepend":  ofDN("4000", func(d *configpb.DN) { d.Trunk.InboundNumbers.Caller[0].Prepend = "9" }),
+	"DN.trunk.inbound_limit.calls":             ofDN("4000", func(d *configpb.DN) { d.Trunk.InboundLimit.Calls = 9 }),
+	"DN.trunk.inbound_limit.calls_per_s":       ofDN("4000", func(d *configpb.DN) { d.Trunk.InboundLimit.CallsPerS = 9 }),
+	"DN.trunk.outbound_numbers.called.match":   ofDN("4000", func(d *configpb.DN) { d.Trunk.OutboundNumbers.Called[0].Match = "9" }),
+	"DN.trunk.outbound_numbers.called.strip":   ofDN("4000", func(d *configpb.DN) { d.Trunk.OutboundNumbers.Called[0].Strip = 9 }),
+	"DN.trunk.outbound_numbers.called.prepend": ofDN("4000", func(d *configpb.DN) { d.Trunk.OutboundNumbers.Called[0].Prepend = "9" }),
+	"DN.trunk.outbound_numbers.caller.match":   ofDN("4000", func(d *configpb.DN) { d.Trunk.OutboundNumbers.Caller[0].Match = "9" }),
+	"DN.trunk.outbound_numbers.caller.strip":   ofDN("4000", func(d *configpb.DN) { d.Trunk.OutboundNumbers.Caller[0].Strip = 9 }),
+	"DN.trunk.outbound_numbers.caller.prepend": ofDN("4000", func(d *configpb.DN) { d.Trunk.OutboundNumbers.Caller[0].Prepend = "9" }),
+	"DN.trunk.outbound_limit.calls":            ofDN("4000", func(d *configpb.DN) { d.Trunk.OutboundLimit.Calls = 9 }),
+	"DN.trunk.outbound_limit.calls_per_s":      ofDN("4000", func(d *configpb.DN) { d.Trunk.OutboundLimit.CallsPerS = 9 }),
+	"DN.trunk.outbound_auth.user":              ofDN("4000", func(d *configpb.DN) { d.Trunk.OutboundAuth.User = "other" }),
 	"DN.trunk.outbound_auth.algorithm": ofDN("4000", func(d *configpb.DN) {
 		d.Trunk.OutboundAuth.Algorithm, d.Trunk.OutboundAuth.Ha1 = 1, strings.Repeat("e", 32)
 	}),
@@ -147,7 +176,13 @@ func setFields(m protoreflect.Message, path string, set map[string]bool) {
 	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		name := path + "." + string(fd.Name())
 		set[name] = true
-		if fd.Message() != nil && !fd.IsMap() {
+		switch {
+		case fd.Message() == nil, fd.IsMap():
+		case fd.IsList():
+			for i := range v.List().Len() {
+				setFields(v.List().Get(i).Message(), name, set)
+			}
+		default:
 			setFields(v.Message(), name, set)
 		}
 		return true

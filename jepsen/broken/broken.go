@@ -136,6 +136,7 @@ func All() []Fault {
 		diagnosisFaults(),
 		sizeFaults(),
 		waitFaults(),
+		numberFaults(),
 	)
 }
 

@@ -47,7 +47,7 @@ func edgeFaults() []Fault {
 		},
 		{
 			Name: "trunk-of-any-prefix", Kind: Calls, What: "a number of no DN leaves by a trunk whose prefix begins as it does, whatever follows",
-			Edits: []Edit{{"node/routing/directory.go", "strings.HasPrefix(number, t.GetTrunk().GetPrefix())",
+			Edits: []Edit{{"node/numbering/way.go", "strings.HasPrefix(number, c.GetPrefix())",
 				"strings.HasPrefix(number, t.GetTrunk().GetPrefix()[:min(1, len(t.GetTrunk().GetPrefix()))])"}},
 			Package: "./node/routing", Run: "^TestRouting_TrunksAre|^TestRouteCall_WhereTheCallGoes",
 			Scenario: "quiet", For: 25 * time.Second, Settle: time.Second, Statements: []string{"S13"},

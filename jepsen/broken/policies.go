@@ -4,7 +4,7 @@ package broken
 func policyFaults() []Fault {
 	return []Fault{
 		unitFault("feature-is-a-number", "a feature's number is one outside", "./node/routing", "^TestFeature_APhone",
-			Edit{"node/routing/journey.go", "f, digits := j.r.feature(config, j.in.Called()); f != nil {", "f, digits := j.r.feature(config, j.in.Called()); f != nil && digits != \"\" {"}),
+			Edit{"node/numbering/way.go", "w.DN != nil {\n\t\tw.By = ByDN\n", "w.DN != nil && w.DN.GetFeature() == nil {\n\t\tw.By = ByDN\n"}),
 		unitFault("absent-agent-rung-again", "an agent who did not answer is the first to be rung again", "./node/routing", "^TestNoAnswer_TheAbsent",
 			Edit{"node/routing/stay.go", "if (out.NoAnswer || forwards) && ctx.Err() == nil {", "if (out.NoAnswer || forwards) && ctx.Err() != nil {"}),
 		unitFault("cool-down-stays-at-home", "only its owner leaves a DN alone that did not answer", "./node/agent", "^TestUnanswered_EveryNode",

@@ -19,7 +19,7 @@ func trustFaults() []Fault {
 		forwarding("privacy-ignored", "who wants to be told to nobody is shown to the called phone",
 			Edit{"sip/identity/identity.go", asserted, "b.From == Outside"}),
 		forwarding("asserted-to-anybody", "a trunk that is not trusted is told who calls",
-			Edit{"sip/proxy/border.go", "l.domain != identity.Inside || l.side == nil", "l.side == nil || l.phone != nil"}),
+			Edit{"sip/proxy/shown.go", "c.origin.kind == fromPhone && l.domain == identity.Inside:", "c.origin.kind == fromPhone && l.phone == nil:"}),
 		forwarding("credentials-to-nodes", "credentials for the cluster leave a node in requests of a call",
 			Edit{"sip/proxy/relay.go", "	renumber(m, by, &ch)\n", "	ch.Drop = nil\n	renumber(m, by, &ch)\n"}),
 		forwarding("unreadable-credentials", "credentials that nobody can read are passed on",
@@ -53,7 +53,7 @@ func trustFaults() []Fault {
 		class("trunk-out-of-class", "a trunk's class of service counts for nothing",
 			Edit{"node/routing/class.go", "	return r.view().DN(string(in.Origin().DN)).GetOutbound()", "	if in.Origin().Trunk {\n		return nil\n	}\n	return r.view().DN(string(in.Origin().DN)).GetOutbound()"}),
 		class("no-class-calls", "a DN that makes no calls calls phones",
-			Edit{"node/routing/journey.go", "OutboundClass_OUTBOUND_CLASS_NONE {", "OutboundClass_OUTBOUND_CLASS_NONE && j.in.Called() == \"\" {"}),
+			Edit{"node/numbering/way.go", "class == configpb.OutboundClass_OUTBOUND_CLASS_NONE:", "class == configpb.OutboundClass_OUTBOUND_CLASS_NONE && called == \"\":"}),
 		class("any-prefix", "a DN that may call some numbers outside may call all",
 			Edit{"api/configpb/outbound.go", "if strings.HasPrefix(number, p) {", "if number != p || strings.HasPrefix(number, p) {"}),
 	}

@@ -4,6 +4,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/node/numbering"
 )
 
 // The class of service of the DN that calls, a phone's or a trunk's, goes with the call
@@ -17,11 +18,10 @@ func (r *Engine) outbound(in invite.Call) *configpb.Outbound {
 // MayCall tells whether a DN's class of service lets it call a number.
 func (r *Engine) MayCall(from dn.Number, number string) bool {
 	view := r.view()
-	o, to := view.DN(string(from)).GetOutbound(), view.DN(number)
-	if f, _ := r.feature(to, number); f != nil {
-		return true
-	}
+	o, to := view.DN(string(from)).GetOutbound(), numbering.Find(view, numbering.Caller{DN: string(from)}, number).DN
 	switch {
+	case to.GetKind() == configpb.DNKind_DN_KIND_FEATURE:
+		return true
 	case o.GetClass() == configpb.OutboundClass_OUTBOUND_CLASS_NONE:
 		return false
 	case to == nil:

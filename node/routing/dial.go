@@ -122,7 +122,7 @@ func (r *Engine) target(st *dn.Status, noAnswer time.Duration) invite.Target {
 
 // goesOut tells whether the call may leave for a number, and there is a trunk for it.
 func (r *Engine) goesOut(in invite.Call, number string) bool {
-	return r.outbound(in).Allows(number) && len(trunksFor(r.directory.read(r.view()), number)) > 0
+	return r.outbound(in).Allows(number) && len(r.exits(number)) > 0
 }
 
 // depart sends a call to a number outside, by one trunk after the other until
@@ -132,20 +132,29 @@ func (r *Engine) depart(sign *stopSign, in invite.Call, number string, as dn.Num
 		done(outOfClass)
 		return
 	}
-	trunks := trunksFor(r.directory.read(r.view()), number)
+	exits := r.exits(number)
 	var next func(invite.Outcome)
 	next = func(out invite.Outcome) {
-		if !out.Retry || len(trunks) == 0 || sign.isUp() || in.GaveUp() {
-			done(out)
+		for out.Retry && len(exits) > 0 && !sign.isUp() && !in.GaveUp() {
+			e := exits[0]
+			exits = exits[1:]
+			give, full := r.leaves(e.Trunk)
+			if full != nil {
+				out = *full
+				continue
+			}
+			trunk, party := dn.Number(e.Trunk.GetNumber()), as
+			if party == "" {
+				party = trunk
+			}
+			t := invite.Target{Number: e.Number, Trunk: trunk, NoAnswer: noAnswer, Tried: func(w invite.Way) { on.guard(func() { on.passedOver(trunk, w) }) }}
+			r.try(sign, in, t, party, on, func(out invite.Outcome) {
+				on.departed(trunk, give, out)
+				next(out)
+			})
 			return
 		}
-		t := trunks[0]
-		trunks = trunks[1:]
-		party := as
-		if party == "" {
-			party = dn.Number(t.GetNumber())
-		}
-		r.try(sign, in, invite.Target{Number: number, Trunk: dn.Number(t.GetNumber()), NoAnswer: noAnswer, Tried: func(w invite.Way) { on.guard(func() { on.passedOver(dn.Number(t.GetNumber()), w) }) }}, party, on, next)
+		done(out)
 	}
 	next(invite.Outcome{Code: 404, Reason: "No trunk for the number", Retry: true})
 }

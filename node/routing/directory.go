@@ -3,7 +3,6 @@ package routing
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -42,16 +41,4 @@ func byPrefix(a, b *configpb.DN) int {
 		cmp.Compare(len(b.GetTrunk().GetPrefix()), len(a.GetTrunk().GetPrefix())),
 		cmp.Compare(a.GetTrunk().GetPriority(), b.GetTrunk().GetPriority()),
 	)
-}
-
-// trunksFor are the trunks that a number may leave by, in the order in which
-// they are tried: the longest prefix, then the smallest priority.
-func trunksFor(trunks []*configpb.DN, number string) []*configpb.DN {
-	var fit []*configpb.DN
-	for _, t := range trunks {
-		if !t.GetDisabled() && t.GetTrunk().GetAddress() != "" && strings.HasPrefix(number, t.GetTrunk().GetPrefix()) {
-			fit = append(fit, t)
-		}
-	}
-	return fit
 }

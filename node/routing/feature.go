@@ -29,34 +29,12 @@ var asks = map[configpb.FeatureAction]struct {
 // featureDone is the status code of what was done.
 const featureDone = 480
 
-// feature is the feature whose number was dialled, config's if that is one, with the digits
-// behind the number, which only a login has; nil when there is none.
-func (r *Engine) feature(config *configpb.DN, called string) (f *configpb.DN, digits string) {
-	switch {
-	case config.GetKind() == configpb.DNKind_DN_KIND_FEATURE:
-		return config, ""
-	case config != nil:
-		return nil, ""
-	}
-	view := r.view()
-	for i := len(called) - 1; i > 0; i-- {
-		f := view.DN(called[:i])
-		if f.GetKind() == configpb.DNKind_DN_KIND_FEATURE && f.GetFeature().GetAction() == configpb.FeatureAction_FEATURE_ACTION_LOGIN {
-			return f, called[i:]
-		}
-	}
-	return nil, ""
-}
-
 // serve does what the feature is for at the DN of the phone that dialled it.
 func (j *journey) serve(ctx context.Context, f *configpb.DN, digits string) (cause int) {
 	from := j.in.Origin()
 	what, known := asks[f.GetFeature().GetAction()]
-	switch {
-	case from.Trunk || !known:
+	if !known {
 		return j.reject(404, "Not Found")
-	case f.GetDisabled():
-		return j.reject(403, "DN is disabled")
 	}
 	change := agent.Change{Request: what.request}
 	if what.request == peerpb.AgentRequest_AGENT_REQUEST_LOGIN {

@@ -2,7 +2,7 @@ package routing
 
 // Held is what calls on their way hold, by kind.
 func (r *Engine) Held() map[string]int {
-	held := map[string]int{}
+	held := r.quotas.Held()
 	r.visits.mu.Lock()
 	held["routing_visits"] = len(r.visits.of)
 	r.visits.mu.Unlock()

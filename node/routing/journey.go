@@ -10,6 +10,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/node/numbering"
 )
 
 // journey is a call on its way through this node. What happens to it comes one
@@ -27,6 +28,7 @@ type journey struct {
 	group string             // whose agents the call may go to from there
 	up    *invite.Outcome    // that of a call that is up
 	refer referral           // of a call that is up
+	gives []func()           // what it has of the trunks' quotas
 	// passedBy are the addresses of trunks that have not taken it.
 	passedBy string
 	ended    atomic.Bool
@@ -34,14 +36,26 @@ type journey struct {
 
 // Arrive sends a call on and follows it to its end. It does not wait.
 func (r *Engine) Arrive(in invite.Call) {
-	id, err := r.calls.Begin(r.infoOf(in))
+	give, ok := r.admits(in.Origin())
+	if !ok {
+		in.Reject(503, "Too many calls of the trunk")
+		return
+	}
+	w := numbering.Find(r.view(), callerOf(in.Origin()), in.Called())
+	id, err := r.calls.Begin(r.infoOf(in, &w))
 	if err != nil {
+		give()
 		r.log.Warn("a call was refused", "err", err)
 		in.Reject(503, "Too many calls")
 		return
 	}
-	j := &journey{r: r, in: in, id: id}
-	j.guard(j.begin)
+	j := &journey{r: r, in: in, id: id, gives: []func(){give}}
+	j.guard(func() { j.begin(&w) })
+}
+
+// callerOf is who calls, as the numbering plan asks.
+func callerOf(o invite.Origin) numbering.Caller {
+	return numbering.Caller{DN: string(o.DN), Trunk: o.Trunk, Number: o.Number}
 }
 
 // guard ends the journey when f panics. Whoever had us called answers the caller
@@ -91,14 +105,15 @@ func (j *journey) end(cause int) {
 	if j.ended.Swap(true) {
 		return
 	}
+	j.giveBack()
 	j.r.calls.End(j.id, cause, cause != 0 && j.in.GaveUp())
 }
 
-func (r *Engine) infoOf(in invite.Call) call.Info {
+func (r *Engine) infoOf(in invite.Call, w *numbering.Way) call.Info {
 	o := in.Origin()
-	info := call.Info{Caller: o.DN, Type: call.Internal, ANI: string(o.DN), DNIS: in.Called()}
+	info := call.Info{Caller: o.DN, Type: call.Internal, ANI: string(o.DN), DNIS: w.Called}
 	if o.Trunk {
-		info.Type, info.ANI = call.Inbound, o.Number
+		info.Type, info.ANI = call.Inbound, w.Shown
 	}
 	if x := o.Transfer; x != nil {
 		info.Transfer, info.UserData = r.calls.Refer(call.ID(x.Call), call.ID(x.Previous), x.By, o.DN)
@@ -106,35 +121,23 @@ func (r *Engine) infoOf(in invite.Call) call.Info {
 	return info
 }
 
-func (j *journey) begin() {
-	config := j.r.view().DN(j.in.Called())
-	if f, digits := j.r.feature(config, j.in.Called()); f != nil {
-		j.in.Go(func(ctx context.Context) { j.guard(func() { j.over(j.serve(ctx, f, digits)) }) })
-		return
-	}
-	if j.r.outbound(j.in).GetClass() == configpb.OutboundClass_OUTBOUND_CLASS_NONE {
-		j.over(j.reject(403, "The DN makes no calls"))
+func (j *journey) begin(w *numbering.Way) {
+	config := w.DN
+	if w.Code != 0 {
+		j.over(j.reject(w.Code, w.Reason))
 		return
 	}
 	switch config.GetKind() {
+	case configpb.DNKind_DN_KIND_FEATURE:
+		j.in.Go(func(ctx context.Context) { j.guard(func() { j.over(j.serve(ctx, config, w.Digits)) }) })
 	case configpb.DNKind_DN_KIND_SIP:
 		j.r.place(&stopSign{}, j.in, config, 0, j, j.passed)
 	case configpb.DNKind_DN_KIND_PSTN:
 		j.outside(func(sign *stopSign, done func(invite.Outcome)) { j.r.place(sign, j.in, config, 0, j, done) })
 	case configpb.DNKind_DN_KIND_ROUTING_POINT:
-		if config.GetDisabled() {
-			j.over(j.reject(403, "DN is disabled"))
-			return
-		}
 		j.in.Go(func(ctx context.Context) { j.guard(func() { j.over(j.visit(ctx, dn.Number(config.GetNumber()))) }) })
-	case configpb.DNKind_DN_KIND_TRUNK:
-		j.over(j.reject(404, "Not Found"))
 	default:
-		if j.in.Origin().Trunk { // whoever came in by a trunk doesn't leave by one
-			j.over(j.reject(404, "Not Found"))
-			return
-		}
-		j.outside(func(sign *stopSign, done func(invite.Outcome)) { j.r.depart(sign, j.in, j.in.Called(), "", 0, j, done) })
+		j.outside(func(sign *stopSign, done func(invite.Outcome)) { j.r.depart(sign, j.in, w.Called, "", 0, j, done) })
 	}
 }
 

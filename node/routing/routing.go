@@ -18,6 +18,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/feed"
+	"github.com/sipcluster/sipcluster/node/quota"
 	"github.com/sipcluster/sipcluster/node/refusal"
 )
 
@@ -78,13 +79,14 @@ type Engine struct {
 	queues    *queues
 	rings     *rings
 	visits    *visits
+	quotas    *quota.Table
 }
 
 // New makes the routing of a node's calls.
 func New(cfg Config) *Engine {
 	return &Engine{
 		table: cfg.Table, calls: cfg.Calls, view: cfg.View, agents: cfg.Agents, announcer: cfg.Announcer, log: cfg.Log, tail: cfg.Table.Tail(),
-		usage: newUsage(cfg.View), queues: newQueues(cmp.Or(cfg.MaxWaiting, 10_000)), rings: newRings(), visits: newVisits(),
+		usage: newUsage(cfg.View), queues: newQueues(cmp.Or(cfg.MaxWaiting, 10_000)), rings: newRings(), visits: newVisits(), quotas: quota.New(),
 	}
 }
 

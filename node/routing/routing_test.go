@@ -411,7 +411,7 @@ func TestRoutingPoint_OwnerLostWhileItRings(t *testing.T) {
 	x.says(lease("1003"))
 	in := &script{called: "9001", origin: trunk, rings: make(chan string), answers: map[string]invite.Outcome{"1004": overAtOnce()}}
 	done := make(chan struct{})
-	id, _ := x.calls.Begin(x.r.infoOf(in))
+	id, _ := x.calls.Begin(call.Info{Caller: in.origin.DN, Type: call.Inbound, ANI: in.origin.Number, DNIS: in.called})
 	defer x.calls.End(id, 0, false)
 	go func() {
 		defer close(done)

@@ -37,6 +37,7 @@ func (j *journey) leave(cause int) {
 	if j.ended.Swap(true) {
 		return
 	}
+	j.giveBack()
 	if !j.r.calls.HandOver(j.id, x.by.role, x.by.dn) {
 		j.r.calls.End(j.id, cause, false)
 		return

@@ -147,6 +147,19 @@ func (d *Table) NoREFER(k Key, side Side) {
 	}
 }
 
+// NameOf is what the called side knows the caller as, or the caller the called side; nil when
+// that is not known.
+func (d *Table) NameOf(k Key, of Side) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for x := d.open[k]; x != nil; x = x.next {
+		if x.parties != nil {
+			return x.parties.Of(of).Name
+		}
+	}
+	return nil
+}
+
 // Ack notes the caller's ACK, for its first.
 func (d *Table) Ack(k Key) {
 	d.mu.Lock()

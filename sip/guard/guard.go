@@ -285,6 +285,9 @@ func (g *Guard) challenge(c *Claim, realm string, a *answer.Answer, by digest.Al
 // may be one that nobody has.
 func (g *Guard) digestHost(c *digest.Credentials, realm string) bool {
 	u, ok := message.ParseURI(c.URI)
+	if message.EqualFold(u.Scheme, "tel") { // which has no host
+		return ok
+	}
 	return ok && u.IsSIP() && (g.Served(u.Host, realm) || message.IsNowhere(u.Host))
 }
 

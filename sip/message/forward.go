@@ -18,6 +18,8 @@ type Changes struct {
 	Reroute bool
 	// RecordRoutes go on top of that list.
 	RecordRoutes [][]byte
+	// From and To replace the values of those headers; nil keeps them.
+	From, To []byte
 	// CSeq is the new number in CSeq; 0 keeps it.
 	CSeq uint32
 	// Drop picks lines to leave out, of credentials and of headers that no Kind is for;
@@ -43,6 +45,11 @@ func (m *Message) AppendForwarded(dst []byte, c *Changes) []byte {
 		case CSeq:
 			if c.CSeq != 0 {
 				dst = h.appendCSeq(dst, c.CSeq)
+				continue
+			}
+		case From, To:
+			if v := c.party(h.Kind); v != nil {
+				dst = appendLine(dst, string(h.Name), v)
 				continue
 			}
 		case MaxForwards, Route:
@@ -99,6 +106,14 @@ func (m *Message) appendOldVias(dst []byte, pop bool) []byte {
 		}
 	}
 	return dst
+}
+
+// party is the new value of a From or a To; nil keeps the old one.
+func (c *Changes) party(k Kind) []byte {
+	if k == From {
+		return c.From
+	}
+	return c.To
 }
 
 func (c *Changes) replaced(k Kind) bool {

@@ -14,7 +14,7 @@ func (m *Message) validate() {
 	m.validateNumbers()
 	m.validateAddresses()
 	// Only a well-formed request gets the answer about its scheme.
-	if u, ok := ParseURI(m.URI); m.Fault == nil && ok && !u.IsSIP() {
+	if u, ok := ParseURI(m.URI); m.Fault == nil && ok && !u.IsSIP() && !EqualFold(u.Scheme, "tel") {
 		m.fault(416, "Unsupported URI Scheme")
 	}
 }

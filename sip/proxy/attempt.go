@@ -206,6 +206,8 @@ func (a *Attempt) event(b *branch, res *message.Message, err error) {
 	case res.Status < 300:
 		b.final = &result{code: res.Status}
 		a.won(b, res)
+	case unwanted(b.leg, res):
+		b.final = &result{code: 500, reason: noAccount, retry: true}
 	default:
 		b.final = &result{code: res.Status, reason: string(res.Reason), res: res.Clone(), retry: b.elsewhere(res.Status)}
 		b.tellTried()

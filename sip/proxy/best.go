@@ -25,6 +25,7 @@ func verdict(results []result, stopped *Outcome) Outcome {
 		out.challenges = challenges(results, best)
 	}
 	if best.code == 503 {
+		out.RetryAfter = retryAfter(best.res)
 		// That somebody behind us is overloaded does not say that we are.
 		out.Code, out.Reason, out.res = 500, "Server Internal Error", nil
 	}

@@ -54,17 +54,3 @@ func domainOf(v *fsm.View, trunk dn.Number) identity.Domain {
 	}
 	return identity.Outside
 }
-
-// asserted are the lines that tell who calls, as the cluster knows, to somebody inside
-// who hears it from nobody else (RFC 3325 §5).
-func (c *Call) asserted(l *leg, realm string) []byte {
-	if c.origin.kind != fromPhone || l.domain != identity.Inside || l.side == nil {
-		return nil
-	}
-	lines := append([]byte("P-Asserted-Identity: <sip:"), escape(string(c.origin.dn))...)
-	lines = append(append(append(lines, '@'), realm...), ">\r\n"...)
-	if identity.Anonymous(c.req.Get(message.From)) && !identity.Asked(c.req) {
-		lines = append(lines, "Privacy: id\r\n"...)
-	}
-	return lines
-}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -78,14 +79,17 @@ func (b *branch) unsent(err error) *result {
 // that.
 func (b *branch) transmit(id string, line []byte) (err error) {
 	c, l, realm := b.c, b.leg, b.c.in.machine.View().Options().GetRealm()
-	side := l.side
+	side, shown := l.side, c.shownTo(l, realm)
+	if shown.from != nil && c.from == nil {
+		c.from = bytes.Clone(c.req.Get(message.From))
+	}
 	if b.asked > 0 {
 		skewed := *l.side
 		skewed.Skew, side = b.asked, &skewed
 	}
 	ch := message.Changes{
 		URI: l.uri, Via: c.sh.via(&b.to, id), Hops: hops(c.req) - 1, Routes: l.routes, Reroute: true,
-		RecordRoutes: c.in.records.Entries(c.req, side, c.callerToken()), Lines: append(append(c.timer.lines(), c.asserted(l, realm)...), line...),
+		RecordRoutes: c.in.records.Entries(c.req, side, c.callerToken()), Lines: append(append(c.timer.lines(), shown.lines...), line...), From: shown.from,
 		Drop: border{c.origin.domain, l.domain}.request(c.req, realm),
 	}
 	b.forwarded(&ch)

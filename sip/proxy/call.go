@@ -73,8 +73,10 @@ type Call struct {
 	// renumbered: what comes back may have other numbers than cseq, the caller's.
 	renumbered bool
 	cseq       uint32
-	cancel     context.CancelFunc // of Go's context; nil without one
-	over       chan struct{}      // closed at the final answer, for a caller over a connection; nil for others
+	// from is the caller's own, of what comes back with another one; nil: none does.
+	from   []byte
+	cancel context.CancelFunc // of Go's context; nil without one
+	over   chan struct{}      // closed at the final answer, for a caller over a connection; nil for others
 }
 
 // Origin implements invite.Call.
@@ -185,6 +187,7 @@ func (c *Call) respond(res *message.Message, from identity.Domain, lines []byte)
 	if c.renumbered {
 		ch.CSeq = c.cseq
 	}
+	ch.From = c.from
 	b := c.sh.forward(res, &ch)
 	if err := c.srv.Respond(res.Status, b); err != nil {
 		c.in.log.Debug("a response could not be passed on", "err", err, "code", res.Status, "call", string(res.Get(message.CallID)))

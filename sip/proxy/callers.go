@@ -3,11 +3,11 @@ package proxy
 import (
 	"bytes"
 	"hash/maphash"
-	"strings"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/numbering"
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/digest"
 	"github.com/sipcluster/sipcluster/sip/guard"
@@ -33,18 +33,18 @@ func (cs *callers) identify(m *message.Message, in *packet, a *answer.Answer) (c
 	o := callOrigin{number: userOf(&u), hop: in.hop()}
 	v := cs.machine.View()
 	caller := v.DN(o.number)
-	phone := caller.GetKind() == configpb.DNKind_DN_KIND_SIP && cs.guard.Mine(u.Host)
+	phone := caller.GetKind() == configpb.DNKind_DN_KIND_SIP && cs.served(&u)
 	if k := cs.gateway(m, in, v, phone); k != nil {
 		return o, cs.admitTrunk(m, in, v, k, &o, a)
 	}
 	number := o.number
 	if !phone && identity.Anonymous(m.Get(message.From)) { // who it is, the credentials say
 		number = string(cs.withheld(m, in, v))
-	} else if k := cs.trunks.anyUser(); k != nil && !phone && (string(m.Method) == "INVITE" || !cs.guard.Mine(u.Host)) {
+	} else if k := cs.trunks.anyUser(); k != nil && !phone && (string(m.Method) == "INVITE" || !cs.served(&u)) {
 		// It may be a gateway, at an address that nobody knows. What trunks don't ask
 		// for is challenged as if it came from a phone: so nobody learns which there are.
 		return o, cs.admitTrunk(m, in, v, k, &o, a)
-	} else if !cs.guard.Mine(u.Host) {
+	} else if !cs.served(&u) {
 		a.Set(403, "Neither a phone of this cluster nor a trunk")
 		return o, false
 	}
@@ -127,15 +127,39 @@ func (cs *callers) withheld(m *message.Message, in *packet, v *fsm.View) []byte 
 }
 
 // userOf is the user part without password and parameters, unescaped; the number of a
-// tel URI without what makes it easier to read (RFC 3966 §5.1.1).
+// tel URI, or of a user part that is one, without what makes it easier to read.
 func userOf(u *message.URI) string {
-	if message.EqualFold(u.Scheme, "tel") {
-		number, _, _ := bytes.Cut(u.Rest, []byte(";"))
-		return strings.NewReplacer("-", "", ".", "", "(", "", ")", "").Replace(string(message.AppendUnescaped(nil, number)))
+	if subscriber := subscriberOf(u); subscriber != nil {
+		number, _ := numbering.Telephone(string(message.AppendUnescaped(nil, subscriber)))
+		return number
 	}
 	user, _, _ := bytes.Cut(u.User, []byte(":"))
 	user, _, _ = bytes.Cut(user, []byte(";"))
 	return string(message.AppendUnescaped(nil, user))
+}
+
+// subscriberOf is the telephone-subscriber of a URI (RFC 3966 §3, RFC 3261 §19.1.1); nil
+// when it has none.
+func subscriberOf(u *message.URI) []byte {
+	if message.EqualFold(u.Scheme, "tel") {
+		return u.Rest
+	}
+	if len(u.Params) > 0 {
+		if user, _ := message.Param(u.Params, "user"); message.EqualFold(user, "phone") {
+			return u.User
+		}
+	}
+	return nil
+}
+
+// served tells whether a URI is one of this cluster: of a tel URI that its number is one
+// here, which a phone-context that names another domain denies (RFC 3966 §5.1.5).
+func (cs *callers) served(u *message.URI) bool {
+	if !message.EqualFold(u.Scheme, "tel") {
+		return cs.guard.Mine(u.Host)
+	}
+	_, context := numbering.Telephone(string(u.Rest))
+	return context == "" || context[0] == '+' || cs.guard.Mine([]byte(context))
 }
 
 // authenticate checks that the caller is the DN that it says it is

@@ -1,7 +1,10 @@
 package proxy
 
 import (
+	"bytes"
 	cryptorand "crypto/rand"
+	"strconv"
+	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/sip/dialog"
@@ -68,6 +71,31 @@ func (b *branch) answers(res *message.Message) bool {
 	b.asked++
 	c.renumbered = true
 	return b.transmit(newBranch(c.mark), line) == nil
+}
+
+// unwanted tells whether an answer of a gateway asks who calls: no phone is told so, whose
+// password is for nobody else.
+func unwanted(l *leg, res *message.Message) bool {
+	return l.side != nil && l.side.Purpose == route.Trunk && (res.Status == 401 || res.Status == 407)
+}
+
+// noAccount is what is said instead.
+const noAccount = "The carrier does not take the cluster's account"
+
+// retryAfter is how long who sent a response wants to be left alone; 0 for others.
+func retryAfter(res *message.Message) time.Duration {
+	if res == nil {
+		return 0
+	}
+	for i := range res.Headers {
+		h := &res.Headers[i]
+		if h.Kind == message.Other && message.EqualFold(h.Name, "retry-after") {
+			digits := h.Value[:len(h.Value)-len(bytes.TrimLeft(h.Value, "0123456789"))]
+			s, _ := strconv.ParseUint(string(digits), 10, 32)
+			return time.Duration(s) * time.Second
+		}
+	}
+	return 0
 }
 
 // renumber are the changes of a request that is numbered higher by some.

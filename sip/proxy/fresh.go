@@ -84,7 +84,7 @@ func (p *Proxy) fromOutside(sh *shard, m *message.Message, in *packet, key trans
 		return
 	}
 	u, _ := message.ParseURI(m.URI)
-	if !p.guard.Mine(u.Host) && !(invite && message.IsNowhere(u.Host)) {
+	if !p.callers.served(&u) && !(invite && message.IsNowhere(u.Host)) {
 		a.Set(404, "Not a domain of this cluster")
 		return
 	}

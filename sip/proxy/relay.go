@@ -41,6 +41,8 @@ type relay struct {
 	// ended: the dialog is, by a BYE; answered: so is its sender.
 	ended, answered bool
 	border          border
+	toTrunk         bool   // where no challenge is passed on from
+	renamed         bool   // it went on with another From or To
 	cseq            uint32 // its number, of what comes back numbered higher; 0 for others
 	carrier         bool   // a REFER goes to one
 	asked           uint8  // how often the gateway was answered that asked who sends it
@@ -91,7 +93,10 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 		return
 	}
 	rs.note(m, at)
-	x := &relay{in: rs, sh: sh, req: m.Save(), method: methodOf(m), at: at, border: rs.border(s), carrier: toCarrier(methodOf(m), s)}
+	x := &relay{
+		in: rs, sh: sh, req: m.Save(), method: methodOf(m), at: at, border: rs.border(s), carrier: toCarrier(methodOf(m), s),
+		toTrunk: s.Peer.Purpose == route.None && s.Last.Purpose == route.Trunk,
+	}
 	x.alarm = transaction.Alarm{Layer: sh.Layer, Handler: x}
 	x.srv = sh.Open(key, x.method == methodInvite, in.back(m), x)
 	err := x.send(m, s, to, newBranch(mark), nil)
@@ -131,6 +136,7 @@ func (x *relay) send(m *message.Message, s *route.Set, to *hop, branch string, l
 	if x.method == methodRefer {
 		x.in.mark(m, s, x.at, &ch)
 	}
+	x.renamed = x.in.rename(m, s, x.at, &ch)
 	x.client, err = x.sh.Send(branch, string(m.Method), to, x.sh.along(m, s, to, branch, by, ch), x.on)
 	return err
 }
@@ -242,7 +248,9 @@ func (rs *relays) ack(sh *shard, m *message.Message, in *packet) {
 	if f != nil {
 		return
 	}
-	_ = to.Send(sh.along(m, &s, to, newBranch(mark), rs.skew(&s, at), message.Changes{Drop: rs.border(&s).request(m, rs.realm())})) // the 2xx comes again
+	ch := message.Changes{Drop: rs.border(&s).request(m, rs.realm())}
+	rs.rename(m, &s, at, &ch)
+	_ = to.Send(sh.along(m, &s, to, newBranch(mark), rs.skew(&s, at), ch)) // the 2xx comes again
 	if at.By == dialog.CallerSide {
 		rs.dialogs.Ack(at.Key)
 	}
@@ -262,6 +270,9 @@ func (x *relay) on(res *message.Message, err error) {
 		return
 	case res.Status == 100 || x.answers(res):
 		return
+	case x.toTrunk && !x.answered && (res.Status == 401 || res.Status == 407):
+		x.fail(500, noAccount)
+		return
 	case res.Status >= 200:
 		x.final(res)
 	case x.method == methodInvite:
@@ -270,7 +281,13 @@ func (x *relay) on(res *message.Message, err error) {
 	if x.answered {
 		return
 	}
-	_ = x.srv.Respond(res.Status, x.sh.forward(res, &message.Changes{PopVia: true, Hops: -1, CSeq: x.cseq, Lines: x.refused(res), Drop: x.border.back().response(res)}))
+	ch := message.Changes{PopVia: true, Hops: -1, CSeq: x.cseq, Lines: x.refused(res), Drop: x.border.back().response(res)}
+	if x.renamed {
+		var m message.Message
+		x.req.Read(&m)
+		ch.From, ch.To = m.Get(message.From), m.Get(message.To)
+	}
+	_ = x.srv.Respond(res.Status, x.sh.forward(res, &ch))
 }
 
 // final notes what an answer means for the dialog.

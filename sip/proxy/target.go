@@ -32,6 +32,7 @@ type leg struct {
 	domain identity.Domain
 	// breadth is its part of the Max-Breadth; 0: it says none.
 	breadth int
+	trunk   *configpb.Trunk // nil for others
 	// account with a gateway that asks for it.
 	account account
 	// way to a trunk; nil for others.
@@ -98,13 +99,14 @@ func (ts *targets) carriers(t *invite.Target, k *route.Token) (legs []leg, out O
 		return nil, unreached(503, "The trunk does not answer")
 	}
 	v := ts.machine.View()
-	domain, account := domainOf(v, t.Trunk), accountAt(v.DN(string(t.Trunk)).GetTrunk())
+	trunk := v.DN(string(t.Trunk)).GetTrunk()
+	domain, account := domainOf(v, t.Trunk), accountAt(trunk)
 	for i := range ways {
 		w, side := &ways[i], *k
 		side.Purpose, side.Number, side.Transport, side.Addr, side.Side = route.Trunk, t.Trunk, w.Transport, w.Addr, w.Addr.Addr()
 		legs = append(legs, leg{
-			to: *ts.exits.carrier(*w), silent: true, domain: domain, uri: fmt.Appendf(nil, "sip:%s@%s", escape(t.Number), w.Host),
-			side: &side, account: account, way: w, q: len(ways) - i,
+			to: *ts.exits.carrier(*w), silent: true, domain: domain, uri: fmt.Appendf(nil, "sip:%s@%s%s", escape(t.Number), w.Host, phoneParam(trunk)),
+			side: &side, trunk: trunk, account: account, way: w, q: len(ways) - i,
 		})
 	}
 	return legs, Outcome{}

@@ -77,6 +77,8 @@ type DN struct {
 	Capacity uint32            `yaml:"capacity,omitempty"`
 	Skills   map[string]uint32 `yaml:"skills,omitempty,flow"`
 	Dual     bool              `yaml:"dual_registration,omitempty"`
+	DIDs     []string          `yaml:"dids,omitempty,flow"`
+	CallerID *callerIDDoc      `yaml:"caller_id,omitempty,flow"`
 }
 
 type routingPointDoc struct {
@@ -178,7 +180,7 @@ func (n *DN) config(realm string) (d *configpb.DN, keep bool, err error) {
 	if err != nil {
 		return nil, false, fmt.Errorf("DN %s: kind %w", n.DN, err)
 	}
-	d = &configpb.DN{Number: n.DN, Kind: kind, Disabled: n.Disabled, External: n.External, Groups: n.Groups, Capacity: n.Capacity, Skills: n.Skills, DualRegistration: n.Dual}
+	d = &configpb.DN{Number: n.DN, Kind: kind, Disabled: n.Disabled, External: n.External, Groups: n.Groups, Capacity: n.Capacity, Skills: n.Skills, DualRegistration: n.Dual, Dids: n.DIDs, CallerId: n.CallerID.config()}
 	if err := n.policies(d); err != nil {
 		return nil, false, fmt.Errorf("DN %s: %w", n.DN, err)
 	}
@@ -207,7 +209,7 @@ func (n *DN) config(realm string) (d *configpb.DN, keep bool, err error) {
 
 // newDNDoc is the text of a stored DN.
 func newDNDoc(d *configpb.DN) DN {
-	n := DN{DN: d.Number, Kind: d.Kind.Word(), Disabled: d.Disabled, HA1: d.Ha1, External: d.External, Groups: d.Groups, Feature: d.Feature.GetAction().Word(), Capacity: d.Capacity, Skills: d.Skills, Dual: d.DualRegistration}
+	n := DN{DN: d.Number, Kind: d.Kind.Word(), Disabled: d.Disabled, HA1: d.Ha1, External: d.External, Groups: d.Groups, Feature: d.Feature.GetAction().Word(), Capacity: d.Capacity, Skills: d.Skills, Dual: d.DualRegistration, DIDs: d.Dids, CallerID: newCallerIDDoc(d.CallerId)}
 	if d.Algorithm == configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256 {
 		n.Algorithm = algorithmName(d.Algorithm)
 	}

@@ -10,15 +10,16 @@ type trunkDoc struct {
 	Address string   `yaml:"address"`
 	More    []string `yaml:"more_addresses,omitempty,flow"`
 	// Transport is a word.
-	Transport string   `yaml:"transport,omitempty"`
-	NoOptions bool     `yaml:"no_options,omitempty"`
-	Prefix    string   `yaml:"prefix,omitempty"`
-	Priority  uint32   `yaml:"priority,omitempty"`
-	Sources   []string `yaml:"sources,omitempty,flow"`
-	TLSName   string   `yaml:"tls_name,omitempty"`
-	Trusted   bool     `yaml:"trusted,omitempty"`
-	Inbound   *authDoc `yaml:"inbound_auth,omitempty"`
-	Outbound  *authDoc `yaml:"outbound_auth,omitempty"`
+	Transport string     `yaml:"transport,omitempty"`
+	NoOptions bool       `yaml:"no_options,omitempty"`
+	Prefix    string     `yaml:"prefix,omitempty"`
+	Priority  uint32     `yaml:"priority,omitempty"`
+	Sources   []string   `yaml:"sources,omitempty,flow"`
+	TLSName   string     `yaml:"tls_name,omitempty"`
+	Trusted   bool       `yaml:"trusted,omitempty"`
+	Inbound   *authDoc   `yaml:"inbound_auth,omitempty"`
+	Outbound  *authDoc   `yaml:"outbound_auth,omitempty"`
+	Carrier   carrierDoc `yaml:",inline"`
 }
 
 // authDoc is a user and its digest, which stays as it is when neither ha1 nor
@@ -38,6 +39,7 @@ func (t *trunkDoc) config(realm string) (trunk *configpb.Trunk, keep bool, err e
 	if trunk.Transport, err = configpb.ParseTrunkTransport(t.Transport); err != nil {
 		return nil, false, fmt.Errorf("transport %q: %w", t.Transport, err)
 	}
+	t.Carrier.config(trunk)
 	if a := t.Inbound; a != nil {
 		if a.Realm != "" && a.Realm != realm {
 			return nil, false, fmt.Errorf("inbound_auth: the realm is this cluster's, %s: leave it out", realm)
@@ -77,7 +79,7 @@ func (a *authDoc) config(realm string) (*configpb.TrunkAuth, error) {
 func newTrunkDoc(t *configpb.Trunk) *trunkDoc {
 	return &trunkDoc{
 		Address: t.Address, More: t.MoreAddresses, Transport: t.Transport.Word(), NoOptions: t.NoOptions, Prefix: t.Prefix, Priority: t.Priority, Sources: t.Sources, TLSName: t.TlsName, Trusted: t.Trusted,
-		Inbound: newAuthDoc(t.InboundAuth, ""), Outbound: newAuthDoc(t.OutboundAuth, t.OutboundRealm),
+		Inbound: newAuthDoc(t.InboundAuth, ""), Outbound: newAuthDoc(t.OutboundAuth, t.OutboundRealm), Carrier: newCarrierDoc(t),
 	}
 }
 

@@ -27,8 +27,8 @@ type commands struct{ *client.Operator }
 // Command is route and what it holds.
 func Command(op *client.Operator) *cobra.Command {
 	c := commands{op}
-	cmd := console.Group("route", "Calls that wait at the asked node's routing points: list them, route one")
-	cmd.AddCommand(c.routeListCommand(), c.routeCallCommand())
+	cmd := console.Group("route", "Where calls go: those that wait at routing points, list them or route one; and test a number")
+	cmd.AddCommand(c.routeListCommand(), c.routeCallCommand(), c.routeTestCommand())
 	return cmd
 }
 

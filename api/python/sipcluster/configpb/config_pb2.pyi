@@ -55,8 +55,18 @@ class AgentGroup(_message.Message):
     revision: int
     def __init__(self, name: _Optional[str] = ..., login_required: bool = ..., policy: _Optional[_Union[Policy, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
 
+class CallerID(_message.Message):
+    __slots__ = ["name", "number", "withheld"]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    WITHHELD_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    number: str
+    withheld: bool
+    def __init__(self, number: _Optional[str] = ..., name: _Optional[str] = ..., withheld: bool = ...) -> None: ...
+
 class DN(_message.Message):
-    __slots__ = ["algorithm", "capacity", "disabled", "dual_registration", "external", "feature", "groups", "ha1", "kind", "number", "outbound", "revision", "routing_point", "skills", "trunk"]
+    __slots__ = ["algorithm", "caller_id", "capacity", "dids", "disabled", "dual_registration", "external", "feature", "groups", "ha1", "kind", "number", "outbound", "revision", "routing_point", "skills", "trunk"]
     class SkillsEntry(_message.Message):
         __slots__ = ["key", "value"]
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -65,7 +75,9 @@ class DN(_message.Message):
         value: int
         def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     ALGORITHM_FIELD_NUMBER: _ClassVar[int]
+    CALLER_ID_FIELD_NUMBER: _ClassVar[int]
     CAPACITY_FIELD_NUMBER: _ClassVar[int]
+    DIDS_FIELD_NUMBER: _ClassVar[int]
     DISABLED_FIELD_NUMBER: _ClassVar[int]
     DUAL_REGISTRATION_FIELD_NUMBER: _ClassVar[int]
     EXTERNAL_FIELD_NUMBER: _ClassVar[int]
@@ -80,7 +92,9 @@ class DN(_message.Message):
     SKILLS_FIELD_NUMBER: _ClassVar[int]
     TRUNK_FIELD_NUMBER: _ClassVar[int]
     algorithm: DigestAlgorithm
+    caller_id: CallerID
     capacity: int
+    dids: _containers.RepeatedScalarFieldContainer[str]
     disabled: bool
     dual_registration: bool
     external: str
@@ -94,7 +108,7 @@ class DN(_message.Message):
     routing_point: RoutingPoint
     skills: _containers.ScalarMap[str, int]
     trunk: Trunk
-    def __init__(self, number: _Optional[str] = ..., kind: _Optional[_Union[DNKind, str]] = ..., disabled: bool = ..., algorithm: _Optional[_Union[DigestAlgorithm, str]] = ..., ha1: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ..., external: _Optional[str] = ..., routing_point: _Optional[_Union[RoutingPoint, _Mapping]] = ..., trunk: _Optional[_Union[Trunk, _Mapping]] = ..., outbound: _Optional[_Union[Outbound, _Mapping]] = ..., feature: _Optional[_Union[Feature, _Mapping]] = ..., capacity: _Optional[int] = ..., skills: _Optional[_Mapping[str, int]] = ..., dual_registration: bool = ..., revision: _Optional[int] = ...) -> None: ...
+    def __init__(self, number: _Optional[str] = ..., kind: _Optional[_Union[DNKind, str]] = ..., disabled: bool = ..., algorithm: _Optional[_Union[DigestAlgorithm, str]] = ..., ha1: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ..., external: _Optional[str] = ..., routing_point: _Optional[_Union[RoutingPoint, _Mapping]] = ..., trunk: _Optional[_Union[Trunk, _Mapping]] = ..., outbound: _Optional[_Union[Outbound, _Mapping]] = ..., feature: _Optional[_Union[Feature, _Mapping]] = ..., capacity: _Optional[int] = ..., skills: _Optional[_Mapping[str, int]] = ..., dual_registration: bool = ..., revision: _Optional[int] = ..., dids: _Optional[_Iterable[str]] = ..., caller_id: _Optional[_Union[CallerID, _Mapping]] = ...) -> None: ...
 
 class Feature(_message.Message):
     __slots__ = ["action"]
@@ -188,6 +202,24 @@ class Node(_message.Message):
     tc_addr: str
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., site: _Optional[str] = ..., sip_addr: _Optional[str] = ..., default_addr: _Optional[str] = ..., tc_addr: _Optional[str] = ..., cluster_addr: _Optional[str] = ..., gossip_addr: _Optional[str] = ..., http_addr: _Optional[str] = ..., non_voter: bool = ..., draining: bool = ..., drain_until_ms: _Optional[int] = ..., key_sha256: _Optional[_Iterable[str]] = ..., drain_for_ms: _Optional[int] = ..., revision: _Optional[int] = ..., feature_level: _Optional[int] = ...) -> None: ...
 
+class NumberRule(_message.Message):
+    __slots__ = ["match", "prepend", "strip"]
+    MATCH_FIELD_NUMBER: _ClassVar[int]
+    PREPEND_FIELD_NUMBER: _ClassVar[int]
+    STRIP_FIELD_NUMBER: _ClassVar[int]
+    match: str
+    prepend: str
+    strip: int
+    def __init__(self, match: _Optional[str] = ..., strip: _Optional[int] = ..., prepend: _Optional[str] = ...) -> None: ...
+
+class NumberRules(_message.Message):
+    __slots__ = ["called", "caller"]
+    CALLED_FIELD_NUMBER: _ClassVar[int]
+    CALLER_FIELD_NUMBER: _ClassVar[int]
+    called: _containers.RepeatedCompositeFieldContainer[NumberRule]
+    caller: _containers.RepeatedCompositeFieldContainer[NumberRule]
+    def __init__(self, called: _Optional[_Iterable[_Union[NumberRule, _Mapping]]] = ..., caller: _Optional[_Iterable[_Union[NumberRule, _Mapping]]] = ...) -> None: ...
+
 class Options(_message.Message):
     __slots__ = ["agent_login", "dead_voter_s", "default_expires_s", "desktop_grace_s", "dual_registration", "first_word_ms", "flow_grace_s", "max_contacts", "max_expires_s", "max_voters", "min_expires_s", "orphan_ring_ms", "ping_interval_s", "ping_misses", "policy", "raft_log_bytes", "realm", "reservation_collect_ms", "revision", "trunk_options_s", "voicemail_trunk"]
     AGENT_LOGIN_FIELD_NUMBER: _ClassVar[int]
@@ -268,32 +300,46 @@ class RoutingPoint(_message.Message):
     def __init__(self, default_group: _Optional[str] = ..., timeout_ms: _Optional[int] = ..., policy: _Optional[_Union[Policy, _Mapping]] = ..., tell_position: bool = ...) -> None: ...
 
 class Trunk(_message.Message):
-    __slots__ = ["address", "inbound_auth", "more_addresses", "no_options", "outbound_auth", "outbound_realm", "prefix", "priority", "sources", "tls_name", "transport", "trusted"]
+    __slots__ = ["address", "caller_id", "inbound_auth", "inbound_limit", "inbound_numbers", "more_addresses", "no_options", "outbound_auth", "outbound_limit", "outbound_numbers", "outbound_realm", "preferred_identity", "prefix", "priority", "sources", "tls_name", "transport", "trusted", "user_phone"]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    CALLER_ID_FIELD_NUMBER: _ClassVar[int]
     INBOUND_AUTH_FIELD_NUMBER: _ClassVar[int]
+    INBOUND_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    INBOUND_NUMBERS_FIELD_NUMBER: _ClassVar[int]
     MORE_ADDRESSES_FIELD_NUMBER: _ClassVar[int]
     NO_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     OUTBOUND_AUTH_FIELD_NUMBER: _ClassVar[int]
+    OUTBOUND_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    OUTBOUND_NUMBERS_FIELD_NUMBER: _ClassVar[int]
     OUTBOUND_REALM_FIELD_NUMBER: _ClassVar[int]
+    PREFERRED_IDENTITY_FIELD_NUMBER: _ClassVar[int]
     PREFIX_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     SOURCES_FIELD_NUMBER: _ClassVar[int]
     TLS_NAME_FIELD_NUMBER: _ClassVar[int]
     TRANSPORT_FIELD_NUMBER: _ClassVar[int]
     TRUSTED_FIELD_NUMBER: _ClassVar[int]
+    USER_PHONE_FIELD_NUMBER: _ClassVar[int]
     address: str
+    caller_id: CallerID
     inbound_auth: TrunkAuth
+    inbound_limit: TrunkLimit
+    inbound_numbers: NumberRules
     more_addresses: _containers.RepeatedScalarFieldContainer[str]
     no_options: bool
     outbound_auth: TrunkAuth
+    outbound_limit: TrunkLimit
+    outbound_numbers: NumberRules
     outbound_realm: str
+    preferred_identity: bool
     prefix: str
     priority: int
     sources: _containers.RepeatedScalarFieldContainer[str]
     tls_name: str
     transport: TrunkTransport
     trusted: bool
-    def __init__(self, address: _Optional[str] = ..., prefix: _Optional[str] = ..., priority: _Optional[int] = ..., sources: _Optional[_Iterable[str]] = ..., tls_name: _Optional[str] = ..., trusted: bool = ..., inbound_auth: _Optional[_Union[TrunkAuth, _Mapping]] = ..., outbound_auth: _Optional[_Union[TrunkAuth, _Mapping]] = ..., outbound_realm: _Optional[str] = ..., more_addresses: _Optional[_Iterable[str]] = ..., transport: _Optional[_Union[TrunkTransport, str]] = ..., no_options: bool = ...) -> None: ...
+    user_phone: bool
+    def __init__(self, address: _Optional[str] = ..., prefix: _Optional[str] = ..., priority: _Optional[int] = ..., sources: _Optional[_Iterable[str]] = ..., tls_name: _Optional[str] = ..., trusted: bool = ..., inbound_auth: _Optional[_Union[TrunkAuth, _Mapping]] = ..., outbound_auth: _Optional[_Union[TrunkAuth, _Mapping]] = ..., outbound_realm: _Optional[str] = ..., more_addresses: _Optional[_Iterable[str]] = ..., transport: _Optional[_Union[TrunkTransport, str]] = ..., no_options: bool = ..., inbound_numbers: _Optional[_Union[NumberRules, _Mapping]] = ..., outbound_numbers: _Optional[_Union[NumberRules, _Mapping]] = ..., caller_id: _Optional[_Union[CallerID, _Mapping]] = ..., preferred_identity: bool = ..., user_phone: bool = ..., inbound_limit: _Optional[_Union[TrunkLimit, _Mapping]] = ..., outbound_limit: _Optional[_Union[TrunkLimit, _Mapping]] = ...) -> None: ...
 
 class TrunkAuth(_message.Message):
     __slots__ = ["algorithm", "ha1", "user"]
@@ -304,6 +350,14 @@ class TrunkAuth(_message.Message):
     ha1: str
     user: str
     def __init__(self, user: _Optional[str] = ..., algorithm: _Optional[_Union[DigestAlgorithm, str]] = ..., ha1: _Optional[str] = ...) -> None: ...
+
+class TrunkLimit(_message.Message):
+    __slots__ = ["calls", "calls_per_s"]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    CALLS_PER_S_FIELD_NUMBER: _ClassVar[int]
+    calls: int
+    calls_per_s: int
+    def __init__(self, calls: _Optional[int] = ..., calls_per_s: _Optional[int] = ...) -> None: ...
 
 class DNKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []

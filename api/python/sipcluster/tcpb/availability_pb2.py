@@ -15,7 +15,7 @@ from sipcluster.configpb import config_pb2 as sipcluster_dot_configpb_dot_config
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sipcluster/tcpb/availability.proto\x12\x10sipcluster.tc.v1\x1a sipcluster/configpb/config.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9c\x02\n\x0b\x41gentStatus\x12\n\n\x02id\x18\x01 \x01(\t\x12+\n\x05state\x18\x02 \x01(\x0e\x32\x1c.sipcluster.tc.v1.AgentState\x12\x11\n\twork_mode\x18\x03 \x01(\r\x12;\n\x07reasons\x18\x04 \x03(\x0b\x32*.sipcluster.tc.v1.AgentStatus.ReasonsEntry\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a.\n\x0cReasonsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x84\x05\n\x08\x44NStatus\x12\n\n\x02\x64n\x18\x01 \x01(\t\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.sipcluster.config.v1.DNKind\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.sipcluster.tc.v1.DNState\x12\r\n\x05owner\x18\x04 \x01(\t\x12\x0c\n\x04site\x18\x05 \x01(\t\x12(\n\x06reason\x18\x06 \x01(\x0e\x32\x18.sipcluster.tc.v1.Reason\x12)\n\x05since\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08routable\x18\x08 \x01(\x08\x12,\n\x05\x61gent\x18\t \x01(\x0b\x32\x1d.sipcluster.tc.v1.AgentStatus\x12\x0c\n\x04\x62usy\x18\n \x01(\x08\x12\x10\n\x08reserved\x18\x0b \x01(\x08\x12\x0f\n\x07standby\x18\x0e \x01(\t\x12\x14\n\x0cstandby_site\x18\x0f \x01(\t\x12\x16\n\x0e\x64o_not_disturb\x18\x0c \x01(\x08\x12\x10\n\x08\x63\x61pacity\x18\r \x01(\r\x12\x36\n\x06skills\x18\x10 \x03(\x0b\x32&.sipcluster.tc.v1.DNStatus.SkillsEntry\x12-\n\tcool_down\x18\x11 \x01(\x0b\x32\x1a.sipcluster.tc.v1.CoolDown\x12$\n\x04uses\x18\x12 \x01(\x0b\x32\x16.sipcluster.tc.v1.Uses\x12\x37\n\x0ftrunk_addresses\x18\x14 \x03(\x0b\x32\x1e.sipcluster.tc.v1.TrunkAddress\x1a-\n\x0bSkillsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"f\n\x08\x43oolDown\x12(\n\x04\x65nds\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x06reason\x18\x02 \x01(\x0e\x32 .sipcluster.tc.v1.CoolDownReason\"5\n\x04Uses\x12\n\n\x02up\x18\x01 \x01(\r\x12\x0f\n\x07ringing\x18\x02 \x01(\r\x12\x10\n\x08reserved\x18\x03 \x01(\r\"w\n\x0cTrunkAddress\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x10\n\x08leads_to\x18\x02 \x01(\t\x12\n\n\x02up\x18\x03 \x01(\x08\x12)\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x65rror\x18\x05 \x01(\t\"\x9a\x01\n\x06\x46ilter\x12\r\n\x05owner\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\r\n\x05group\x18\x03 \x01(\t\x12*\n\x04kind\x18\x04 \x01(\x0e\x32\x1c.sipcluster.config.v1.DNKind\x12\x0e\n\x06prefix\x18\x05 \x01(\t\x12(\n\x05state\x18\x06 \x01(\x0e\x32\x19.sipcluster.tc.v1.DNState\"f\n\x13ListRoutableRequest\x12(\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x18.sipcluster.tc.v1.Filter\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x14ListRoutableResponse\x12\'\n\x03\x64ns\x18\x01 \x03(\x0b\x32\x1a.sipcluster.tc.v1.DNStatus\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"a\n\x0eListDNsRequest\x12(\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x18.sipcluster.tc.v1.Filter\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"S\n\x0fListDNsResponse\x12\'\n\x03\x64ns\x18\x01 \x03(\x0b\x32\x1a.sipcluster.tc.v1.DNStatus\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\" \n\x12GetDNStatusRequest\x12\n\n\x02\x64n\x18\x01 \x01(\t\"w\n\x0cWatchRequest\x12\x15\n\rresume_cursor\x18\x01 \x01(\x0c\x12(\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x18.sipcluster.tc.v1.Filter\x12\x10\n\x08own_only\x18\x04 \x01(\x08\x12\x0e\n\x06\x61gents\x18\x05 \x01(\x08J\x04\x08\x02\x10\x03\"\xe8\x01\n\rWatchResponse\x12\x31\n\x07started\x18\x01 \x01(\x0b\x32\x1e.sipcluster.tc.v1.WatchStartedH\x00\x12.\n\x06\x65vents\x18\x02 \x01(\x0b\x32\x1c.sipcluster.tc.v1.EventBatchH\x00\x12:\n\x0f\x65nd_of_snapshot\x18\x03 \x01(\x0b\x32\x1f.sipcluster.tc.v1.EndOfSnapshotH\x00\x12\x30\n\theartbeat\x18\x04 \x01(\x0b\x32\x1b.sipcluster.tc.v1.HeartbeatH\x00\x42\x06\n\x04\x62ody\"B\n\x0cWatchStarted\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x04\x12\x0f\n\x07resumed\x18\x03 \x01(\x08\"G\n\nEventBatch\x12)\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x19.sipcluster.tc.v1.DNEvent\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x0c\"\xc6\x03\n\x07\x44NEvent\x12\n\n\x02\x64n\x18\x01 \x01(\t\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.sipcluster.tc.v1.DNState\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x0c\n\x04site\x18\x04 \x01(\t\x12(\n\x06reason\x18\x05 \x01(\x0e\x32\x18.sipcluster.tc.v1.Reason\x12(\n\x04time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03seq\x18\x07 \x01(\x04\x12\x10\n\x08snapshot\x18\x08 \x01(\x08\x12(\n\x06\x63hange\x18\t \x01(\x0e\x32\x18.sipcluster.tc.v1.Change\x12,\n\x05\x61gent\x18\n \x01(\x0b\x32\x1d.sipcluster.tc.v1.AgentStatus\x12\x0c\n\x04\x62usy\x18\x0b \x01(\x08\x12\x10\n\x08reserved\x18\x0c \x01(\x08\x12\x10\n\x08routable\x18\r \x01(\x08\x12\x16\n\x0e\x64o_not_disturb\x18\x0e \x01(\x08\x12-\n\tcool_down\x18\x0f \x01(\x0b\x32\x1a.sipcluster.tc.v1.CoolDown\x12$\n\x04uses\x18\x10 \x01(\x0b\x32\x16.sipcluster.tc.v1.Uses\",\n\rEndOfSnapshot\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x0c\"(\n\tHeartbeat\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x0c*J\n\x07\x44NState\x12\x18\n\x14\x44N_STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x44N_STATE_OOS\x10\x01\x12\x13\n\x0f\x44N_STATE_IN_SRV\x10\x02*\xea\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11REASON_REGISTERED\x10\x01\x12\x17\n\x13REASON_UNREGISTERED\x10\x02\x12\x12\n\x0eREASON_EXPIRED\x10\x03\x12\x17\n\x13REASON_DESKTOP_LOST\x10\x04\x12\x14\n\x10REASON_PEER_LOST\x10\x05\x12\x16\n\x12REASON_OWNER_MOVED\x10\x06\x12\x12\n\x0eREASON_DELETED\x10\x07\x12\x10\n\x0cREASON_ADMIN\x10\x08\x12\x17\n\x13REASON_UNRESPONSIVE\x10\t*\x92\x01\n\nAgentState\x12\x1b\n\x17\x41GENT_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41GENT_STATE_LOGGED_OUT\x10\x01\x12\x19\n\x15\x41GENT_STATE_LOGGED_IN\x10\x02\x12\x19\n\x15\x41GENT_STATE_NOT_READY\x10\x03\x12\x15\n\x11\x41GENT_STATE_READY\x10\x04*R\n\x0e\x43oolDownReason\x12 \n\x1c\x43OOL_DOWN_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x43OOL_DOWN_REASON_NO_ANSWER\x10\x01*f\n\x06\x43hange\x12\x16\n\x12\x43HANGE_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43HANGE_STATE\x10\x01\x12\x10\n\x0c\x43HANGE_AGENT\x10\x02\x12\x0e\n\nCHANGE_USE\x10\x03\x12\x10\n\x0c\x43HANGE_OWNER\x10\x04\x32\xd4\x02\n\x0c\x41vailability\x12]\n\x0cListRoutable\x12%.sipcluster.tc.v1.ListRoutableRequest\x1a&.sipcluster.tc.v1.ListRoutableResponse\x12N\n\x07ListDNs\x12 .sipcluster.tc.v1.ListDNsRequest\x1a!.sipcluster.tc.v1.ListDNsResponse\x12I\n\x05GetDN\x12$.sipcluster.tc.v1.GetDNStatusRequest\x1a\x1a.sipcluster.tc.v1.DNStatus\x12J\n\x05Watch\x12\x1e.sipcluster.tc.v1.WatchRequest\x1a\x1f.sipcluster.tc.v1.WatchResponse0\x01\x42+Z)github.com/sipcluster/sipcluster/api/tcpbb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sipcluster/tcpb/availability.proto\x12\x10sipcluster.tc.v1\x1a sipcluster/configpb/config.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9c\x02\n\x0b\x41gentStatus\x12\n\n\x02id\x18\x01 \x01(\t\x12+\n\x05state\x18\x02 \x01(\x0e\x32\x1c.sipcluster.tc.v1.AgentState\x12\x11\n\twork_mode\x18\x03 \x01(\r\x12;\n\x07reasons\x18\x04 \x03(\x0b\x32*.sipcluster.tc.v1.AgentStatus.ReasonsEntry\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a.\n\x0cReasonsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x84\x05\n\x08\x44NStatus\x12\n\n\x02\x64n\x18\x01 \x01(\t\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.sipcluster.config.v1.DNKind\x12(\n\x05state\x18\x03 \x01(\x0e\x32\x19.sipcluster.tc.v1.DNState\x12\r\n\x05owner\x18\x04 \x01(\t\x12\x0c\n\x04site\x18\x05 \x01(\t\x12(\n\x06reason\x18\x06 \x01(\x0e\x32\x18.sipcluster.tc.v1.Reason\x12)\n\x05since\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08routable\x18\x08 \x01(\x08\x12,\n\x05\x61gent\x18\t \x01(\x0b\x32\x1d.sipcluster.tc.v1.AgentStatus\x12\x0c\n\x04\x62usy\x18\n \x01(\x08\x12\x10\n\x08reserved\x18\x0b \x01(\x08\x12\x0f\n\x07standby\x18\x0e \x01(\t\x12\x14\n\x0cstandby_site\x18\x0f \x01(\t\x12\x16\n\x0e\x64o_not_disturb\x18\x0c \x01(\x08\x12\x10\n\x08\x63\x61pacity\x18\r \x01(\r\x12\x36\n\x06skills\x18\x10 \x03(\x0b\x32&.sipcluster.tc.v1.DNStatus.SkillsEntry\x12-\n\tcool_down\x18\x11 \x01(\x0b\x32\x1a.sipcluster.tc.v1.CoolDown\x12$\n\x04uses\x18\x12 \x01(\x0b\x32\x16.sipcluster.tc.v1.Uses\x12\x37\n\x0ftrunk_addresses\x18\x14 \x03(\x0b\x32\x1e.sipcluster.tc.v1.TrunkAddress\x1a-\n\x0bSkillsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"f\n\x08\x43oolDown\x12(\n\x04\x65nds\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x06reason\x18\x02 \x01(\x0e\x32 .sipcluster.tc.v1.CoolDownReason\"5\n\x04Uses\x12\n\n\x02up\x18\x01 \x01(\r\x12\x0f\n\x07ringing\x18\x02 \x01(\r\x12\x10\n\x08reserved\x18\x03 \x01(\r\"w\n\x0cTrunkAddress\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x10\n\x08leads_to\x18\x02 \x01(\t\x12\n\n\x02up\x18\x03 \x01(\x08\x12)\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x65rror\x18\x05 \x01(\t\"@\n\x10TestRouteRequest\x12\x0e\n\x06\x63\x61lled\x18\x01 \x01(\t\x12\x0c\n\x04\x66rom\x18\x02 \x01(\t\x12\x0e\n\x06\x63\x61ller\x18\x03 \x01(\t\"\x86\x01\n\x11TestRouteResponse\x12\x0e\n\x06\x63\x61lled\x18\x01 \x01(\t\x12\n\n\x02\x64n\x18\x02 \x01(\t\x12*\n\x05\x65xits\x18\x03 \x03(\x0b\x32\x1b.sipcluster.tc.v1.RouteExit\x12\x0c\n\x04\x63ode\x18\x04 \x01(\r\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0b\n\x03why\x18\x06 \x03(\t\"`\n\tRouteExit\x12\r\n\x05trunk\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\t\x12\x0e\n\x06\x63\x61ller\x18\x04 \x01(\t\x12\x13\n\x0bpassed_over\x18\x05 \x01(\t\"\x9a\x01\n\x06\x46ilter\x12\r\n\x05owner\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\r\n\x05group\x18\x03 \x01(\t\x12*\n\x04kind\x18\x04 \x01(\x0e\x32\x1c.sipcluster.config.v1.DNKind\x12\x0e\n\x06prefix\x18\x05 \x01(\t\x12(\n\x05state\x18\x06 \x01(\x0e\x32\x19.sipcluster.tc.v1.DNState\"f\n\x13ListRoutableRequest\x12(\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x18.sipcluster.tc.v1.Filter\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x14ListRoutableResponse\x12\'\n\x03\x64ns\x18\x01 \x03(\x0b\x32\x1a.sipcluster.tc.v1.DNStatus\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"a\n\x0eListDNsRequest\x12(\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x18.sipcluster.tc.v1.Filter\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"S\n\x0fListDNsResponse\x12\'\n\x03\x64ns\x18\x01 \x03(\x0b\x32\x1a.sipcluster.tc.v1.DNStatus\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\" \n\x12GetDNStatusRequest\x12\n\n\x02\x64n\x18\x01 \x01(\t\"w\n\x0cWatchRequest\x12\x15\n\rresume_cursor\x18\x01 \x01(\x0c\x12(\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x18.sipcluster.tc.v1.Filter\x12\x10\n\x08own_only\x18\x04 \x01(\x08\x12\x0e\n\x06\x61gents\x18\x05 \x01(\x08J\x04\x08\x02\x10\x03\"\xe8\x01\n\rWatchResponse\x12\x31\n\x07started\x18\x01 \x01(\x0b\x32\x1e.sipcluster.tc.v1.WatchStartedH\x00\x12.\n\x06\x65vents\x18\x02 \x01(\x0b\x32\x1c.sipcluster.tc.v1.EventBatchH\x00\x12:\n\x0f\x65nd_of_snapshot\x18\x03 \x01(\x0b\x32\x1f.sipcluster.tc.v1.EndOfSnapshotH\x00\x12\x30\n\theartbeat\x18\x04 \x01(\x0b\x32\x1b.sipcluster.tc.v1.HeartbeatH\x00\x42\x06\n\x04\x62ody\"B\n\x0cWatchStarted\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x13\n\x0bincarnation\x18\x02 \x01(\x04\x12\x0f\n\x07resumed\x18\x03 \x01(\x08\"G\n\nEventBatch\x12)\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x19.sipcluster.tc.v1.DNEvent\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x0c\"\xc6\x03\n\x07\x44NEvent\x12\n\n\x02\x64n\x18\x01 \x01(\t\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.sipcluster.tc.v1.DNState\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x0c\n\x04site\x18\x04 \x01(\t\x12(\n\x06reason\x18\x05 \x01(\x0e\x32\x18.sipcluster.tc.v1.Reason\x12(\n\x04time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03seq\x18\x07 \x01(\x04\x12\x10\n\x08snapshot\x18\x08 \x01(\x08\x12(\n\x06\x63hange\x18\t \x01(\x0e\x32\x18.sipcluster.tc.v1.Change\x12,\n\x05\x61gent\x18\n \x01(\x0b\x32\x1d.sipcluster.tc.v1.AgentStatus\x12\x0c\n\x04\x62usy\x18\x0b \x01(\x08\x12\x10\n\x08reserved\x18\x0c \x01(\x08\x12\x10\n\x08routable\x18\r \x01(\x08\x12\x16\n\x0e\x64o_not_disturb\x18\x0e \x01(\x08\x12-\n\tcool_down\x18\x0f \x01(\x0b\x32\x1a.sipcluster.tc.v1.CoolDown\x12$\n\x04uses\x18\x10 \x01(\x0b\x32\x16.sipcluster.tc.v1.Uses\",\n\rEndOfSnapshot\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x0c\"(\n\tHeartbeat\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x0c*J\n\x07\x44NState\x12\x18\n\x14\x44N_STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x44N_STATE_OOS\x10\x01\x12\x13\n\x0f\x44N_STATE_IN_SRV\x10\x02*\xea\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11REASON_REGISTERED\x10\x01\x12\x17\n\x13REASON_UNREGISTERED\x10\x02\x12\x12\n\x0eREASON_EXPIRED\x10\x03\x12\x17\n\x13REASON_DESKTOP_LOST\x10\x04\x12\x14\n\x10REASON_PEER_LOST\x10\x05\x12\x16\n\x12REASON_OWNER_MOVED\x10\x06\x12\x12\n\x0eREASON_DELETED\x10\x07\x12\x10\n\x0cREASON_ADMIN\x10\x08\x12\x17\n\x13REASON_UNRESPONSIVE\x10\t*\x92\x01\n\nAgentState\x12\x1b\n\x17\x41GENT_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41GENT_STATE_LOGGED_OUT\x10\x01\x12\x19\n\x15\x41GENT_STATE_LOGGED_IN\x10\x02\x12\x19\n\x15\x41GENT_STATE_NOT_READY\x10\x03\x12\x15\n\x11\x41GENT_STATE_READY\x10\x04*R\n\x0e\x43oolDownReason\x12 \n\x1c\x43OOL_DOWN_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x43OOL_DOWN_REASON_NO_ANSWER\x10\x01*f\n\x06\x43hange\x12\x16\n\x12\x43HANGE_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43HANGE_STATE\x10\x01\x12\x10\n\x0c\x43HANGE_AGENT\x10\x02\x12\x0e\n\nCHANGE_USE\x10\x03\x12\x10\n\x0c\x43HANGE_OWNER\x10\x04\x32\xaa\x03\n\x0c\x41vailability\x12]\n\x0cListRoutable\x12%.sipcluster.tc.v1.ListRoutableRequest\x1a&.sipcluster.tc.v1.ListRoutableResponse\x12N\n\x07ListDNs\x12 .sipcluster.tc.v1.ListDNsRequest\x1a!.sipcluster.tc.v1.ListDNsResponse\x12I\n\x05GetDN\x12$.sipcluster.tc.v1.GetDNStatusRequest\x1a\x1a.sipcluster.tc.v1.DNStatus\x12J\n\x05Watch\x12\x1e.sipcluster.tc.v1.WatchRequest\x1a\x1f.sipcluster.tc.v1.WatchResponse0\x01\x12T\n\tTestRoute\x12\".sipcluster.tc.v1.TestRouteRequest\x1a#.sipcluster.tc.v1.TestRouteResponseB+Z)github.com/sipcluster/sipcluster/api/tcpbb\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sipcluster.tcpb.availability_pb2', globals())
@@ -27,16 +27,16 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _AGENTSTATUS_REASONSENTRY._serialized_options = b'8\001'
   _DNSTATUS_SKILLSENTRY._options = None
   _DNSTATUS_SKILLSENTRY._serialized_options = b'8\001'
-  _DNSTATE._serialized_start=2948
-  _DNSTATE._serialized_end=3022
-  _REASON._serialized_start=3025
-  _REASON._serialized_end=3259
-  _AGENTSTATE._serialized_start=3262
-  _AGENTSTATE._serialized_end=3408
-  _COOLDOWNREASON._serialized_start=3410
-  _COOLDOWNREASON._serialized_end=3492
-  _CHANGE._serialized_start=3494
-  _CHANGE._serialized_end=3596
+  _DNSTATE._serialized_start=3249
+  _DNSTATE._serialized_end=3323
+  _REASON._serialized_start=3326
+  _REASON._serialized_end=3560
+  _AGENTSTATE._serialized_start=3563
+  _AGENTSTATE._serialized_end=3709
+  _COOLDOWNREASON._serialized_start=3711
+  _COOLDOWNREASON._serialized_end=3793
+  _CHANGE._serialized_start=3795
+  _CHANGE._serialized_end=3897
   _AGENTSTATUS._serialized_start=124
   _AGENTSTATUS._serialized_end=408
   _AGENTSTATUS_REASONSENTRY._serialized_start=362
@@ -51,32 +51,38 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _USES._serialized_end=1214
   _TRUNKADDRESS._serialized_start=1216
   _TRUNKADDRESS._serialized_end=1335
-  _FILTER._serialized_start=1338
-  _FILTER._serialized_end=1492
-  _LISTROUTABLEREQUEST._serialized_start=1494
-  _LISTROUTABLEREQUEST._serialized_end=1596
-  _LISTROUTABLERESPONSE._serialized_start=1598
-  _LISTROUTABLERESPONSE._serialized_end=1686
-  _LISTDNSREQUEST._serialized_start=1688
-  _LISTDNSREQUEST._serialized_end=1785
-  _LISTDNSRESPONSE._serialized_start=1787
-  _LISTDNSRESPONSE._serialized_end=1870
-  _GETDNSTATUSREQUEST._serialized_start=1872
-  _GETDNSTATUSREQUEST._serialized_end=1904
-  _WATCHREQUEST._serialized_start=1906
-  _WATCHREQUEST._serialized_end=2025
-  _WATCHRESPONSE._serialized_start=2028
-  _WATCHRESPONSE._serialized_end=2260
-  _WATCHSTARTED._serialized_start=2262
-  _WATCHSTARTED._serialized_end=2328
-  _EVENTBATCH._serialized_start=2330
-  _EVENTBATCH._serialized_end=2401
-  _DNEVENT._serialized_start=2404
-  _DNEVENT._serialized_end=2858
-  _ENDOFSNAPSHOT._serialized_start=2860
-  _ENDOFSNAPSHOT._serialized_end=2904
-  _HEARTBEAT._serialized_start=2906
-  _HEARTBEAT._serialized_end=2946
-  _AVAILABILITY._serialized_start=3599
-  _AVAILABILITY._serialized_end=3939
+  _TESTROUTEREQUEST._serialized_start=1337
+  _TESTROUTEREQUEST._serialized_end=1401
+  _TESTROUTERESPONSE._serialized_start=1404
+  _TESTROUTERESPONSE._serialized_end=1538
+  _ROUTEEXIT._serialized_start=1540
+  _ROUTEEXIT._serialized_end=1636
+  _FILTER._serialized_start=1639
+  _FILTER._serialized_end=1793
+  _LISTROUTABLEREQUEST._serialized_start=1795
+  _LISTROUTABLEREQUEST._serialized_end=1897
+  _LISTROUTABLERESPONSE._serialized_start=1899
+  _LISTROUTABLERESPONSE._serialized_end=1987
+  _LISTDNSREQUEST._serialized_start=1989
+  _LISTDNSREQUEST._serialized_end=2086
+  _LISTDNSRESPONSE._serialized_start=2088
+  _LISTDNSRESPONSE._serialized_end=2171
+  _GETDNSTATUSREQUEST._serialized_start=2173
+  _GETDNSTATUSREQUEST._serialized_end=2205
+  _WATCHREQUEST._serialized_start=2207
+  _WATCHREQUEST._serialized_end=2326
+  _WATCHRESPONSE._serialized_start=2329
+  _WATCHRESPONSE._serialized_end=2561
+  _WATCHSTARTED._serialized_start=2563
+  _WATCHSTARTED._serialized_end=2629
+  _EVENTBATCH._serialized_start=2631
+  _EVENTBATCH._serialized_end=2702
+  _DNEVENT._serialized_start=2705
+  _DNEVENT._serialized_end=3159
+  _ENDOFSNAPSHOT._serialized_start=3161
+  _ENDOFSNAPSHOT._serialized_end=3205
+  _HEARTBEAT._serialized_start=3207
+  _HEARTBEAT._serialized_end=3247
+  _AVAILABILITY._serialized_start=3900
+  _AVAILABILITY._serialized_end=4326
 # @@protoc_insertion_point(module_scope)

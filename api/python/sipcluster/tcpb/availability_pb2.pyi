@@ -231,6 +231,45 @@ class ListRoutableResponse(_message.Message):
     next_page_token: str
     def __init__(self, dns: _Optional[_Iterable[_Union[DNStatus, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
+class RouteExit(_message.Message):
+    __slots__ = ["address", "caller", "number", "passed_over", "trunk"]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    CALLER_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    PASSED_OVER_FIELD_NUMBER: _ClassVar[int]
+    TRUNK_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    caller: str
+    number: str
+    passed_over: str
+    trunk: str
+    def __init__(self, trunk: _Optional[str] = ..., address: _Optional[str] = ..., number: _Optional[str] = ..., caller: _Optional[str] = ..., passed_over: _Optional[str] = ...) -> None: ...
+
+class TestRouteRequest(_message.Message):
+    __slots__ = ["called", "caller"]
+    CALLED_FIELD_NUMBER: _ClassVar[int]
+    CALLER_FIELD_NUMBER: _ClassVar[int]
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    called: str
+    caller: str
+    def __init__(self, called: _Optional[str] = ..., caller: _Optional[str] = ..., **kwargs) -> None: ...
+
+class TestRouteResponse(_message.Message):
+    __slots__ = ["called", "code", "dn", "exits", "reason", "why"]
+    CALLED_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DN_FIELD_NUMBER: _ClassVar[int]
+    EXITS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    called: str
+    code: int
+    dn: str
+    exits: _containers.RepeatedCompositeFieldContainer[RouteExit]
+    reason: str
+    why: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, called: _Optional[str] = ..., dn: _Optional[str] = ..., exits: _Optional[_Iterable[_Union[RouteExit, _Mapping]]] = ..., code: _Optional[int] = ..., reason: _Optional[str] = ..., why: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class TrunkAddress(_message.Message):
     __slots__ = ["address", "error", "leads_to", "since", "up"]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]

@@ -36,6 +36,11 @@ class AvailabilityStub(object):
                 request_serializer=sipcluster_dot_tcpb_dot_availability__pb2.WatchRequest.SerializeToString,
                 response_deserializer=sipcluster_dot_tcpb_dot_availability__pb2.WatchResponse.FromString,
                 )
+        self.TestRoute = channel.unary_unary(
+                '/sipcluster.tc.v1.Availability/TestRoute',
+                request_serializer=sipcluster_dot_tcpb_dot_availability__pb2.TestRouteRequest.SerializeToString,
+                response_deserializer=sipcluster_dot_tcpb_dot_availability__pb2.TestRouteResponse.FromString,
+                )
 
 
 class AvailabilityServicer(object):
@@ -73,6 +78,13 @@ class AvailabilityServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TestRoute(self, request, context):
+        """TestRoute tells where a call would go from this node now, and why. It makes none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AvailabilityServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -95,6 +107,11 @@ def add_AvailabilityServicer_to_server(servicer, server):
                     servicer.Watch,
                     request_deserializer=sipcluster_dot_tcpb_dot_availability__pb2.WatchRequest.FromString,
                     response_serializer=sipcluster_dot_tcpb_dot_availability__pb2.WatchResponse.SerializeToString,
+            ),
+            'TestRoute': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestRoute,
+                    request_deserializer=sipcluster_dot_tcpb_dot_availability__pb2.TestRouteRequest.FromString,
+                    response_serializer=sipcluster_dot_tcpb_dot_availability__pb2.TestRouteResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -173,5 +190,22 @@ class Availability(object):
         return grpc.experimental.unary_stream(request, target, '/sipcluster.tc.v1.Availability/Watch',
             sipcluster_dot_tcpb_dot_availability__pb2.WatchRequest.SerializeToString,
             sipcluster_dot_tcpb_dot_availability__pb2.WatchResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def TestRoute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/sipcluster.tc.v1.Availability/TestRoute',
+            sipcluster_dot_tcpb_dot_availability__pb2.TestRouteRequest.SerializeToString,
+            sipcluster_dot_tcpb_dot_availability__pb2.TestRouteResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)

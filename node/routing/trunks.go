@@ -1,0 +1,59 @@
+package routing
+
+import (
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/node/numbering"
+	"github.com/sipcluster/sipcluster/node/quota"
+)
+
+// exits are the trunks by which a number may leave, the best first.
+func (r *Engine) exits(number string) []numbering.Exit {
+	trunks := r.directory.read(r.view())
+	return numbering.Exits(trunks, number)
+}
+
+// admits counts a call that came by a trunk; false when that has too many.
+func (r *Engine) admits(o invite.Origin) (give func(), ok bool) {
+	if !o.Trunk {
+		return func() {}, true
+	}
+	return r.quotas.Take(o.DN, quota.In, r.view().DN(string(o.DN)).GetTrunk().GetInboundLimit(), time.Now())
+}
+
+// leaves counts a call that is to leave by a trunk; full is the outcome when it must not.
+func (r *Engine) leaves(trunk *configpb.DN) (give func(), full *invite.Outcome) {
+	n := dn.Number(trunk.GetNumber())
+	if r.quotas.Paused(n, time.Now()) > 0 {
+		return nil, &invite.Outcome{Code: 503, Reason: "The trunk wants to be left alone", Retry: true}
+	}
+	give, ok := r.quotas.Take(n, quota.Out, trunk.GetTrunk().GetOutboundLimit(), time.Now())
+	if !ok {
+		return nil, &invite.Outcome{Code: 503, Reason: "Too many calls by the trunk", Retry: true}
+	}
+	return give, nil
+}
+
+// departed is told what became of a try to leave by a trunk: the call that is up is counted
+// until its end.
+func (j *journey) departed(trunk dn.Number, give func(), out invite.Outcome) {
+	if out.RetryAfter > 0 {
+		j.r.quotas.Pause(trunk, out.RetryAfter, time.Now())
+		j.r.log.Warn("a trunk wants to be left alone", "dn", string(trunk), "for", out.RetryAfter)
+	}
+	if !out.Answered {
+		give()
+		return
+	}
+	j.gives = append(j.gives, give)
+}
+
+// giveBack ends what the journey has of the trunks' quotas.
+func (j *journey) giveBack() {
+	for _, give := range j.gives {
+		give()
+	}
+}
