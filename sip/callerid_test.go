@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
-	"github.com/sipcluster/sipcluster/fsm"
-	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // TestTrunk_IsToldWhoCalls: as the trunk and the DN are configured, in each request; the
@@ -42,7 +40,6 @@ func TestTrunk_IsToldWhoCalls(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := callWorld(t, nil, "1001")
-			w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutLevel{PutLevel: fsm.Program().Known}}}})
 			s := newScript(t)
 			gw := w.carrier("", c.trunk)
 			d := w.machine.View().DN("1001")
