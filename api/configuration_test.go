@@ -420,3 +420,39 @@ func TestConfiguration_ImportGivenUpEndsAtOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestConfiguration_TellsNoSecretOfATrunk: neither what it has to prove nor what proves
+// who the cluster is, but to who asks for secrets.
+func TestConfiguration_TellsNoSecretOfATrunk(t *testing.T) {
+	_, c := configuration(t)
+	gw := &configpb.DN{Number: "gw", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{
+		Address: "192.0.2.1:5060", InboundAuth: &configpb.TrunkAuth{User: "they", Ha1: testHA1},
+		OutboundRealm: "carrier", OutboundAuth: &configpb.TrunkAuth{User: "we", Ha1: testHA1},
+	}}
+	if _, err := imported(t, c, []*configpb.Mutation{{Op: &configpb.Mutation_PutDn{PutDn: gw}}}); err != nil {
+		t.Fatal(err)
+	}
+	check := func(d *configpb.DN, want string) {
+		t.Helper()
+		in, out := d.GetTrunk().GetInboundAuth(), d.GetTrunk().GetOutboundAuth()
+		if in.GetUser() != "they" || out.GetUser() != "we" || in.GetHa1() != want || out.GetHa1() != want {
+			t.Errorf("%v, want digests %q", d, want)
+		}
+	}
+	one, err := c.GetDN(t.Context(), &configpb.GetDNRequest{Number: "gw"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(one.GetDn(), "")
+	for secrets, want := range map[bool]string{true: testHA1, false: ""} {
+		s, err := c.Export(t.Context(), &configpb.ExportRequest{Secrets: secrets})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := s.Recv()
+		if err != nil || len(r.GetDns()) != 1 {
+			t.Fatal(r, err)
+		}
+		check(r.GetDns()[0], want)
+	}
+}

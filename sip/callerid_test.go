@@ -34,6 +34,8 @@ func TestTrunk_IsToldWhoCalls(t *testing.T) {
 		{"withheld", func(*configpb.Trunk) {}, &configpb.CallerID{Number: "+4930101", Withheld: true}, "Subject: x", nobody, ""},
 		{"withheld from one that is trusted", func(t *configpb.Trunk) { t.Trusted = true }, &configpb.CallerID{Number: "+4930101", Withheld: true}, "Subject: x",
 			nobody, "P-Asserted-Identity: <sip:+4930101@" + testRealm + ">\nPrivacy: id"},
+		{"withheld from a carrier whose customer this is", func(t *configpb.Trunk) { t.PreferredIdentity = true }, &configpb.CallerID{Number: "+4930101", Withheld: true}, "Subject: x",
+			nobody, ""},
 		{"the phone wants it", func(t *configpb.Trunk) { t.CallerId = main }, nil, "Privacy: id", nobody, "Privacy: id"},
 		{"who says to be somebody else", func(t *configpb.Trunk) { t.Trusted, t.CallerId = true, main }, nil, "P-Asserted-Identity: <sip:+1@x>",
 			`"ACME" <sip:+4930100@` + testRealm + ">", "P-Asserted-Identity: <sip:+4930100@" + testRealm + ">"},

@@ -66,21 +66,36 @@ func (t *Table) Take(n dn.Number, d Direction, l *configpb.TrunkLimit, now time.
 		u = &use{tokens: float64(l.GetCallsPerS()), at: now}
 		t.of[key{n, d}] = u
 	}
-	rate := float64(l.GetCallsPerS())
-	u.tokens = min(rate, u.tokens+rate*max(0, now.Sub(u.at).Seconds()))
-	u.at = now
-	switch {
-	case l.GetCalls() > 0 && u.calls >= l.GetCalls(), rate > 0 && u.tokens < 1:
+	u.tokens, u.at = u.tokensAt(l, now), now
+	if u.full(l, now) {
 		return free, false
-	case rate > 0:
-		u.tokens--
 	}
+	u.tokens = max(0, u.tokens-1)
 	u.calls++
 	return sync.OnceFunc(func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		u.calls--
 	}), true
+}
+
+// Full tells whether a call more would not be taken.
+func (t *Table) Full(n dn.Number, d Direction, l *configpb.TrunkLimit, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	u := t.of[key{n, d}]
+	return u != nil && u.full(l, now)
+}
+
+// full tells whether the limit is reached.
+func (u *use) full(l *configpb.TrunkLimit, now time.Time) bool {
+	return l.GetCalls() > 0 && u.calls >= l.GetCalls() || l.GetCallsPerS() > 0 && u.tokensAt(l, now) < 1
+}
+
+// tokensAt are those that are there.
+func (u *use) tokensAt(l *configpb.TrunkLimit, now time.Time) float64 {
+	rate := float64(l.GetCallsPerS())
+	return min(rate, u.tokens+rate*max(0, now.Sub(u.at).Seconds()))
 }
 
 // tidy forgets who has no calls and whose tokens are all back, when there are many.

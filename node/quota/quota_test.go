@@ -14,7 +14,7 @@ func TestTable_CallsAtATime(t *testing.T) {
 	take := func(n string, d quota.Direction, want bool) func() {
 		t.Helper()
 		give, ok := q.Take(dn.Number(n), d, l, now)
-		if ok != want {
+		if ok != want || q.Full(dn.Number(n), d, l, now) && q.Calls(dn.Number(n), d) < 2 {
 			t.Errorf("%s %d: taken %v", n, d, ok)
 		}
 		return give
@@ -39,8 +39,11 @@ func TestTable_CallsAtATime(t *testing.T) {
 
 func TestTable_CallsInASecond(t *testing.T) {
 	q, now, l := quota.New(), time.Unix(100, 0), &configpb.TrunkLimit{CallsPerS: 4}
-	taken := func(at time.Duration) (n int) {
+	taken := func(at time.Duration, most int) (n int) {
 		for range 10 {
+			if full := q.Full("gw", quota.Out, l, now.Add(at)); full != (n >= most) {
+				t.Errorf("after %v, %d calls: full %v", at, n, full)
+			}
 			if give, ok := q.Take("gw", quota.Out, l, now.Add(at)); ok {
 				n++
 				give()
@@ -52,7 +55,7 @@ func TestTable_CallsInASecond(t *testing.T) {
 		at   time.Duration
 		want int
 	}{{0, 4}, {100 * time.Millisecond, 0}, {500 * time.Millisecond, 2}, {10 * time.Second, 4}, {9 * time.Second, 0}} {
-		if n := taken(c.at); n != c.want {
+		if n := taken(c.at, c.want); n != c.want {
 			t.Errorf("after %v: %d calls, want %d", c.at, n, c.want)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/numbering"
+	"github.com/sipcluster/sipcluster/node/quota"
 )
 
 // Inquiry is where a call would go from here now, and why.
@@ -34,7 +35,6 @@ func (r *Engine) Inquire(from numbering.Caller, called string) Inquiry {
 	w := numbering.Find(v, from, called)
 	i := Inquiry{Called: w.Called, DN: w.DN.GetNumber(), Code: w.Code, Reason: w.Reason, Why: w.Why(from, called)}
 	if w.Code != 0 {
-		i.say("%d %s", w.Code, w.Reason)
 		return i
 	}
 	switch n := dn.Number(i.DN); w.DN.GetKind() {
@@ -63,10 +63,7 @@ func (i *Inquiry) say(format string, args ...any) {
 	i.Why = append(i.Why, fmt.Sprintf(format, args...))
 }
 
-func (i *Inquiry) nowhere(code int, reason string) {
-	i.Code, i.Reason = code, reason
-	i.say("%d %s", code, reason)
-}
+func (i *Inquiry) nowhere(code int, reason string) { i.Code, i.Reason = code, reason }
 
 // atPoint says who would get a call at a routing point.
 func (r *Engine) atPoint(i *Inquiry, rp *configpb.DN) {
@@ -104,9 +101,7 @@ func (r *Engine) departs(i *Inquiry, from numbering.Caller, number string) {
 		case told:
 			x.Caller = shown.Number
 		}
-		if left := r.quotas.Paused(n, time.Now()); left > 0 {
-			x.PassedOver = fmt.Sprintf("it wants to be left alone for %d s", int(left/time.Second)+1)
-		}
+		x.PassedOver = r.passesOver(e.Trunk)
 		i.say("prefix %q fits: trunk %s, priority %d", c.GetPrefix(), n, c.GetPriority())
 		if e.Rule > 0 {
 			i.say("rule %d of outbound_numbers.called of trunk %s makes it %s", e.Rule, n, e.Number)
@@ -116,4 +111,20 @@ func (r *Engine) departs(i *Inquiry, from numbering.Caller, number string) {
 	if len(i.Exits) == 0 {
 		i.nowhere(404, "No trunk for the number")
 	}
+}
+
+// passesOver is why a call would not try a trunk now; "" when it would.
+func (r *Engine) passesOver(trunk *configpb.DN) string {
+	n, now := dn.Number(trunk.GetNumber()), time.Now()
+	st, known := r.table.Get(n)
+	left := r.quotas.Paused(n, now)
+	switch {
+	case known && st.State == dn.OOS:
+		return "none of its addresses answers"
+	case left > 0:
+		return fmt.Sprintf("it wants to be left alone for %d s", int(left/time.Second)+1)
+	case r.quotas.Full(n, quota.Out, trunk.GetTrunk().GetOutboundLimit(), now):
+		return "its outbound_limit is reached"
+	}
+	return ""
 }

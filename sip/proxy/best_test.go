@@ -3,6 +3,7 @@ package proxy
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sipcluster/sipcluster/sip/message"
 )
@@ -83,6 +84,24 @@ func TestVerdict(t *testing.T) {
 				t.Errorf("%+v", o)
 			}
 		})
+	}
+}
+
+// TestVerdict_SaysHowLongAServerWantsToBeLeftAlone: who says 503, and nobody else.
+func TestVerdict_SaysHowLongAServerWantsToBeLeftAlone(t *testing.T) {
+	for line, want := range map[string][2]time.Duration{
+		"Retry-After: 120":                        {120 * time.Second, 0},
+		"retry-after:7;duration=60 (maintenance)": {7 * time.Second, 0},
+		"Retry-After: soon":                       {0, 0},
+		"Retry-After: 99999999999999999999":       {(1<<32 - 1) * time.Second, 0},
+		"Subject: 5":                              {0, 0},
+	} {
+		for i, code := range []int{503, 486} {
+			res := parsed(t, "SIP/2.0 503 X", "Via: SIP/2.0/UDP h;branch=z9hG4bKa", "From: <sip:a@b>;tag=1", "To: <sip:a@b>;tag=2", "Call-ID: c", "CSeq: 1 INVITE", line)
+			if out := verdict([]result{{code: code, res: res}}, nil); out.RetryAfter != want[i] {
+				t.Errorf("%d, %s: %v, want %v", code, line, out.RetryAfter, want[i])
+			}
+		}
 	}
 }
 

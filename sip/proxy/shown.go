@@ -38,7 +38,7 @@ func (c *Call) shownTo(l *leg, realm string) (s shown) {
 			s.from = fromHeader(&who, private, trunk, realm, c.req.Get(message.From))
 		}
 	}
-	name := identityHeader(c, l, s.from != nil)
+	name := identityHeader(c, l, s.from != nil && !private)
 	if name == "" || number == "" {
 		return s
 	}
@@ -50,12 +50,13 @@ func (c *Call) shownTo(l *leg, realm string) (s shown) {
 }
 
 // identityHeader is by which header somebody inside is told who calls, who hears it from
-// nobody else, or a carrier what its customer wants to be known by; "" for none.
-func identityHeader(c *Call, l *leg, told bool) string {
+// nobody else, or a carrier what its customer wants to be known by, who says so (named);
+// "" for none.
+func identityHeader(c *Call, l *leg, named bool) string {
 	switch {
 	case c.origin.kind == fromPhone && l.domain == identity.Inside:
 		return "P-Asserted-Identity"
-	case c.origin.kind == fromPhone && told && l.trunk.GetPreferredIdentity():
+	case c.origin.kind == fromPhone && named && l.trunk.GetPreferredIdentity():
 		return "P-Preferred-Identity"
 	}
 	return ""

@@ -238,6 +238,7 @@ func (c commands) printDN(s *tcpb.DNStatus, d *configpb.DN) error {
 	case configpb.DNKind_DN_KIND_ROUTING_POINT:
 		line("default", console.Dash(d.GetRoutingPoint().GetDefaultGroup()))
 	}
+	carrierLines(line, d)
 	if d.Outbound != nil {
 		line("outbound", d.Outbound.Text())
 	}

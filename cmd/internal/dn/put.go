@@ -32,6 +32,7 @@ type putFlags struct {
 	routeTimeout    time.Duration
 	outbound        string
 	trunk           trunkFlags
+	carrier         carrierFlags
 	feature         string
 	capacity        uint32
 	dual            bool
@@ -87,6 +88,7 @@ func (f *putFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.dual, "dual-registration", false, "the phone of a sip DN registers at two nodes by two accounts: both count")
 	flags.StringToStringVar(&f.skills, "skill", nil, "`GROUP=LEVEL`, 1 to 100, repeatable; replaces the DN's levels, GROUP=0 is none")
 	f.trunk.add(flags)
+	f.carrier.add(flags)
 }
 
 // only lets a mutation change what differs from the DN that was read, whatever others
@@ -187,6 +189,9 @@ func (f *putFlags) change(number string, old *configpb.DN) (*configpb.DN, error)
 	}
 	f.changeRoute(d)
 	if err := f.trunk.change(flags, d); err != nil {
+		return nil, err
+	}
+	if err := f.carrier.change(flags, d); err != nil {
 		return nil, err
 	}
 	if flags.Changed("algorithm") && !f.password.given() && !f.trunk.passwords() && old != nil {
