@@ -208,6 +208,7 @@ func (a *Attempt) event(b *branch, res *message.Message, err error) {
 		a.won(b, res)
 	case unwanted(b.leg, res):
 		b.final = &result{code: 500, reason: noAccount, retry: true}
+		b.tellTried()
 	default:
 		b.final = &result{code: res.Status, reason: string(res.Reason), res: res.Clone(), retry: b.elsewhere(res.Status)}
 		b.tellTried()
