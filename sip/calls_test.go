@@ -313,13 +313,13 @@ func TestProxy_Failures(t *testing.T) {
 
 func TestProxy_NoAnswer(t *testing.T) {
 	for name, change := range map[string]func(*Config){
-		"timer C":   func(c *Config) { c.TimerC = 300 * time.Millisecond },
+		"timer C":   func(c *Config) { c.TimerC = time.Second },
 		"no answer": nil,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := callWorld(t, change, "1001", "1002")
 			if change == nil {
-				w.noAnswer.Store(int64(300 * time.Millisecond))
+				w.noAnswer.Store(int64(time.Second))
 			}
 			s := newScript(t)
 			a, b := w.ua("udp", "1001"), w.ua("udp", "1002")

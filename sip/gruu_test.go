@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -187,16 +188,17 @@ func (w *world) bindings(n dn.Number, u *siptest.UA) (list []string) {
 // choice.
 func TestContact_OfAnyNodeIsCalled(t *testing.T) {
 	l := newLines()
-	var n1, n2 *world
+	var both atomic.Pointer[[2]*world]
 	find := func(_ context.Context, contact string) (found dn.Number) {
-		for _, w := range []*world{n1, n2} {
+		for _, w := range both.Load() {
 			if n := w.server.FindContact(contact); n != "" {
 				found = n
 			}
 		}
 		return found
 	}
-	n1, n2 = twoNodesBy(t, l, func(c *Config) { c.FindElsewhere = find })
+	n1, n2 := twoNodesBy(t, l, func(c *Config) { c.FindElsewhere = find })
+	both.Store(&[2]*world{n1, n2})
 	s := newScript(t)
 	a, far := n1.ua("udp", "1001"), n2.ua("udp", "1001")
 	b, _ := n2.phoneOf("tcp", "1002", 1)
