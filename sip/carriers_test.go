@@ -39,6 +39,10 @@ func newCarrierServer(t *testing.T, config *tls.Config, invite string) *carrierS
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveCarrier(t, l, config, invite)
+}
+
+func serveCarrier(t *testing.T, l net.Listener, config *tls.Config, invite string) *carrierServer {
 	s := &carrierServer{t: t, addr: l.Addr().String(), came: make(chan string, 256), shown: make(chan string, 16)}
 	over := make(chan struct{})
 	go func() {
@@ -224,6 +228,78 @@ func TestCarrier_TheNextAddressIsTried(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCarrier_WhatIsLongGoesByTCP to an address whose transport nobody has said, with all
+// of its call, and by UDP where no connection comes about: then for the next calls at once.
+func TestCarrier_WhatIsLongGoesByTCP(t *testing.T) {
+	udp := configpb.TrunkTransport_TRUNK_TRANSPORT_UDP
+	for _, c := range []struct {
+		name      string
+		long      bool
+		listens   bool
+		transport configpb.TrunkTransport
+		stream    bool
+	}{
+		{"long", true, true, 0, true},
+		{"short", false, true, 0, false},
+		{"nobody takes connections", true, false, 0, false},
+		{"long, and UDP is configured", true, true, udp, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := callWorld(t, nil, "1001")
+			gw, l := w.gatewayWithTCP("9000")
+			var came chan string
+			if c.listens {
+				came = serveCarrier(t, l, nil, "200 OK").came
+			} else {
+				l.Close()
+			}
+			w.put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: gw.Addr(), Prefix: "+", Transport: c.transport}})
+			x, a, headers := newScript(t), w.ua("udp", "1001"), []string{}
+			if c.long {
+				headers = append(headers, "Subject: "+strings.Repeat("x", 1300))
+			}
+			for range 2 {
+				call := x.place(a, "9000", headers...)
+				if !c.stream {
+					x.ok(x.take(gw).Answer())
+				}
+				x.await(call, 200)
+				x.ok(call.Ack())
+				if c.stream {
+					x.do(call, "BYE", 200)
+				}
+			}
+			for range map[bool]int{true: 2}[c.stream] {
+				for _, want := range []string{"INVITE", "ACK", "BYE"} {
+					if line := patience.Receive(t, "a request", came); !strings.HasPrefix(line, want) {
+						t.Errorf("%s, want %s", line, want)
+					}
+				}
+			}
+			if len(came) > 0 {
+				t.Errorf("by TCP comes %q", <-came)
+			}
+			if states := w.server.TrunkStates("9000"); len(states) != 1 || states[0].Down {
+				t.Errorf("%+v", states)
+			}
+		})
+	}
+}
+
+// gatewayWithTCP is a trunk over UDP, with a listener at the same port.
+func (w *world) gatewayWithTCP(number string) (*siptest.UA, net.Listener) {
+	w.t.Helper()
+	for range 16 { // somebody else may have the port
+		gw := w.gateway(number, "+")
+		if l, err := net.Listen("tcp", gw.Addr()); err == nil {
+			w.t.Cleanup(func() { l.Close() })
+			return gw, l
+		}
+	}
+	w.t.Fatal("no port is free for TCP and UDP")
+	return nil, nil
 }
 
 // TestCarrier_SaysWhetherItIsReached: a trunk none of whose addresses answers is out of

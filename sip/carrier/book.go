@@ -3,6 +3,7 @@ package carrier
 import (
 	"cmp"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -49,6 +50,9 @@ type entry struct {
 	config  *configpb.Trunk
 	targets []*target
 	health  map[Way]*health
+	// datagrams are the addresses of UDP at which no connection came about, until when that
+	// counts.
+	datagrams map[netip.AddrPort]time.Time
 	// unreached: so it was told.
 	unreached bool
 }
@@ -76,7 +80,7 @@ func (b *Book) Put(n dn.Number, t *configpb.Trunk) {
 	if old != nil && proto.Equal(old.config, t) {
 		return
 	}
-	e := &entry{number: n, config: t, health: map[Way]*health{}}
+	e := &entry{number: n, config: t, health: map[Way]*health{}, datagrams: map[netip.AddrPort]time.Time{}}
 	if old != nil {
 		e.health, e.unreached = old.health, old.unreached
 	}
@@ -222,6 +226,29 @@ func (b *Book) note(n dn.Number, w Way, what func(*health, time.Time, time.Durat
 	defer b.mu.Unlock()
 	if e := b.trunks[n]; e != nil && e.health[w] != nil {
 		b.turn(e, w, what)
+	}
+}
+
+// Stream is the way by TCP for what is too long for a datagram to a way (RFC 3261 §18.1.1);
+// false when the trunk's transport is configured, or there was no connection lately.
+func (b *Book) Stream(n dn.Number, w Way) (Way, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.trunks[n]
+	if e == nil || w.Transport != location.UDP || e.config.GetTransport() != configpb.TrunkTransport_TRUNK_TRANSPORT_UNSPECIFIED || time.Now().Before(e.datagrams[w.Addr]) {
+		return Way{}, false
+	}
+	w.Transport = location.TCP
+	return w, true
+}
+
+// NoStream notes that no connection came about by what Stream gave.
+func (b *Book) NoStream(n dn.Number, w Way) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e := b.trunks[n]; e != nil {
+		maps.DeleteFunc(e.datagrams, func(_ netip.AddrPort, until time.Time) bool { return until.Before(time.Now()) })
+		e.datagrams[w.Addr] = time.Now().Add(datagramsFor)
 	}
 }
 

@@ -14,6 +14,8 @@ const (
 	lookUpTime = 10 * time.Second
 	// lookAgain is when a name is looked up again that was not found.
 	lookAgain = 30 * time.Second
+	// datagramsFor is how long nobody tries to send by TCP what is long, where that failed.
+	datagramsFor = 10 * time.Minute
 	// maxLookUps are on their way at a time.
 	maxLookUps = 8
 )

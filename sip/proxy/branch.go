@@ -97,7 +97,11 @@ func (b *branch) transmit(id string, line []byte) (err error) {
 	renumber(c.req, b.asked, &ch)
 	n, _, _ := message.ParseCSeq(c.req.Get(message.CSeq))
 	b.cseq = n + uint32(b.asked)
-	b.client, err = c.sh.Send(id, string(c.req.Method), &b.to, c.sh.forward(c.req, &ch), b.on)
+	msg := c.sh.forward(c.req, &ch)
+	if b.lengthens(msg) {
+		return b.transmit(id, line)
+	}
+	b.client, err = c.sh.Send(id, string(c.req.Method), &b.to, msg, b.on)
 	return err
 }
 

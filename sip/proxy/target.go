@@ -35,8 +35,10 @@ type leg struct {
 	trunk   *configpb.Trunk // nil for others
 	// account with a gateway that asks for it.
 	account account
-	// way to a trunk; nil for others.
-	way *carrier.Way
+	// way to a trunk; nil for others. short is the leg by datagrams that this one, by TCP,
+	// stands in for.
+	way   *carrier.Way
+	short *leg
 }
 
 // targets tells where a Target is: the phones of a DN here, a node, a gateway.

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -49,8 +50,43 @@ func (b *branch) tellSilent() {
 		return
 	}
 	b.cancel()
-	b.c.in.targets.trunks.book.Silent(b.leg.side.Number, *b.leg.way)
+	if book := b.c.in.targets.trunks.book; b.leg.short == nil {
+		book.Silent(b.leg.side.Number, *b.leg.way)
+	} else {
+		book.NoStream(b.leg.side.Number, *b.leg.way)
+		b.a.shorten(b.leg.short)
+	}
 	b.tellTried()
+}
+
+// mostDatagram is the longest message that goes by UDP where TCP may serve (RFC 3261
+// §18.1.1).
+const mostDatagram = 1300
+
+// lengthens has the branch go by TCP when its request is too long for a datagram, as far as
+// that is possible at the address.
+func (b *branch) lengthens(msg []byte) bool {
+	l, in := b.leg, b.c.in
+	if l.way == nil || len(msg) <= mostDatagram || b.asked > 0 {
+		return false
+	}
+	w, ok := in.targets.trunks.book.Stream(l.side.Number, *l.way)
+	if !ok {
+		return false
+	}
+	long, side := *l, *l.side
+	side.Transport = w.Transport
+	long.to, long.side, long.way, long.short = *in.targets.exits.carrier(w), &side, &w, l
+	b.leg, b.to = &long, long.to
+	return true
+}
+
+// shorten has the attempt go on by datagrams where there was no connection.
+func (a *Attempt) shorten(short *leg) {
+	if a == nil || a.stopped != nil {
+		return
+	}
+	a.later = slices.Insert(a.later, 0, []leg{*short})
 }
 
 // tellHeard notes that somebody answered there.
