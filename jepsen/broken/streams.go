@@ -8,6 +8,11 @@ func streamFaults() []Fault {
 	}
 	return []Fault{
 		{
+			Name: "owner-told-behind-an-end", Kind: Streams, What: "a late reader hears of an owner of before the DN went out of service",
+			Edits:   []Edit{{"node/dn/merge.go", "uint32(t.journals[visible].head) + 1<<31", "e.seq[placeOwner] + 1<<31"}},
+			Package: "./node/dn", Run: "^TestStream_AnOwnerIsNotTold",
+		},
+		{
 			Name: "journal-claims-more", Kind: Streams, What: "the journal claims one change more than it holds",
 			Edits:   []Edit{{"node/dn/journal.go", "min(j.head, uint64(len(j.ring)))", "min(j.head, uint64(len(j.ring)+1))"}},
 			Package: "./node/dn", Run: "^TestResume_",

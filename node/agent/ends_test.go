@@ -74,22 +74,27 @@ func TestUnanswered_EveryNodeLeavesItAlone(t *testing.T) {
 func TestRestore_WhatKeepsCallsAwayComesBack(t *testing.T) {
 	dir, view := t.TempDir(), twoNodes(t)
 	k := openNode(t, "a", dir, view).run(t)
-	for _, n := range []dn.Number{"1000", "1001", "1002"} {
+	for _, n := range []dn.Number{"1000", "1001", "1002", "1003"} {
 		k.table.Register(n, dn.Registered)
 	}
 	k.does(t, "1000", Change{Request: peerpb.AgentRequest_AGENT_REQUEST_DND_ON})
 	k.does(t, "1000", Change{Request: peerpb.AgentRequest_AGENT_REQUEST_DND_ON}) // again
 	k.does(t, "1001", Change{Request: peerpb.AgentRequest_AGENT_REQUEST_NO_ANSWER})
 	k.does(t, "1002", Change{Request: peerpb.AgentRequest_AGENT_REQUEST_DND_ON})
+	k.does(t, "1003", Change{Request: peerpb.AgentRequest_AGENT_REQUEST_DND_ON})
 	k.does(t, "1002", Change{Request: peerpb.AgentRequest_AGENT_REQUEST_DND_OFF})
 	k.stop()
 	if err := k.agents.Close(); err != nil {
 		t.Fatal(err)
 	}
 	again := openNode(t, "a", dir, view)
+	for _, n := range []dn.Number{"1000", "1001"} { // as its phones come back, but for one
+		r, _ := k.table.Own(n)
+		again.table.Restore(dn.Record{Number: n, ClaimTime: r.ClaimTime, Seq: r.Seq, State: dn.InSrv, Reason: dn.Registered, Since: r.Since})
+	}
 	again.agents.Restore()
 	again.run(t)
-	for n, want := range map[dn.Number][2]bool{"1000": {true, false}, "1001": {false, true}, "1002": {}} {
+	for n, want := range map[dn.Number][2]bool{"1000": {true, false}, "1001": {false, true}, "1002": {}, "1003": {true, false}} {
 		again.table.Register(n, dn.Registered)
 		s, _ := again.table.Get(n)
 		if got := [2]bool{s.DoNotDisturb, s.CoolUntil != 0}; got != want || s.Routable(false) != (want == [2]bool{}) {

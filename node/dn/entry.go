@@ -32,9 +32,10 @@ type entry struct {
 	// recs has at most one record a node; mostly there is just one.
 	recs []record
 	// told is what the visible stream said last, and seq the entry's places
-	// there and in the own stream; 0 is never.
+	// there and in the own stream: their lower bits, by which positions in the
+	// rings are told apart.
 	told told
-	seq  [places]uint64
+	seq  [places]uint32
 	// late is this node's last word about a DN that went to another one: first
 	// its record as it was, which peers may not have heard yet, then the
 	// farewell. nil when there is nothing to say, or the DN is registered here.

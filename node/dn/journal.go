@@ -39,7 +39,7 @@ func newJournal(size int) journal {
 func (j *journal) add(e *entry, place uint8, urgent bool) {
 	j.head++
 	j.ring[j.head%uint64(len(j.ring))] = change{e, place}
-	e.seq[place] = j.head
+	e.seq[place] = uint32(j.head)
 	j.idle.Wake()
 	if urgent {
 		j.urgent = j.head
@@ -51,7 +51,7 @@ func (j *journal) add(e *entry, place uint8, urgent bool) {
 // has moved on.
 func (j *journal) at(seq uint64) (*entry, uint8) {
 	c := j.ring[seq%uint64(len(j.ring))]
-	if c.e.seq[c.place] != seq {
+	if c.e.seq[c.place] != uint32(seq) {
 		return nil, 0
 	}
 	return c.e, c.place

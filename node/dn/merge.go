@@ -182,7 +182,8 @@ func (t *Table) tell(e *entry, reason Reason) {
 		t.say(e, placeOwner)
 	case moved || was.state != is.state:
 		t.say(e, placeState)
-		e.seq[placeOwner] = 0 // what was told of it before is not told behind this
+		// What was told of the owner before is not told behind this: no position in the ring.
+		e.seq[placeOwner] = uint32(t.journals[visible].head) + 1<<31
 	}
 	if !was.agent.Equal(is.agent) {
 		t.say(e, placeAgent)
