@@ -38,7 +38,7 @@ const (
 	trailingLogs      = 10240
 	keptSnapshots     = 2
 	logCache          = 512
-	commitTimeout     = time.Second // see nudge
+	commitTimeout     = 200 * time.Millisecond // see nudge
 	raftTimeout       = 10 * time.Second
 	quietLog          = 30 * time.Second
 	openTimeout       = time.Second
