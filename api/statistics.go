@@ -151,21 +151,21 @@ func (s *Statistics) ListWaiting(ctx context.Context, req *tcpb.ListWaitingReque
 }
 
 func groupRows(rows []statistics.Row) []*tcpb.GroupStatistics {
-	out := make([]*tcpb.GroupStatistics, 0, len(rows))
+	all := make([]tcpb.GroupStatistics, len(rows)) // one allocation, not hundreds
+	out := make([]*tcpb.GroupStatistics, len(rows))
 	for i := range rows {
-		out = append(out, groupRow(&rows[i]))
+		out[i] = &all[i]
+		groupRow(out[i], &rows[i])
 	}
 	return out
 }
 
-func groupRow(r *statistics.Row) *tcpb.GroupStatistics {
+func groupRow(m *tcpb.GroupStatistics, r *statistics.Row) {
 	n := func(s statistics.State) uint32 { return uint32(max(0, r.Agents[s])) }
-	m := &tcpb.GroupStatistics{
-		Group: r.Group, Site: r.Site,
-		Ready: n(statistics.Ready), Reserved: n(statistics.Reserved), Ringing: n(statistics.Ringing), Busy: n(statistics.Busy),
-		WrapUp: n(statistics.WrapUp), NotReady: n(statistics.NotReady), LoggedOut: n(statistics.LoggedOut),
-		Unresponsive: n(statistics.Unresponsive), OutOfService: n(statistics.OutOfService), Waiting: uint32(max(0, r.Waiting)),
-	}
+	m.Group, m.Site = r.Group, r.Site
+	m.Ready, m.Reserved, m.Ringing, m.Busy = n(statistics.Ready), n(statistics.Reserved), n(statistics.Ringing), n(statistics.Busy)
+	m.WrapUp, m.NotReady, m.LoggedOut = n(statistics.WrapUp), n(statistics.NotReady), n(statistics.LoggedOut)
+	m.Unresponsive, m.OutOfService, m.Waiting = n(statistics.Unresponsive), n(statistics.OutOfService), uint32(max(0, r.Waiting))
 	if r.Oldest != 0 {
 		m.OldestWaiting = timestamppb.New(time.Unix(0, r.Oldest))
 	}
@@ -175,7 +175,6 @@ func groupRow(r *statistics.Row) *tcpb.GroupStatistics {
 			m.NotReadyReasons[reason] = uint32(max(0, k))
 		}
 	}
-	return m
 }
 
 // statisticsSource gives the statistics of groups to /metrics.

@@ -59,7 +59,7 @@ func TestFeature_APhoneDialsWhatItsAgentDoes(t *testing.T) {
 		{"*41", phone, 480, "7001", dn.LoggedOut, false},
 		{"*40", phone, 480, "1001", dn.LoggedIn, false},
 	} {
-		in := &script{called: c.called, origin: c.from, answers: map[string]invite.Outcome{"*4299 at any": {Code: 404}}}
+		in := &script{called: c.called, origin: c.from, answers: map[string]invite.Outcome{c.called + " at any": {Code: 404}}}
 		in.serve(t.Context(), x.r)
 		st, _ := x.table.Get("1001")
 		state, id := dn.LoggedOut, ""
