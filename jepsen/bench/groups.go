@@ -42,32 +42,40 @@ func (b *bench) groups(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	watched, end := context.WithCancel(ctx)
+	with, rate, told, err := b.watched(ctx, l, d)
+	if err != nil {
+		return err
+	}
+	b.report.below("groups", fmt.Sprintf("CPU of a watch of %d groups of %d DNs at %d changes/s, of one core", groupCount, b.dns, groupRate), max(0, 100*(with-without)), "%", 1, 0.5)
+	b.report.add("groups", "changes", rate, "/s", fmt.Sprintf("%d messages of the watch", told))
+	return b.groupAnswers(ctx, l)
+}
+
+// watched is shuffled while a client of node 2 watches all groups, and how often that was told.
+func (b *bench) watched(ctx context.Context, l *lab, d *desk) (more, rate float64, told int, err error) {
+	watch, end := context.WithCancel(ctx)
 	defer end()
-	told := make(chan int, 1)
-	stream, err := l.nodes[1].Statistics().WatchGroups(watched, &tcpb.WatchGroupsRequest{})
+	stream, err := l.nodes[1].Statistics().WatchGroups(watch, &tcpb.WatchGroupsRequest{})
 	if err == nil {
 		_, err = stream.Recv() // everything is folded
 	}
 	if err != nil {
-		return err
+		return 0, 0, 0, err
 	}
+	ended := make(chan struct{})
 	go func() {
-		n := 0
-		for ; ; n++ {
+		defer close(ended)
+		for {
 			if _, err := stream.Recv(); err != nil {
-				break
+				return
 			}
+			told++
 		}
-		told <- n
 	}()
-	with, rate, err := b.shuffled(ctx, l, d)
-	if end(); err != nil {
-		return err
-	}
-	b.report.below("groups", fmt.Sprintf("CPU of a watch of %d groups of %d DNs at %d changes/s, of one core", groupCount, b.dns, groupRate), max(0, 100*(with-without)), "%", 1, 0.5)
-	b.report.add("groups", "changes", rate, "/s", fmt.Sprintf("%d messages of the watch", <-told))
-	return b.groupAnswers(ctx, l)
+	more, rate, err = b.shuffled(ctx, l, d)
+	end()
+	<-ended
+	return more, rate, told, err
 }
 
 // grouped puts the DNs into the groups, a part of each node's into each, and registers them.

@@ -154,3 +154,26 @@ func (p picture) clone() picture {
 	}
 	return c
 }
+
+// TestStream_AnOwnerIsNotToldOfBehindAnEnd: a reader that is late hears of what an entry is
+// now, and not of an owner whom it got before it went out of service, however often it did.
+func TestStream_AnOwnerIsNotToldOfBehindAnEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tab := New(Config{Self: "a", Incarnation: 1})
+		r := tab.Register("1", Registered)
+		late := tab.Watch(feed.Position{})
+		drain(t, late)
+		tab.mu.Lock()
+		tab.say(tab.entries["1"], placeOwner)
+		tab.mu.Unlock()
+		for range 2 {
+			tab.End("1", r.ClaimTime, Expired)
+			r = tab.Register("1", Registered)
+		}
+		for _, it := range drain(t, late) {
+			if it.What == What(placeOwner) {
+				t.Errorf("told of %+v", it)
+			}
+		}
+	})
+}
