@@ -31,6 +31,8 @@ type carrierServer struct {
 	came chan string
 	// shown is the name in the certificate that the last one who connected has shown.
 	shown chan string
+	// from are the addresses of those who connected.
+	from chan string
 }
 
 func newCarrierServer(t *testing.T, config *tls.Config, invite string) *carrierServer {
@@ -43,7 +45,7 @@ func newCarrierServer(t *testing.T, config *tls.Config, invite string) *carrierS
 }
 
 func serveCarrier(t *testing.T, l net.Listener, config *tls.Config, invite string) *carrierServer {
-	s := &carrierServer{t: t, addr: l.Addr().String(), came: make(chan string, 256), shown: make(chan string, 16)}
+	s := &carrierServer{t: t, addr: l.Addr().String(), came: make(chan string, 256), shown: make(chan string, 16), from: make(chan string, 256)}
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
@@ -53,6 +55,7 @@ func serveCarrier(t *testing.T, l net.Listener, config *tls.Config, invite strin
 				return
 			}
 			t.Cleanup(func() { c.Close() })
+			s.from <- c.RemoteAddr().(*net.TCPAddr).IP.String()
 			go s.serve(c, config, invite)
 		}
 	}()
@@ -178,6 +181,20 @@ func TestCarrier_OverTCPAndTLS(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestCarrier_IsConnectedToFromTheNodesAddress, by which it may know who calls.
+func TestCarrier_IsConnectedToFromTheNodesAddress(t *testing.T) {
+	s := newCarrierServer(t, nil, "486 Busy Here")
+	w := callWorld(t, func(c *Config) { c.TCP = "127.0.0.7:0" }, "1001")
+	w.put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{
+		Address: s.addr, Transport: configpb.TrunkTransport_TRUNK_TRANSPORT_TCP, Prefix: "+",
+	}})
+	x := newScript(t)
+	x.await(x.place(w.ua("udp", "1001"), "9000"), 486)
+	if from := patience.Receive(t, "a connection", s.from); from != "127.0.0.7" {
+		t.Errorf("it comes from %s", from)
 	}
 }
 

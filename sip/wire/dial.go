@@ -37,12 +37,15 @@ var (
 // net.Listener, whose connections sipgo takes.
 type Dialer struct {
 	transport location.Transport
-	config    func() (*tls.Config, error)
-	flow      func(net.Conn) *Flow
-	ready     chan net.Conn
-	ctx       context.Context //nolint:containedctx // ends with Close
-	cancel    context.CancelFunc
-	all       sync.WaitGroup
+	// local is the address that connections come from: who is called may know us by it. The
+	// zero Addr leaves that to the system.
+	local  netip.Addr
+	config func() (*tls.Config, error)
+	flow   func(net.Conn) *Flow
+	ready  chan net.Conn
+	ctx    context.Context //nolint:containedctx // ends with Close
+	cancel context.CancelFunc
+	all    sync.WaitGroup
 
 	mu     sync.Mutex
 	open   map[Remote]*dialled
@@ -143,7 +146,11 @@ func (d *Dialer) keep(to Remote, x *dialled) {
 func (d *Dialer) connect(to Remote) *Flow {
 	ctx, cancel := context.WithTimeout(d.ctx, dialTime)
 	defer cancel()
-	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", to.Addr.String())
+	var from net.Dialer
+	if d.local.IsValid() && d.local.Is4() == to.Addr.Addr().Is4() {
+		from.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(d.local, 0))
+	}
+	c, err := from.DialContext(ctx, "tcp", to.Addr.String())
 	if err != nil {
 		return nil
 	}
@@ -214,6 +221,9 @@ func (p *Port) openDialers() {
 		}
 		l := p.newListener(nil, t)
 		d := newDialer(t, config, l.flow)
+		if a, err := netip.ParseAddrPort(cmp.Or(p.cfg.Listen[t], p.cfg.Listen[location.UDP])); err == nil && !a.Addr().IsUnspecified() {
+			d.local = a.Addr().Unmap()
+		}
 		p.dialers = append(p.dialers, d)
 	}
 }
