@@ -46,7 +46,7 @@ func newZone(t *testing.T, lines ...string) *zone {
 		s.NotifyStartedFunc = func() { close(ready) }
 		go func() { over <- s.ActivateAndServe() }()
 		patience.Receive(t, "the name server", ready)
-		t.Cleanup(func() { _ = s.Shutdown(); <-over })
+		t.Cleanup(func() { _, _ = s.Shutdown(), <-over })
 	}
 	return z
 }
@@ -168,7 +168,7 @@ func TestBook_FollowsNames(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	over := make(chan error, 1)
 	go func() { over <- b.Run(ctx) }()
-	defer func() { cancel(); <-over }()
+	defer func() { cancel(); _ = <-over }()
 	b.Put("9000", &configpb.Trunk{Address: "c.example"})
 	patience.Receive(t, "the name is found", moved)
 	has := func(want string) func() bool {
