@@ -42,6 +42,8 @@ type AvailabilityConfig struct {
 	Watches int
 	// Trunk returns the addresses of a trunk, as this node finds them; nil for none.
 	Trunk func(dn.Number) []*tcpb.TrunkAddress
+	// Registered returns how this node is registered at a trunk's carrier; nil for none.
+	Registered func(dn.Number) *tcpb.TrunkRegistered
 }
 
 // Availability is the service of that name. Every answer comes from this
@@ -57,6 +59,7 @@ type Availability struct {
 	view      func() *fsm.View
 	heartbeat time.Duration
 	trunk     func(dn.Number) []*tcpb.TrunkAddress
+	enrolled  func(dn.Number) *tcpb.TrunkRegistered
 	inquire   func(from numbering.Caller, called string) routing.Inquiry
 	// watches has a place for each open Watch.
 	watches places
@@ -73,7 +76,7 @@ func NewAvailability(c AvailabilityConfig) *Availability {
 	if c.Watches == 0 {
 		c.Watches = MaxWatches
 	}
-	return &Availability{table: c.Table, view: c.View, heartbeat: c.Heartbeat, trunk: c.Trunk, inquire: c.Inquire, watches: newPlaces("watches", c.Watches)}
+	return &Availability{table: c.Table, view: c.View, heartbeat: c.Heartbeat, trunk: c.Trunk, enrolled: c.Registered, inquire: c.Inquire, watches: newPlaces("watches", c.Watches)}
 }
 
 // ListRoutable returns a page of the DNs that a call can be sent to now.
@@ -110,6 +113,9 @@ func (a *Availability) GetDN(_ context.Context, req *tcpb.GetDNStatusRequest) (*
 	p.add(r)
 	if r.kind() == configpb.DNKind_DN_KIND_TRUNK {
 		p.dns[0].TrunkAddresses = a.trunk(number)
+		if a.enrolled != nil {
+			p.dns[0].TrunkRegistered = a.enrolled(number)
+		}
 	}
 	return p.dns[0], nil
 }

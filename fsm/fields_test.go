@@ -195,6 +195,11 @@ var samples = withNumbers(withPolicies(map[string]sample{
 	"DN.trunk.caller_id.name":          {"trunk", [2]any{"ACME", "ACME Berlin"}},
 	"DN.trunk.caller_id.withheld":      {"trunk", [2]any{true, false}},
 	"DN.trunk.preferred_identity":      {"trunk", [2]any{true, false}},
+	"DN.trunk.registration":            {"trunk", [2]any{&configpb.TrunkRegistration{User: "acme"}, &configpb.TrunkRegistration{User: "acme", ExpiresS: 60}}},
+	"DN.trunk.registration.domain":     {"trunk", [2]any{"carrier.example", "other.example"}},
+	"DN.trunk.registration.user":       {"trunk", [2]any{"acme", "+4930@x"}},
+	"DN.trunk.registration.called":     {"trunk", [2]any{"+4930100", "9001"}},
+	"DN.trunk.registration.expires_s":  {"trunk", [2]any{uint32(60), uint32(86_400)}},
 	"DN.trunk.user_phone":              {"trunk", [2]any{true, false}},
 	"Options.agent_login":              {"options", [2]any{protoreflect.EnumNumber(1), protoreflect.EnumNumber(2)}},
 }, "Options.policy", "options", "AgentGroup.policy", "group", "DN.routing_point.policy", "point"))
@@ -271,6 +276,9 @@ func adjustOutbound(o *configpb.Outbound) {
 }
 
 func adjustTrunk(t *configpb.Trunk) {
+	if r := t.Registration; r != nil {
+		r.User = cmp.Or(r.User, "acme")
+	}
 	if c := t.CallerId; c != nil {
 		c.Number = cmp.Or(c.Number, "+4930199")
 	}

@@ -12,6 +12,8 @@ const (
 	MaxRules, MaxStrip = 32, 32
 	// MaxTrunkCalls at a time and MaxTrunkRate in a second.
 	MaxTrunkCalls, MaxTrunkRate = 100_000, 10_000
+	// MinTrunkExpires and MaxTrunkExpires of a registration at a carrier, in seconds.
+	MinTrunkExpires, MaxTrunkExpires = 60, 86_400
 )
 
 // checkCarrier checks what a trunk is told, and how much of it.
@@ -30,6 +32,27 @@ func checkCarrier(n string, t *configpb.Trunk) *Rejection {
 		if l.GetCalls() > MaxTrunkCalls || l.GetCallsPerS() > MaxTrunkRate {
 			return reject(ErrInvalid, "DN %s: a limit of %d calls, %d calls_per_s: at most %d and %d", n, l.GetCalls(), l.GetCallsPerS(), MaxTrunkCalls, MaxTrunkRate)
 		}
+	}
+	return checkRegistration(n, t)
+}
+
+// checkRegistration checks how the cluster registers at a carrier.
+func checkRegistration(n string, t *configpb.Trunk) *Rejection {
+	r := t.GetRegistration()
+	if r == nil {
+		return nil
+	}
+	switch {
+	case r.GetUser() != "" && !validTrunkUser(r.GetUser()):
+		return reject(ErrInvalid, "DN %s: registration user %.70q: %s", n, r.GetUser(), trunkUserRule)
+	case r.GetCalled() != "" && !validTrunkUser(r.GetCalled()):
+		return reject(ErrInvalid, "DN %s: registration called %.70q: %s", n, r.GetCalled(), trunkUserRule)
+	case r.GetUser() == "" && t.GetOutboundAuth() == nil:
+		return reject(ErrInvalid, "DN %s: registration has no user, and there is no outbound_auth that has one", n)
+	case r.GetDomain() != "" && !ValidRealm(r.GetDomain()):
+		return reject(ErrInvalid, "DN %s: registration domain %.80q: want a domain name", n, r.GetDomain())
+	case r.GetExpiresS() != 0 && (r.GetExpiresS() < MinTrunkExpires || r.GetExpiresS() > MaxTrunkExpires):
+		return reject(ErrInvalid, "DN %s: registration expires_s is %d: want %d to %d, or 0 for what is usual", n, r.GetExpiresS(), MinTrunkExpires, MaxTrunkExpires)
 	}
 	return nil
 }

@@ -33,11 +33,18 @@ func checkTrunk(n string, t *configpb.Trunk, level uint32) *Rejection {
 		}
 	}
 	for _, a := range []*configpb.TrunkAuth{t.GetInboundAuth(), t.GetOutboundAuth()} {
-		if a != nil && (a.GetUser() == "" || len(a.GetUser()) > MaxName || strings.Trim(a.GetUser(), letters+"+-._*#@") != "") {
-			return reject(ErrInvalid, "DN %s: trunk user %.70q: want 1 to %d characters of A-Z a-z 0-9 + - . _ * # @", n, a.GetUser(), MaxName)
+		if a != nil && !validTrunkUser(a.GetUser()) {
+			return reject(ErrInvalid, "DN %s: trunk user %.70q: %s", n, a.GetUser(), trunkUserRule)
 		}
 	}
 	return checkCarrier(n, t)
+}
+
+// trunkUserRule says what validTrunkUser wants.
+const trunkUserRule = "want 1 to 64 characters of A-Z a-z 0-9 + - . _ * # @"
+
+func validTrunkUser(user string) bool {
+	return user != "" && len(user) <= MaxName && strings.Trim(user, letters+"+-._*#@") == ""
 }
 
 // checkAddresses checks where a trunk is, and how it is spoken to.

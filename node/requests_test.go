@@ -175,6 +175,8 @@ func (r *running) blank(name protoreflect.FullName) proto.Message {
 		return &configpb.Trunk{Address: "127.0.0.1:5060"}
 	case "sipcluster.config.v1.TrunkAuth":
 		return &configpb.TrunkAuth{User: "u", Ha1: strings.Repeat("0", 64), Algorithm: configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256}
+	case "sipcluster.config.v1.TrunkRegistration":
+		return &configpb.TrunkRegistration{User: "u"}
 	case "sipcluster.config.v1.CallerID":
 		return &configpb.CallerID{Number: "+49"}
 	case "sipcluster.config.v1.Outbound":

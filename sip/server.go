@@ -20,6 +20,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/carrier"
 	"github.com/sipcluster/sipcluster/sip/contact"
+	"github.com/sipcluster/sipcluster/sip/enrolment"
 	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/peer"
@@ -40,9 +41,10 @@ type Server struct {
 	flows     *wire.Flows
 	port      *wire.Port
 	pings     *pings
-	proxy     *proxy.Proxy    // nil without calls
-	referrer  *refer.Referrer // nil without calls
-	peers     *peer.Port      // nil without other nodes
+	proxy     *proxy.Proxy      // nil without calls
+	referrer  *refer.Referrer   // nil without calls
+	accounts  *enrolment.Keeper // nil without calls
+	peers     *peer.Port        // nil without other nodes
 	ua        *sipgo.UserAgent
 	srv       *sipgo.Server
 	unflushed everyMinute
@@ -119,6 +121,8 @@ func (s *Server) connect() {
 		s.gate.proxied, refused = s.proxy.Take, s.proxy.NoteRefused
 		s.referrer = refer.New(refer.Config{Machine: s.cfg.Machine, Phones: s.proxy, Hosts: &s.reach, Now: s.cfg.Now})
 		s.gate.notify = s.referrer.Notify
+		t := s.cfg.Table
+		s.accounts = enrolment.New(enrolment.Config{Self: t.Self(), Heard: t.Heard, View: s.cfg.Machine.View, Carriers: s.proxy, Hosts: &s.reach, Log: s.log})
 	}
 	out := s.port.Exits(&s.reach, s.openPeers(), refused)
 	if s.proxy != nil {
@@ -165,6 +169,27 @@ func (s *Server) Trunks() (addresses, down int) {
 		return 0, 0
 	}
 	return s.proxy.Trunks()
+}
+
+// Registered is what this node knows of the registration at a trunk's carrier; false when
+// it has none.
+func (s *Server) Registered(n dn.Number) (enrolment.Status, bool) {
+	if s.accounts == nil {
+		return enrolment.Status{}, false
+	}
+	return s.accounts.Status(n)
+}
+
+// followTrunks has the accounts of trunks looked at when the configuration changes.
+func (s *Server) followTrunks(ctx context.Context) error {
+	w := s.cfg.Machine.Watch()
+	defer w.Close()
+	for {
+		if _, err := w.Next(ctx); err != nil {
+			return err
+		}
+		s.accounts.Wake()
+	}
 }
 
 // Addr is the address that a transport is served on; nil when it is not.
@@ -244,6 +269,8 @@ func (s *Server) Run(ctx context.Context) error {
 	group.Go(func() error { return s.port.Run(ctx) })
 	if s.proxy != nil {
 		group.Go(func() error { return s.proxy.Run(ctx) })
+		group.Go(func() error { return s.accounts.Run(ctx) })
+		group.Go(func() error { return s.followTrunks(ctx) })
 	}
 	if s.peers != nil {
 		group.Go(func() error { return s.peers.Run(ctx) })
@@ -279,6 +306,7 @@ func (s *Server) PeerHeard(peer dn.Node, heard bool) {
 	}
 	if s.proxy != nil {
 		s.proxy.PeerHeard(peer, heard)
+		s.accounts.Wake()
 	}
 }
 

@@ -925,6 +925,8 @@ type Trunk struct {
 	// At each node: what is beyond gets 503, or the next trunk.
 	InboundLimit  *TrunkLimit `protobuf:"bytes,26,opt,name=inbound_limit,json=inboundLimit,proto3" json:"inbound_limit,omitempty"`
 	OutboundLimit *TrunkLimit `protobuf:"bytes,27,opt,name=outbound_limit,json=outboundLimit,proto3" json:"outbound_limit,omitempty"`
+	// One node registers at it with the account outbound_auth. Unset: none does.
+	Registration  *TrunkRegistration `protobuf:"bytes,28,opt,name=registration,proto3" json:"registration,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1092,6 +1094,86 @@ func (x *Trunk) GetOutboundLimit() *TrunkLimit {
 	return nil
 }
 
+func (x *Trunk) GetRegistration() *TrunkRegistration {
+	if x != nil {
+		return x.Registration
+	}
+	return nil
+}
+
+// TrunkRegistration is how a carrier is told where its calls are to go.
+type TrunkRegistration struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Domain of the account; "" is the host of the trunk's address.
+	Domain string `protobuf:"bytes,1,opt,name=domain,proto3" json:"domain,omitempty"`
+	// User of the account's address, of A-Z a-z 0-9 + - . _ * # @; "" is that of outbound_auth.
+	User string `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	// What the carrier's calls call then, a user as above: a did for instance. "" is the user.
+	Called string `protobuf:"bytes,3,opt,name=called,proto3" json:"called,omitempty"`
+	// For how long it asks, 60 to 86400; 0 is 600.
+	ExpiresS      uint32 `protobuf:"varint,4,opt,name=expires_s,json=expiresS,proto3" json:"expires_s,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrunkRegistration) Reset() {
+	*x = TrunkRegistration{}
+	mi := &file_api_configpb_config_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrunkRegistration) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrunkRegistration) ProtoMessage() {}
+
+func (x *TrunkRegistration) ProtoReflect() protoreflect.Message {
+	mi := &file_api_configpb_config_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrunkRegistration.ProtoReflect.Descriptor instead.
+func (*TrunkRegistration) Descriptor() ([]byte, []int) {
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *TrunkRegistration) GetDomain() string {
+	if x != nil {
+		return x.Domain
+	}
+	return ""
+}
+
+func (x *TrunkRegistration) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *TrunkRegistration) GetCalled() string {
+	if x != nil {
+		return x.Called
+	}
+	return ""
+}
+
+func (x *TrunkRegistration) GetExpiresS() uint32 {
+	if x != nil {
+		return x.ExpiresS
+	}
+	return 0
+}
+
 // NumberRule changes a number that begins as it says.
 type NumberRule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1108,7 +1190,7 @@ type NumberRule struct {
 
 func (x *NumberRule) Reset() {
 	*x = NumberRule{}
-	mi := &file_api_configpb_config_proto_msgTypes[5]
+	mi := &file_api_configpb_config_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1120,7 +1202,7 @@ func (x *NumberRule) String() string {
 func (*NumberRule) ProtoMessage() {}
 
 func (x *NumberRule) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[5]
+	mi := &file_api_configpb_config_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1133,7 +1215,7 @@ func (x *NumberRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NumberRule.ProtoReflect.Descriptor instead.
 func (*NumberRule) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{5}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *NumberRule) GetMatch() string {
@@ -1169,7 +1251,7 @@ type NumberRules struct {
 
 func (x *NumberRules) Reset() {
 	*x = NumberRules{}
-	mi := &file_api_configpb_config_proto_msgTypes[6]
+	mi := &file_api_configpb_config_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1181,7 +1263,7 @@ func (x *NumberRules) String() string {
 func (*NumberRules) ProtoMessage() {}
 
 func (x *NumberRules) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[6]
+	mi := &file_api_configpb_config_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1194,7 +1276,7 @@ func (x *NumberRules) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NumberRules.ProtoReflect.Descriptor instead.
 func (*NumberRules) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{6}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *NumberRules) GetCalled() []*NumberRule {
@@ -1227,7 +1309,7 @@ type CallerID struct {
 
 func (x *CallerID) Reset() {
 	*x = CallerID{}
-	mi := &file_api_configpb_config_proto_msgTypes[7]
+	mi := &file_api_configpb_config_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1239,7 +1321,7 @@ func (x *CallerID) String() string {
 func (*CallerID) ProtoMessage() {}
 
 func (x *CallerID) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[7]
+	mi := &file_api_configpb_config_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1252,7 +1334,7 @@ func (x *CallerID) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallerID.ProtoReflect.Descriptor instead.
 func (*CallerID) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{7}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CallerID) GetNumber() string {
@@ -1288,7 +1370,7 @@ type TrunkLimit struct {
 
 func (x *TrunkLimit) Reset() {
 	*x = TrunkLimit{}
-	mi := &file_api_configpb_config_proto_msgTypes[8]
+	mi := &file_api_configpb_config_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1300,7 +1382,7 @@ func (x *TrunkLimit) String() string {
 func (*TrunkLimit) ProtoMessage() {}
 
 func (x *TrunkLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[8]
+	mi := &file_api_configpb_config_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1313,7 +1395,7 @@ func (x *TrunkLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrunkLimit.ProtoReflect.Descriptor instead.
 func (*TrunkLimit) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{8}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *TrunkLimit) GetCalls() uint32 {
@@ -1344,7 +1426,7 @@ type TrunkAuth struct {
 
 func (x *TrunkAuth) Reset() {
 	*x = TrunkAuth{}
-	mi := &file_api_configpb_config_proto_msgTypes[9]
+	mi := &file_api_configpb_config_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1356,7 +1438,7 @@ func (x *TrunkAuth) String() string {
 func (*TrunkAuth) ProtoMessage() {}
 
 func (x *TrunkAuth) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[9]
+	mi := &file_api_configpb_config_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1369,7 +1451,7 @@ func (x *TrunkAuth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrunkAuth.ProtoReflect.Descriptor instead.
 func (*TrunkAuth) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{9}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TrunkAuth) GetUser() string {
@@ -1405,7 +1487,7 @@ type Outbound struct {
 
 func (x *Outbound) Reset() {
 	*x = Outbound{}
-	mi := &file_api_configpb_config_proto_msgTypes[10]
+	mi := &file_api_configpb_config_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1417,7 +1499,7 @@ func (x *Outbound) String() string {
 func (*Outbound) ProtoMessage() {}
 
 func (x *Outbound) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[10]
+	mi := &file_api_configpb_config_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1430,7 +1512,7 @@ func (x *Outbound) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outbound.ProtoReflect.Descriptor instead.
 func (*Outbound) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{10}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Outbound) GetClass() OutboundClass {
@@ -1460,7 +1542,7 @@ type AgentGroup struct {
 
 func (x *AgentGroup) Reset() {
 	*x = AgentGroup{}
-	mi := &file_api_configpb_config_proto_msgTypes[11]
+	mi := &file_api_configpb_config_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1472,7 +1554,7 @@ func (x *AgentGroup) String() string {
 func (*AgentGroup) ProtoMessage() {}
 
 func (x *AgentGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[11]
+	mi := &file_api_configpb_config_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1485,7 +1567,7 @@ func (x *AgentGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgentGroup.ProtoReflect.Descriptor instead.
 func (*AgentGroup) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{11}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AgentGroup) GetName() string {
@@ -1557,7 +1639,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_api_configpb_config_proto_msgTypes[12]
+	mi := &file_api_configpb_config_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1569,7 +1651,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[12]
+	mi := &file_api_configpb_config_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1582,7 +1664,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{12}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Node) GetId() string {
@@ -1754,7 +1836,7 @@ type Options struct {
 
 func (x *Options) Reset() {
 	*x = Options{}
-	mi := &file_api_configpb_config_proto_msgTypes[13]
+	mi := &file_api_configpb_config_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1766,7 +1848,7 @@ func (x *Options) String() string {
 func (*Options) ProtoMessage() {}
 
 func (x *Options) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[13]
+	mi := &file_api_configpb_config_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1779,7 +1861,7 @@ func (x *Options) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Options.ProtoReflect.Descriptor instead.
 func (*Options) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{13}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Options) GetRealm() string {
@@ -1944,7 +2026,7 @@ type Join struct {
 
 func (x *Join) Reset() {
 	*x = Join{}
-	mi := &file_api_configpb_config_proto_msgTypes[14]
+	mi := &file_api_configpb_config_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1956,7 +2038,7 @@ func (x *Join) String() string {
 func (*Join) ProtoMessage() {}
 
 func (x *Join) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[14]
+	mi := &file_api_configpb_config_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1969,7 +2051,7 @@ func (x *Join) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Join.ProtoReflect.Descriptor instead.
 func (*Join) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{14}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Join) GetNode() *Node {
@@ -2031,7 +2113,7 @@ type Mutation struct {
 
 func (x *Mutation) Reset() {
 	*x = Mutation{}
-	mi := &file_api_configpb_config_proto_msgTypes[15]
+	mi := &file_api_configpb_config_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2043,7 +2125,7 @@ func (x *Mutation) String() string {
 func (*Mutation) ProtoMessage() {}
 
 func (x *Mutation) ProtoReflect() protoreflect.Message {
-	mi := &file_api_configpb_config_proto_msgTypes[15]
+	mi := &file_api_configpb_config_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2056,7 +2138,7 @@ func (x *Mutation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mutation.ProtoReflect.Descriptor instead.
 func (*Mutation) Descriptor() ([]byte, []int) {
-	return file_api_configpb_config_proto_rawDescGZIP(), []int{15}
+	return file_api_configpb_config_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Mutation) GetOp() isMutation_Op {
@@ -2366,7 +2448,7 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\n" +
 	"timeout_ms\x18\x02 \x01(\rR\ttimeoutMs\x124\n" +
 	"\x06policy\x18\x03 \x01(\v2\x1c.sipcluster.config.v1.PolicyR\x06policy\x12#\n" +
-	"\rtell_position\x18$ \x01(\bR\ftellPosition\"\x94\a\n" +
+	"\rtell_position\x18$ \x01(\bR\ftellPosition\"\xe1\a\n" +
 	"\x05Trunk\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x16\n" +
 	"\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x1a\n" +
@@ -2389,7 +2471,13 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\n" +
 	"user_phone\x18\x18 \x01(\bR\tuserPhone\x12E\n" +
 	"\rinbound_limit\x18\x1a \x01(\v2 .sipcluster.config.v1.TrunkLimitR\finboundLimit\x12G\n" +
-	"\x0eoutbound_limit\x18\x1b \x01(\v2 .sipcluster.config.v1.TrunkLimitR\routboundLimit\"R\n" +
+	"\x0eoutbound_limit\x18\x1b \x01(\v2 .sipcluster.config.v1.TrunkLimitR\routboundLimit\x12K\n" +
+	"\fregistration\x18\x1c \x01(\v2'.sipcluster.config.v1.TrunkRegistrationR\fregistration\"t\n" +
+	"\x11TrunkRegistration\x12\x16\n" +
+	"\x06domain\x18\x01 \x01(\tR\x06domain\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\tR\x04user\x12\x16\n" +
+	"\x06called\x18\x03 \x01(\tR\x06called\x12\x1b\n" +
+	"\texpires_s\x18\x04 \x01(\rR\bexpiresS\"R\n" +
 	"\n" +
 	"NumberRule\x12\x14\n" +
 	"\x05match\x18\x01 \x01(\tR\x05match\x12\x14\n" +
@@ -2561,7 +2649,7 @@ func file_api_configpb_config_proto_rawDescGZIP() []byte {
 }
 
 var file_api_configpb_config_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_api_configpb_config_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_api_configpb_config_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_api_configpb_config_proto_goTypes = []any{
 	(DNKind)(0),                   // 0: sipcluster.config.v1.DNKind
 	(NoAnswerAction)(0),           // 1: sipcluster.config.v1.NoAnswerAction
@@ -2576,22 +2664,23 @@ var file_api_configpb_config_proto_goTypes = []any{
 	(*DN)(nil),                    // 10: sipcluster.config.v1.DN
 	(*RoutingPoint)(nil),          // 11: sipcluster.config.v1.RoutingPoint
 	(*Trunk)(nil),                 // 12: sipcluster.config.v1.Trunk
-	(*NumberRule)(nil),            // 13: sipcluster.config.v1.NumberRule
-	(*NumberRules)(nil),           // 14: sipcluster.config.v1.NumberRules
-	(*CallerID)(nil),              // 15: sipcluster.config.v1.CallerID
-	(*TrunkLimit)(nil),            // 16: sipcluster.config.v1.TrunkLimit
-	(*TrunkAuth)(nil),             // 17: sipcluster.config.v1.TrunkAuth
-	(*Outbound)(nil),              // 18: sipcluster.config.v1.Outbound
-	(*AgentGroup)(nil),            // 19: sipcluster.config.v1.AgentGroup
-	(*Node)(nil),                  // 20: sipcluster.config.v1.Node
-	(*Options)(nil),               // 21: sipcluster.config.v1.Options
-	(*Join)(nil),                  // 22: sipcluster.config.v1.Join
-	(*Mutation)(nil),              // 23: sipcluster.config.v1.Mutation
-	nil,                           // 24: sipcluster.config.v1.DN.SkillsEntry
-	(*Token)(nil),                 // 25: sipcluster.config.v1.Token
-	(*Invite)(nil),                // 26: sipcluster.config.v1.Invite
-	(*Security)(nil),              // 27: sipcluster.config.v1.Security
-	(*fieldmaskpb.FieldMask)(nil), // 28: google.protobuf.FieldMask
+	(*TrunkRegistration)(nil),     // 13: sipcluster.config.v1.TrunkRegistration
+	(*NumberRule)(nil),            // 14: sipcluster.config.v1.NumberRule
+	(*NumberRules)(nil),           // 15: sipcluster.config.v1.NumberRules
+	(*CallerID)(nil),              // 16: sipcluster.config.v1.CallerID
+	(*TrunkLimit)(nil),            // 17: sipcluster.config.v1.TrunkLimit
+	(*TrunkAuth)(nil),             // 18: sipcluster.config.v1.TrunkAuth
+	(*Outbound)(nil),              // 19: sipcluster.config.v1.Outbound
+	(*AgentGroup)(nil),            // 20: sipcluster.config.v1.AgentGroup
+	(*Node)(nil),                  // 21: sipcluster.config.v1.Node
+	(*Options)(nil),               // 22: sipcluster.config.v1.Options
+	(*Join)(nil),                  // 23: sipcluster.config.v1.Join
+	(*Mutation)(nil),              // 24: sipcluster.config.v1.Mutation
+	nil,                           // 25: sipcluster.config.v1.DN.SkillsEntry
+	(*Token)(nil),                 // 26: sipcluster.config.v1.Token
+	(*Invite)(nil),                // 27: sipcluster.config.v1.Invite
+	(*Security)(nil),              // 28: sipcluster.config.v1.Security
+	(*fieldmaskpb.FieldMask)(nil), // 29: google.protobuf.FieldMask
 }
 var file_api_configpb_config_proto_depIdxs = []int32{
 	1,  // 0: sipcluster.config.v1.Policy.no_answer_action:type_name -> sipcluster.config.v1.NoAnswerAction
@@ -2601,41 +2690,42 @@ var file_api_configpb_config_proto_depIdxs = []int32{
 	5,  // 4: sipcluster.config.v1.DN.algorithm:type_name -> sipcluster.config.v1.DigestAlgorithm
 	11, // 5: sipcluster.config.v1.DN.routing_point:type_name -> sipcluster.config.v1.RoutingPoint
 	12, // 6: sipcluster.config.v1.DN.trunk:type_name -> sipcluster.config.v1.Trunk
-	18, // 7: sipcluster.config.v1.DN.outbound:type_name -> sipcluster.config.v1.Outbound
+	19, // 7: sipcluster.config.v1.DN.outbound:type_name -> sipcluster.config.v1.Outbound
 	9,  // 8: sipcluster.config.v1.DN.feature:type_name -> sipcluster.config.v1.Feature
-	24, // 9: sipcluster.config.v1.DN.skills:type_name -> sipcluster.config.v1.DN.SkillsEntry
-	15, // 10: sipcluster.config.v1.DN.caller_id:type_name -> sipcluster.config.v1.CallerID
+	25, // 9: sipcluster.config.v1.DN.skills:type_name -> sipcluster.config.v1.DN.SkillsEntry
+	16, // 10: sipcluster.config.v1.DN.caller_id:type_name -> sipcluster.config.v1.CallerID
 	8,  // 11: sipcluster.config.v1.RoutingPoint.policy:type_name -> sipcluster.config.v1.Policy
-	17, // 12: sipcluster.config.v1.Trunk.inbound_auth:type_name -> sipcluster.config.v1.TrunkAuth
-	17, // 13: sipcluster.config.v1.Trunk.outbound_auth:type_name -> sipcluster.config.v1.TrunkAuth
+	18, // 12: sipcluster.config.v1.Trunk.inbound_auth:type_name -> sipcluster.config.v1.TrunkAuth
+	18, // 13: sipcluster.config.v1.Trunk.outbound_auth:type_name -> sipcluster.config.v1.TrunkAuth
 	6,  // 14: sipcluster.config.v1.Trunk.transport:type_name -> sipcluster.config.v1.TrunkTransport
-	14, // 15: sipcluster.config.v1.Trunk.inbound_numbers:type_name -> sipcluster.config.v1.NumberRules
-	14, // 16: sipcluster.config.v1.Trunk.outbound_numbers:type_name -> sipcluster.config.v1.NumberRules
-	15, // 17: sipcluster.config.v1.Trunk.caller_id:type_name -> sipcluster.config.v1.CallerID
-	16, // 18: sipcluster.config.v1.Trunk.inbound_limit:type_name -> sipcluster.config.v1.TrunkLimit
-	16, // 19: sipcluster.config.v1.Trunk.outbound_limit:type_name -> sipcluster.config.v1.TrunkLimit
-	13, // 20: sipcluster.config.v1.NumberRules.called:type_name -> sipcluster.config.v1.NumberRule
-	13, // 21: sipcluster.config.v1.NumberRules.caller:type_name -> sipcluster.config.v1.NumberRule
-	5,  // 22: sipcluster.config.v1.TrunkAuth.algorithm:type_name -> sipcluster.config.v1.DigestAlgorithm
-	7,  // 23: sipcluster.config.v1.Outbound.class:type_name -> sipcluster.config.v1.OutboundClass
-	8,  // 24: sipcluster.config.v1.AgentGroup.policy:type_name -> sipcluster.config.v1.Policy
-	8,  // 25: sipcluster.config.v1.Options.policy:type_name -> sipcluster.config.v1.Policy
-	4,  // 26: sipcluster.config.v1.Options.agent_login:type_name -> sipcluster.config.v1.AgentLogin
-	20, // 27: sipcluster.config.v1.Join.node:type_name -> sipcluster.config.v1.Node
-	10, // 28: sipcluster.config.v1.Mutation.put_dn:type_name -> sipcluster.config.v1.DN
-	19, // 29: sipcluster.config.v1.Mutation.put_group:type_name -> sipcluster.config.v1.AgentGroup
-	20, // 30: sipcluster.config.v1.Mutation.put_node:type_name -> sipcluster.config.v1.Node
-	21, // 31: sipcluster.config.v1.Mutation.put_options:type_name -> sipcluster.config.v1.Options
-	25, // 32: sipcluster.config.v1.Mutation.put_token:type_name -> sipcluster.config.v1.Token
-	26, // 33: sipcluster.config.v1.Mutation.put_invite:type_name -> sipcluster.config.v1.Invite
-	27, // 34: sipcluster.config.v1.Mutation.put_security:type_name -> sipcluster.config.v1.Security
-	22, // 35: sipcluster.config.v1.Mutation.join:type_name -> sipcluster.config.v1.Join
-	28, // 36: sipcluster.config.v1.Mutation.mask:type_name -> google.protobuf.FieldMask
-	37, // [37:37] is the sub-list for method output_type
-	37, // [37:37] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	15, // 15: sipcluster.config.v1.Trunk.inbound_numbers:type_name -> sipcluster.config.v1.NumberRules
+	15, // 16: sipcluster.config.v1.Trunk.outbound_numbers:type_name -> sipcluster.config.v1.NumberRules
+	16, // 17: sipcluster.config.v1.Trunk.caller_id:type_name -> sipcluster.config.v1.CallerID
+	17, // 18: sipcluster.config.v1.Trunk.inbound_limit:type_name -> sipcluster.config.v1.TrunkLimit
+	17, // 19: sipcluster.config.v1.Trunk.outbound_limit:type_name -> sipcluster.config.v1.TrunkLimit
+	13, // 20: sipcluster.config.v1.Trunk.registration:type_name -> sipcluster.config.v1.TrunkRegistration
+	14, // 21: sipcluster.config.v1.NumberRules.called:type_name -> sipcluster.config.v1.NumberRule
+	14, // 22: sipcluster.config.v1.NumberRules.caller:type_name -> sipcluster.config.v1.NumberRule
+	5,  // 23: sipcluster.config.v1.TrunkAuth.algorithm:type_name -> sipcluster.config.v1.DigestAlgorithm
+	7,  // 24: sipcluster.config.v1.Outbound.class:type_name -> sipcluster.config.v1.OutboundClass
+	8,  // 25: sipcluster.config.v1.AgentGroup.policy:type_name -> sipcluster.config.v1.Policy
+	8,  // 26: sipcluster.config.v1.Options.policy:type_name -> sipcluster.config.v1.Policy
+	4,  // 27: sipcluster.config.v1.Options.agent_login:type_name -> sipcluster.config.v1.AgentLogin
+	21, // 28: sipcluster.config.v1.Join.node:type_name -> sipcluster.config.v1.Node
+	10, // 29: sipcluster.config.v1.Mutation.put_dn:type_name -> sipcluster.config.v1.DN
+	20, // 30: sipcluster.config.v1.Mutation.put_group:type_name -> sipcluster.config.v1.AgentGroup
+	21, // 31: sipcluster.config.v1.Mutation.put_node:type_name -> sipcluster.config.v1.Node
+	22, // 32: sipcluster.config.v1.Mutation.put_options:type_name -> sipcluster.config.v1.Options
+	26, // 33: sipcluster.config.v1.Mutation.put_token:type_name -> sipcluster.config.v1.Token
+	27, // 34: sipcluster.config.v1.Mutation.put_invite:type_name -> sipcluster.config.v1.Invite
+	28, // 35: sipcluster.config.v1.Mutation.put_security:type_name -> sipcluster.config.v1.Security
+	23, // 36: sipcluster.config.v1.Mutation.join:type_name -> sipcluster.config.v1.Join
+	29, // 37: sipcluster.config.v1.Mutation.mask:type_name -> google.protobuf.FieldMask
+	38, // [38:38] is the sub-list for method output_type
+	38, // [38:38] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_api_configpb_config_proto_init() }
@@ -2645,8 +2735,8 @@ func file_api_configpb_config_proto_init() {
 	}
 	file_api_configpb_access_proto_init()
 	file_api_configpb_config_proto_msgTypes[0].OneofWrappers = []any{}
-	file_api_configpb_config_proto_msgTypes[13].OneofWrappers = []any{}
-	file_api_configpb_config_proto_msgTypes[15].OneofWrappers = []any{
+	file_api_configpb_config_proto_msgTypes[14].OneofWrappers = []any{}
+	file_api_configpb_config_proto_msgTypes[16].OneofWrappers = []any{
 		(*Mutation_PutDn)(nil),
 		(*Mutation_DeleteDn)(nil),
 		(*Mutation_PutGroup)(nil),
@@ -2669,7 +2759,7 @@ func file_api_configpb_config_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_configpb_config_proto_rawDesc), len(file_api_configpb_config_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

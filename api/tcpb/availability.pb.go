@@ -445,8 +445,10 @@ type DNStatus struct {
 	Uses *Uses `protobuf:"bytes,18,opt,name=uses,proto3" json:"uses,omitempty"`
 	// Of a trunk, the addresses by which this node reaches it. Only in the answer to GetDN.
 	TrunkAddresses []*TrunkAddress `protobuf:"bytes,20,rep,name=trunk_addresses,json=trunkAddresses,proto3" json:"trunk_addresses,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// How a trunk that has a registration is registered. Only in the answer to GetDN.
+	TrunkRegistered *TrunkRegistered `protobuf:"bytes,25,opt,name=trunk_registered,json=trunkRegistered,proto3" json:"trunk_registered,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *DNStatus) Reset() {
@@ -612,6 +614,77 @@ func (x *DNStatus) GetTrunkAddresses() []*TrunkAddress {
 	return nil
 }
 
+func (x *DNStatus) GetTrunkRegistered() *TrunkRegistered {
+	if x != nil {
+		return x.TrunkRegistered
+	}
+	return nil
+}
+
+// TrunkRegistered is what the node that is asked knows of the registration at a carrier.
+type TrunkRegistered struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The node whose turn it is, as the asked node sees it.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Until when the asked node is registered; absent when it is not.
+	Until *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
+	// Why it is not, although it is its turn.
+	Error         string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrunkRegistered) Reset() {
+	*x = TrunkRegistered{}
+	mi := &file_api_tcpb_availability_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrunkRegistered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrunkRegistered) ProtoMessage() {}
+
+func (x *TrunkRegistered) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_availability_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrunkRegistered.ProtoReflect.Descriptor instead.
+func (*TrunkRegistered) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *TrunkRegistered) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *TrunkRegistered) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *TrunkRegistered) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 // CoolDown is for how long no call of a routing point is sent to a DN.
 type CoolDown struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -623,7 +696,7 @@ type CoolDown struct {
 
 func (x *CoolDown) Reset() {
 	*x = CoolDown{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[2]
+	mi := &file_api_tcpb_availability_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -635,7 +708,7 @@ func (x *CoolDown) String() string {
 func (*CoolDown) ProtoMessage() {}
 
 func (x *CoolDown) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[2]
+	mi := &file_api_tcpb_availability_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -648,7 +721,7 @@ func (x *CoolDown) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CoolDown.ProtoReflect.Descriptor instead.
 func (*CoolDown) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{2}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CoolDown) GetEnds() *timestamppb.Timestamp {
@@ -681,7 +754,7 @@ type Uses struct {
 
 func (x *Uses) Reset() {
 	*x = Uses{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[3]
+	mi := &file_api_tcpb_availability_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -693,7 +766,7 @@ func (x *Uses) String() string {
 func (*Uses) ProtoMessage() {}
 
 func (x *Uses) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[3]
+	mi := &file_api_tcpb_availability_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -706,7 +779,7 @@ func (x *Uses) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Uses.ProtoReflect.Descriptor instead.
 func (*Uses) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{3}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Uses) GetUp() uint32 {
@@ -749,7 +822,7 @@ type TrunkAddress struct {
 
 func (x *TrunkAddress) Reset() {
 	*x = TrunkAddress{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[4]
+	mi := &file_api_tcpb_availability_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -761,7 +834,7 @@ func (x *TrunkAddress) String() string {
 func (*TrunkAddress) ProtoMessage() {}
 
 func (x *TrunkAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[4]
+	mi := &file_api_tcpb_availability_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -774,7 +847,7 @@ func (x *TrunkAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrunkAddress.ProtoReflect.Descriptor instead.
 func (*TrunkAddress) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{4}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *TrunkAddress) GetAddress() string {
@@ -826,7 +899,7 @@ type TestRouteRequest struct {
 
 func (x *TestRouteRequest) Reset() {
 	*x = TestRouteRequest{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[5]
+	mi := &file_api_tcpb_availability_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -838,7 +911,7 @@ func (x *TestRouteRequest) String() string {
 func (*TestRouteRequest) ProtoMessage() {}
 
 func (x *TestRouteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[5]
+	mi := &file_api_tcpb_availability_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -851,7 +924,7 @@ func (x *TestRouteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestRouteRequest.ProtoReflect.Descriptor instead.
 func (*TestRouteRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{5}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *TestRouteRequest) GetCalled() string {
@@ -894,7 +967,7 @@ type TestRouteResponse struct {
 
 func (x *TestRouteResponse) Reset() {
 	*x = TestRouteResponse{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[6]
+	mi := &file_api_tcpb_availability_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -906,7 +979,7 @@ func (x *TestRouteResponse) String() string {
 func (*TestRouteResponse) ProtoMessage() {}
 
 func (x *TestRouteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[6]
+	mi := &file_api_tcpb_availability_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -919,7 +992,7 @@ func (x *TestRouteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestRouteResponse.ProtoReflect.Descriptor instead.
 func (*TestRouteResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{6}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *TestRouteResponse) GetCalled() string {
@@ -980,7 +1053,7 @@ type RouteExit struct {
 
 func (x *RouteExit) Reset() {
 	*x = RouteExit{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[7]
+	mi := &file_api_tcpb_availability_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -992,7 +1065,7 @@ func (x *RouteExit) String() string {
 func (*RouteExit) ProtoMessage() {}
 
 func (x *RouteExit) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[7]
+	mi := &file_api_tcpb_availability_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1005,7 +1078,7 @@ func (x *RouteExit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteExit.ProtoReflect.Descriptor instead.
 func (*RouteExit) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{7}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RouteExit) GetTrunk() string {
@@ -1061,7 +1134,7 @@ type Filter struct {
 
 func (x *Filter) Reset() {
 	*x = Filter{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[8]
+	mi := &file_api_tcpb_availability_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1073,7 +1146,7 @@ func (x *Filter) String() string {
 func (*Filter) ProtoMessage() {}
 
 func (x *Filter) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[8]
+	mi := &file_api_tcpb_availability_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1086,7 +1159,7 @@ func (x *Filter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Filter.ProtoReflect.Descriptor instead.
 func (*Filter) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{8}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Filter) GetOwner() string {
@@ -1145,7 +1218,7 @@ type ListRoutableRequest struct {
 
 func (x *ListRoutableRequest) Reset() {
 	*x = ListRoutableRequest{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[9]
+	mi := &file_api_tcpb_availability_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1157,7 +1230,7 @@ func (x *ListRoutableRequest) String() string {
 func (*ListRoutableRequest) ProtoMessage() {}
 
 func (x *ListRoutableRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[9]
+	mi := &file_api_tcpb_availability_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1170,7 +1243,7 @@ func (x *ListRoutableRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutableRequest.ProtoReflect.Descriptor instead.
 func (*ListRoutableRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{9}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListRoutableRequest) GetFilter() *Filter {
@@ -1205,7 +1278,7 @@ type ListRoutableResponse struct {
 
 func (x *ListRoutableResponse) Reset() {
 	*x = ListRoutableResponse{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[10]
+	mi := &file_api_tcpb_availability_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1217,7 +1290,7 @@ func (x *ListRoutableResponse) String() string {
 func (*ListRoutableResponse) ProtoMessage() {}
 
 func (x *ListRoutableResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[10]
+	mi := &file_api_tcpb_availability_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1230,7 +1303,7 @@ func (x *ListRoutableResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutableResponse.ProtoReflect.Descriptor instead.
 func (*ListRoutableResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{10}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListRoutableResponse) GetDns() []*DNStatus {
@@ -1258,7 +1331,7 @@ type ListDNsRequest struct {
 
 func (x *ListDNsRequest) Reset() {
 	*x = ListDNsRequest{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[11]
+	mi := &file_api_tcpb_availability_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1270,7 +1343,7 @@ func (x *ListDNsRequest) String() string {
 func (*ListDNsRequest) ProtoMessage() {}
 
 func (x *ListDNsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[11]
+	mi := &file_api_tcpb_availability_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1283,7 +1356,7 @@ func (x *ListDNsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDNsRequest.ProtoReflect.Descriptor instead.
 func (*ListDNsRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{11}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListDNsRequest) GetFilter() *Filter {
@@ -1317,7 +1390,7 @@ type ListDNsResponse struct {
 
 func (x *ListDNsResponse) Reset() {
 	*x = ListDNsResponse{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[12]
+	mi := &file_api_tcpb_availability_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1329,7 +1402,7 @@ func (x *ListDNsResponse) String() string {
 func (*ListDNsResponse) ProtoMessage() {}
 
 func (x *ListDNsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[12]
+	mi := &file_api_tcpb_availability_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1342,7 +1415,7 @@ func (x *ListDNsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDNsResponse.ProtoReflect.Descriptor instead.
 func (*ListDNsResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{12}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListDNsResponse) GetDns() []*DNStatus {
@@ -1368,7 +1441,7 @@ type GetDNStatusRequest struct {
 
 func (x *GetDNStatusRequest) Reset() {
 	*x = GetDNStatusRequest{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[13]
+	mi := &file_api_tcpb_availability_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1380,7 +1453,7 @@ func (x *GetDNStatusRequest) String() string {
 func (*GetDNStatusRequest) ProtoMessage() {}
 
 func (x *GetDNStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[13]
+	mi := &file_api_tcpb_availability_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1393,7 +1466,7 @@ func (x *GetDNStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDNStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetDNStatusRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{13}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetDNStatusRequest) GetDn() string {
@@ -1420,7 +1493,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[14]
+	mi := &file_api_tcpb_availability_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1432,7 +1505,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[14]
+	mi := &file_api_tcpb_availability_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1445,7 +1518,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{14}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WatchRequest) GetResumeCursor() []byte {
@@ -1491,7 +1564,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[15]
+	mi := &file_api_tcpb_availability_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1503,7 +1576,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[15]
+	mi := &file_api_tcpb_availability_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1516,7 +1589,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{15}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WatchResponse) GetBody() isWatchResponse_Body {
@@ -1607,7 +1680,7 @@ type WatchStarted struct {
 
 func (x *WatchStarted) Reset() {
 	*x = WatchStarted{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[16]
+	mi := &file_api_tcpb_availability_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1619,7 +1692,7 @@ func (x *WatchStarted) String() string {
 func (*WatchStarted) ProtoMessage() {}
 
 func (x *WatchStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[16]
+	mi := &file_api_tcpb_availability_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1632,7 +1705,7 @@ func (x *WatchStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchStarted.ProtoReflect.Descriptor instead.
 func (*WatchStarted) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{16}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WatchStarted) GetNode() string {
@@ -1668,7 +1741,7 @@ type EventBatch struct {
 
 func (x *EventBatch) Reset() {
 	*x = EventBatch{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[17]
+	mi := &file_api_tcpb_availability_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1680,7 +1753,7 @@ func (x *EventBatch) String() string {
 func (*EventBatch) ProtoMessage() {}
 
 func (x *EventBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[17]
+	mi := &file_api_tcpb_availability_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1693,7 +1766,7 @@ func (x *EventBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventBatch.ProtoReflect.Descriptor instead.
 func (*EventBatch) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{17}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *EventBatch) GetEvents() []*DNEvent {
@@ -1743,7 +1816,7 @@ type DNEvent struct {
 
 func (x *DNEvent) Reset() {
 	*x = DNEvent{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[18]
+	mi := &file_api_tcpb_availability_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1755,7 +1828,7 @@ func (x *DNEvent) String() string {
 func (*DNEvent) ProtoMessage() {}
 
 func (x *DNEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[18]
+	mi := &file_api_tcpb_availability_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1768,7 +1841,7 @@ func (x *DNEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DNEvent.ProtoReflect.Descriptor instead.
 func (*DNEvent) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{18}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DNEvent) GetDn() string {
@@ -1894,7 +1967,7 @@ type EndOfSnapshot struct {
 
 func (x *EndOfSnapshot) Reset() {
 	*x = EndOfSnapshot{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[19]
+	mi := &file_api_tcpb_availability_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1906,7 +1979,7 @@ func (x *EndOfSnapshot) String() string {
 func (*EndOfSnapshot) ProtoMessage() {}
 
 func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[19]
+	mi := &file_api_tcpb_availability_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1919,7 +1992,7 @@ func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfSnapshot.ProtoReflect.Descriptor instead.
 func (*EndOfSnapshot) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{19}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *EndOfSnapshot) GetSeq() uint64 {
@@ -1948,7 +2021,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_api_tcpb_availability_proto_msgTypes[20]
+	mi := &file_api_tcpb_availability_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1960,7 +2033,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_availability_proto_msgTypes[20]
+	mi := &file_api_tcpb_availability_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1973,7 +2046,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{20}
+	return file_api_tcpb_availability_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Heartbeat) GetSeq() uint64 {
@@ -2004,7 +2077,7 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x1a:\n" +
 	"\fReasonsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb4\x06\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x82\a\n" +
 	"\bDNStatus\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x120\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1c.sipcluster.config.v1.DNKindR\x04kind\x12/\n" +
@@ -2025,10 +2098,15 @@ const file_api_tcpb_availability_proto_rawDesc = "" +
 	"\x06skills\x18\x10 \x03(\v2&.sipcluster.tc.v1.DNStatus.SkillsEntryR\x06skills\x127\n" +
 	"\tcool_down\x18\x11 \x01(\v2\x1a.sipcluster.tc.v1.CoolDownR\bcoolDown\x12*\n" +
 	"\x04uses\x18\x12 \x01(\v2\x16.sipcluster.tc.v1.UsesR\x04uses\x12G\n" +
-	"\x0ftrunk_addresses\x18\x14 \x03(\v2\x1e.sipcluster.tc.v1.TrunkAddressR\x0etrunkAddresses\x1a9\n" +
+	"\x0ftrunk_addresses\x18\x14 \x03(\v2\x1e.sipcluster.tc.v1.TrunkAddressR\x0etrunkAddresses\x12L\n" +
+	"\x10trunk_registered\x18\x19 \x01(\v2!.sipcluster.tc.v1.TrunkRegisteredR\x0ftrunkRegistered\x1a9\n" +
 	"\vSkillsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"t\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"m\n" +
+	"\x0fTrunkRegistered\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x120\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\"t\n" +
 	"\bCoolDown\x12.\n" +
 	"\x04ends\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04ends\x128\n" +
 	"\x06reason\x18\x02 \x01(\x0e2 .sipcluster.tc.v1.CoolDownReasonR\x06reason\"L\n" +
@@ -2180,7 +2258,7 @@ func file_api_tcpb_availability_proto_rawDescGZIP() []byte {
 }
 
 var file_api_tcpb_availability_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_api_tcpb_availability_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_api_tcpb_availability_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_api_tcpb_availability_proto_goTypes = []any{
 	(DNState)(0),                  // 0: sipcluster.tc.v1.DNState
 	(Reason)(0),                   // 1: sipcluster.tc.v1.Reason
@@ -2189,82 +2267,85 @@ var file_api_tcpb_availability_proto_goTypes = []any{
 	(Change)(0),                   // 4: sipcluster.tc.v1.Change
 	(*AgentStatus)(nil),           // 5: sipcluster.tc.v1.AgentStatus
 	(*DNStatus)(nil),              // 6: sipcluster.tc.v1.DNStatus
-	(*CoolDown)(nil),              // 7: sipcluster.tc.v1.CoolDown
-	(*Uses)(nil),                  // 8: sipcluster.tc.v1.Uses
-	(*TrunkAddress)(nil),          // 9: sipcluster.tc.v1.TrunkAddress
-	(*TestRouteRequest)(nil),      // 10: sipcluster.tc.v1.TestRouteRequest
-	(*TestRouteResponse)(nil),     // 11: sipcluster.tc.v1.TestRouteResponse
-	(*RouteExit)(nil),             // 12: sipcluster.tc.v1.RouteExit
-	(*Filter)(nil),                // 13: sipcluster.tc.v1.Filter
-	(*ListRoutableRequest)(nil),   // 14: sipcluster.tc.v1.ListRoutableRequest
-	(*ListRoutableResponse)(nil),  // 15: sipcluster.tc.v1.ListRoutableResponse
-	(*ListDNsRequest)(nil),        // 16: sipcluster.tc.v1.ListDNsRequest
-	(*ListDNsResponse)(nil),       // 17: sipcluster.tc.v1.ListDNsResponse
-	(*GetDNStatusRequest)(nil),    // 18: sipcluster.tc.v1.GetDNStatusRequest
-	(*WatchRequest)(nil),          // 19: sipcluster.tc.v1.WatchRequest
-	(*WatchResponse)(nil),         // 20: sipcluster.tc.v1.WatchResponse
-	(*WatchStarted)(nil),          // 21: sipcluster.tc.v1.WatchStarted
-	(*EventBatch)(nil),            // 22: sipcluster.tc.v1.EventBatch
-	(*DNEvent)(nil),               // 23: sipcluster.tc.v1.DNEvent
-	(*EndOfSnapshot)(nil),         // 24: sipcluster.tc.v1.EndOfSnapshot
-	(*Heartbeat)(nil),             // 25: sipcluster.tc.v1.Heartbeat
-	nil,                           // 26: sipcluster.tc.v1.AgentStatus.ReasonsEntry
-	nil,                           // 27: sipcluster.tc.v1.DNStatus.SkillsEntry
-	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
-	(configpb.DNKind)(0),          // 29: sipcluster.config.v1.DNKind
+	(*TrunkRegistered)(nil),       // 7: sipcluster.tc.v1.TrunkRegistered
+	(*CoolDown)(nil),              // 8: sipcluster.tc.v1.CoolDown
+	(*Uses)(nil),                  // 9: sipcluster.tc.v1.Uses
+	(*TrunkAddress)(nil),          // 10: sipcluster.tc.v1.TrunkAddress
+	(*TestRouteRequest)(nil),      // 11: sipcluster.tc.v1.TestRouteRequest
+	(*TestRouteResponse)(nil),     // 12: sipcluster.tc.v1.TestRouteResponse
+	(*RouteExit)(nil),             // 13: sipcluster.tc.v1.RouteExit
+	(*Filter)(nil),                // 14: sipcluster.tc.v1.Filter
+	(*ListRoutableRequest)(nil),   // 15: sipcluster.tc.v1.ListRoutableRequest
+	(*ListRoutableResponse)(nil),  // 16: sipcluster.tc.v1.ListRoutableResponse
+	(*ListDNsRequest)(nil),        // 17: sipcluster.tc.v1.ListDNsRequest
+	(*ListDNsResponse)(nil),       // 18: sipcluster.tc.v1.ListDNsResponse
+	(*GetDNStatusRequest)(nil),    // 19: sipcluster.tc.v1.GetDNStatusRequest
+	(*WatchRequest)(nil),          // 20: sipcluster.tc.v1.WatchRequest
+	(*WatchResponse)(nil),         // 21: sipcluster.tc.v1.WatchResponse
+	(*WatchStarted)(nil),          // 22: sipcluster.tc.v1.WatchStarted
+	(*EventBatch)(nil),            // 23: sipcluster.tc.v1.EventBatch
+	(*DNEvent)(nil),               // 24: sipcluster.tc.v1.DNEvent
+	(*EndOfSnapshot)(nil),         // 25: sipcluster.tc.v1.EndOfSnapshot
+	(*Heartbeat)(nil),             // 26: sipcluster.tc.v1.Heartbeat
+	nil,                           // 27: sipcluster.tc.v1.AgentStatus.ReasonsEntry
+	nil,                           // 28: sipcluster.tc.v1.DNStatus.SkillsEntry
+	(*timestamppb.Timestamp)(nil), // 29: google.protobuf.Timestamp
+	(configpb.DNKind)(0),          // 30: sipcluster.config.v1.DNKind
 }
 var file_api_tcpb_availability_proto_depIdxs = []int32{
 	2,  // 0: sipcluster.tc.v1.AgentStatus.state:type_name -> sipcluster.tc.v1.AgentState
-	26, // 1: sipcluster.tc.v1.AgentStatus.reasons:type_name -> sipcluster.tc.v1.AgentStatus.ReasonsEntry
-	28, // 2: sipcluster.tc.v1.AgentStatus.since:type_name -> google.protobuf.Timestamp
-	28, // 3: sipcluster.tc.v1.AgentStatus.until:type_name -> google.protobuf.Timestamp
-	29, // 4: sipcluster.tc.v1.DNStatus.kind:type_name -> sipcluster.config.v1.DNKind
+	27, // 1: sipcluster.tc.v1.AgentStatus.reasons:type_name -> sipcluster.tc.v1.AgentStatus.ReasonsEntry
+	29, // 2: sipcluster.tc.v1.AgentStatus.since:type_name -> google.protobuf.Timestamp
+	29, // 3: sipcluster.tc.v1.AgentStatus.until:type_name -> google.protobuf.Timestamp
+	30, // 4: sipcluster.tc.v1.DNStatus.kind:type_name -> sipcluster.config.v1.DNKind
 	0,  // 5: sipcluster.tc.v1.DNStatus.state:type_name -> sipcluster.tc.v1.DNState
 	1,  // 6: sipcluster.tc.v1.DNStatus.reason:type_name -> sipcluster.tc.v1.Reason
-	28, // 7: sipcluster.tc.v1.DNStatus.since:type_name -> google.protobuf.Timestamp
+	29, // 7: sipcluster.tc.v1.DNStatus.since:type_name -> google.protobuf.Timestamp
 	5,  // 8: sipcluster.tc.v1.DNStatus.agent:type_name -> sipcluster.tc.v1.AgentStatus
-	27, // 9: sipcluster.tc.v1.DNStatus.skills:type_name -> sipcluster.tc.v1.DNStatus.SkillsEntry
-	7,  // 10: sipcluster.tc.v1.DNStatus.cool_down:type_name -> sipcluster.tc.v1.CoolDown
-	8,  // 11: sipcluster.tc.v1.DNStatus.uses:type_name -> sipcluster.tc.v1.Uses
-	9,  // 12: sipcluster.tc.v1.DNStatus.trunk_addresses:type_name -> sipcluster.tc.v1.TrunkAddress
-	28, // 13: sipcluster.tc.v1.CoolDown.ends:type_name -> google.protobuf.Timestamp
-	3,  // 14: sipcluster.tc.v1.CoolDown.reason:type_name -> sipcluster.tc.v1.CoolDownReason
-	28, // 15: sipcluster.tc.v1.TrunkAddress.since:type_name -> google.protobuf.Timestamp
-	12, // 16: sipcluster.tc.v1.TestRouteResponse.exits:type_name -> sipcluster.tc.v1.RouteExit
-	29, // 17: sipcluster.tc.v1.Filter.kind:type_name -> sipcluster.config.v1.DNKind
-	0,  // 18: sipcluster.tc.v1.Filter.state:type_name -> sipcluster.tc.v1.DNState
-	13, // 19: sipcluster.tc.v1.ListRoutableRequest.filter:type_name -> sipcluster.tc.v1.Filter
-	6,  // 20: sipcluster.tc.v1.ListRoutableResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
-	13, // 21: sipcluster.tc.v1.ListDNsRequest.filter:type_name -> sipcluster.tc.v1.Filter
-	6,  // 22: sipcluster.tc.v1.ListDNsResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
-	13, // 23: sipcluster.tc.v1.WatchRequest.filter:type_name -> sipcluster.tc.v1.Filter
-	21, // 24: sipcluster.tc.v1.WatchResponse.started:type_name -> sipcluster.tc.v1.WatchStarted
-	22, // 25: sipcluster.tc.v1.WatchResponse.events:type_name -> sipcluster.tc.v1.EventBatch
-	24, // 26: sipcluster.tc.v1.WatchResponse.end_of_snapshot:type_name -> sipcluster.tc.v1.EndOfSnapshot
-	25, // 27: sipcluster.tc.v1.WatchResponse.heartbeat:type_name -> sipcluster.tc.v1.Heartbeat
-	23, // 28: sipcluster.tc.v1.EventBatch.events:type_name -> sipcluster.tc.v1.DNEvent
-	0,  // 29: sipcluster.tc.v1.DNEvent.state:type_name -> sipcluster.tc.v1.DNState
-	1,  // 30: sipcluster.tc.v1.DNEvent.reason:type_name -> sipcluster.tc.v1.Reason
-	28, // 31: sipcluster.tc.v1.DNEvent.time:type_name -> google.protobuf.Timestamp
-	4,  // 32: sipcluster.tc.v1.DNEvent.change:type_name -> sipcluster.tc.v1.Change
-	5,  // 33: sipcluster.tc.v1.DNEvent.agent:type_name -> sipcluster.tc.v1.AgentStatus
-	7,  // 34: sipcluster.tc.v1.DNEvent.cool_down:type_name -> sipcluster.tc.v1.CoolDown
-	8,  // 35: sipcluster.tc.v1.DNEvent.uses:type_name -> sipcluster.tc.v1.Uses
-	14, // 36: sipcluster.tc.v1.Availability.ListRoutable:input_type -> sipcluster.tc.v1.ListRoutableRequest
-	16, // 37: sipcluster.tc.v1.Availability.ListDNs:input_type -> sipcluster.tc.v1.ListDNsRequest
-	18, // 38: sipcluster.tc.v1.Availability.GetDN:input_type -> sipcluster.tc.v1.GetDNStatusRequest
-	19, // 39: sipcluster.tc.v1.Availability.Watch:input_type -> sipcluster.tc.v1.WatchRequest
-	10, // 40: sipcluster.tc.v1.Availability.TestRoute:input_type -> sipcluster.tc.v1.TestRouteRequest
-	15, // 41: sipcluster.tc.v1.Availability.ListRoutable:output_type -> sipcluster.tc.v1.ListRoutableResponse
-	17, // 42: sipcluster.tc.v1.Availability.ListDNs:output_type -> sipcluster.tc.v1.ListDNsResponse
-	6,  // 43: sipcluster.tc.v1.Availability.GetDN:output_type -> sipcluster.tc.v1.DNStatus
-	20, // 44: sipcluster.tc.v1.Availability.Watch:output_type -> sipcluster.tc.v1.WatchResponse
-	11, // 45: sipcluster.tc.v1.Availability.TestRoute:output_type -> sipcluster.tc.v1.TestRouteResponse
-	41, // [41:46] is the sub-list for method output_type
-	36, // [36:41] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	28, // 9: sipcluster.tc.v1.DNStatus.skills:type_name -> sipcluster.tc.v1.DNStatus.SkillsEntry
+	8,  // 10: sipcluster.tc.v1.DNStatus.cool_down:type_name -> sipcluster.tc.v1.CoolDown
+	9,  // 11: sipcluster.tc.v1.DNStatus.uses:type_name -> sipcluster.tc.v1.Uses
+	10, // 12: sipcluster.tc.v1.DNStatus.trunk_addresses:type_name -> sipcluster.tc.v1.TrunkAddress
+	7,  // 13: sipcluster.tc.v1.DNStatus.trunk_registered:type_name -> sipcluster.tc.v1.TrunkRegistered
+	29, // 14: sipcluster.tc.v1.TrunkRegistered.until:type_name -> google.protobuf.Timestamp
+	29, // 15: sipcluster.tc.v1.CoolDown.ends:type_name -> google.protobuf.Timestamp
+	3,  // 16: sipcluster.tc.v1.CoolDown.reason:type_name -> sipcluster.tc.v1.CoolDownReason
+	29, // 17: sipcluster.tc.v1.TrunkAddress.since:type_name -> google.protobuf.Timestamp
+	13, // 18: sipcluster.tc.v1.TestRouteResponse.exits:type_name -> sipcluster.tc.v1.RouteExit
+	30, // 19: sipcluster.tc.v1.Filter.kind:type_name -> sipcluster.config.v1.DNKind
+	0,  // 20: sipcluster.tc.v1.Filter.state:type_name -> sipcluster.tc.v1.DNState
+	14, // 21: sipcluster.tc.v1.ListRoutableRequest.filter:type_name -> sipcluster.tc.v1.Filter
+	6,  // 22: sipcluster.tc.v1.ListRoutableResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
+	14, // 23: sipcluster.tc.v1.ListDNsRequest.filter:type_name -> sipcluster.tc.v1.Filter
+	6,  // 24: sipcluster.tc.v1.ListDNsResponse.dns:type_name -> sipcluster.tc.v1.DNStatus
+	14, // 25: sipcluster.tc.v1.WatchRequest.filter:type_name -> sipcluster.tc.v1.Filter
+	22, // 26: sipcluster.tc.v1.WatchResponse.started:type_name -> sipcluster.tc.v1.WatchStarted
+	23, // 27: sipcluster.tc.v1.WatchResponse.events:type_name -> sipcluster.tc.v1.EventBatch
+	25, // 28: sipcluster.tc.v1.WatchResponse.end_of_snapshot:type_name -> sipcluster.tc.v1.EndOfSnapshot
+	26, // 29: sipcluster.tc.v1.WatchResponse.heartbeat:type_name -> sipcluster.tc.v1.Heartbeat
+	24, // 30: sipcluster.tc.v1.EventBatch.events:type_name -> sipcluster.tc.v1.DNEvent
+	0,  // 31: sipcluster.tc.v1.DNEvent.state:type_name -> sipcluster.tc.v1.DNState
+	1,  // 32: sipcluster.tc.v1.DNEvent.reason:type_name -> sipcluster.tc.v1.Reason
+	29, // 33: sipcluster.tc.v1.DNEvent.time:type_name -> google.protobuf.Timestamp
+	4,  // 34: sipcluster.tc.v1.DNEvent.change:type_name -> sipcluster.tc.v1.Change
+	5,  // 35: sipcluster.tc.v1.DNEvent.agent:type_name -> sipcluster.tc.v1.AgentStatus
+	8,  // 36: sipcluster.tc.v1.DNEvent.cool_down:type_name -> sipcluster.tc.v1.CoolDown
+	9,  // 37: sipcluster.tc.v1.DNEvent.uses:type_name -> sipcluster.tc.v1.Uses
+	15, // 38: sipcluster.tc.v1.Availability.ListRoutable:input_type -> sipcluster.tc.v1.ListRoutableRequest
+	17, // 39: sipcluster.tc.v1.Availability.ListDNs:input_type -> sipcluster.tc.v1.ListDNsRequest
+	19, // 40: sipcluster.tc.v1.Availability.GetDN:input_type -> sipcluster.tc.v1.GetDNStatusRequest
+	20, // 41: sipcluster.tc.v1.Availability.Watch:input_type -> sipcluster.tc.v1.WatchRequest
+	11, // 42: sipcluster.tc.v1.Availability.TestRoute:input_type -> sipcluster.tc.v1.TestRouteRequest
+	16, // 43: sipcluster.tc.v1.Availability.ListRoutable:output_type -> sipcluster.tc.v1.ListRoutableResponse
+	18, // 44: sipcluster.tc.v1.Availability.ListDNs:output_type -> sipcluster.tc.v1.ListDNsResponse
+	6,  // 45: sipcluster.tc.v1.Availability.GetDN:output_type -> sipcluster.tc.v1.DNStatus
+	21, // 46: sipcluster.tc.v1.Availability.Watch:output_type -> sipcluster.tc.v1.WatchResponse
+	12, // 47: sipcluster.tc.v1.Availability.TestRoute:output_type -> sipcluster.tc.v1.TestRouteResponse
+	43, // [43:48] is the sub-list for method output_type
+	38, // [38:43] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_api_tcpb_availability_proto_init() }
@@ -2272,7 +2353,7 @@ func file_api_tcpb_availability_proto_init() {
 	if File_api_tcpb_availability_proto != nil {
 		return
 	}
-	file_api_tcpb_availability_proto_msgTypes[15].OneofWrappers = []any{
+	file_api_tcpb_availability_proto_msgTypes[16].OneofWrappers = []any{
 		(*WatchResponse_Started)(nil),
 		(*WatchResponse_Events)(nil),
 		(*WatchResponse_EndOfSnapshot)(nil),
@@ -2284,7 +2365,7 @@ func file_api_tcpb_availability_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tcpb_availability_proto_rawDesc), len(file_api_tcpb_availability_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

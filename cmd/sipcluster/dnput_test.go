@@ -105,7 +105,13 @@ func TestDNPut_WritesWhatTheFlagsSay(t *testing.T) {
 			InboundLimit: &configpb.TrunkLimit{Calls: 30, CallsPerS: 5}, OutboundLimit: &configpb.TrunkLimit{Calls: 20},
 		}), true, "", ""},
 		"no limit any more": {at(secured(&configpb.Trunk{OutboundLimit: &configpb.TrunkLimit{Calls: 20}})), "--outbound-limit 0", "", secured(&configpb.Trunk{}), true, "", ""},
-		"a limit of words":  {at(trunk("gw:5060", "0", 3)), "--outbound-limit few", "", nil, false, "", "--outbound-limit few: want CALLS or CALLS/PER_S"},
+		"it registers": {at(secured(&configpb.Trunk{OutboundRealm: "carrier", OutboundAuth: userAs(md5, "us", "carrier", "p")})), "--register @carrier.example --register-called +4930 --register-expires 300", "", secured(&configpb.Trunk{
+			OutboundRealm: "carrier", OutboundAuth: userAs(md5, "us", "carrier", "p"), Registration: &configpb.TrunkRegistration{Domain: "carrier.example", Called: "+4930", ExpiresS: 300},
+		}), true, "", ""},
+		"as somebody":              {at(trunk("gw:5060", "0", 3)), "--register +4930", "", secured(&configpb.Trunk{Registration: &configpb.TrunkRegistration{User: "+4930"}}), true, "", ""},
+		"it registers no more":     {at(secured(&configpb.Trunk{Registration: &configpb.TrunkRegistration{User: "a"}})), "--register=", "", secured(&configpb.Trunk{}), true, "", ""},
+		"calls of no registration": {at(trunk("gw:5060", "0", 3)), "--register-called 1", "", nil, false, "", "need --register"},
+		"a limit of words":         {at(trunk("gw:5060", "0", 3)), "--outbound-limit few", "", nil, false, "", "--outbound-limit few: want CALLS or CALLS/PER_S"},
 		"a phone's numbers": {kept(sipAs(md5, "o")), "--did +4930,+4931 --caller-number +4930 --caller-withheld", "", &configpb.DN{
 			Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Algorithm: md5, Dids: []string{"+4930", "+4931"}, CallerId: &configpb.CallerID{Number: "+4930", Withheld: true},
 		}, true, "", ""},

@@ -39,6 +39,7 @@ func whole() []proto.Message {
 			OutboundNumbers: &configpb.NumberRules{Called: []*configpb.NumberRule{{Match: "+49.$", Strip: 3, Prepend: "0"}}, Caller: []*configpb.NumberRule{{Match: "+", Strip: 1, Prepend: "00"}}},
 			CallerId:        &configpb.CallerID{Number: "+4930100", Name: "ACME", Withheld: true}, PreferredIdentity: true, UserPhone: true,
 			InboundLimit: &configpb.TrunkLimit{Calls: 30, CallsPerS: 5}, OutboundLimit: &configpb.TrunkLimit{Calls: 20, CallsPerS: 4},
+			Registration: &configpb.TrunkRegistration{Domain: "carrier.example", User: "acme", Called: "+4930100", ExpiresS: 300},
 		}},
 		&configpb.DN{Number: "4001", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "192.0.2.10:5060"},
 			Outbound: &configpb.Outbound{Class: 3, Prefixes: []string{"+49", "00"}}},
@@ -121,6 +122,10 @@ var changes = map[string]func(any){
 	"DN.trunk.outbound_numbers.caller.prepend": ofDN("4000", func(d *configpb.DN) { d.Trunk.OutboundNumbers.Caller[0].Prepend = "9" }),
 	"DN.trunk.outbound_limit.calls":            ofDN("4000", func(d *configpb.DN) { d.Trunk.OutboundLimit.Calls = 9 }),
 	"DN.trunk.outbound_limit.calls_per_s":      ofDN("4000", func(d *configpb.DN) { d.Trunk.OutboundLimit.CallsPerS = 9 }),
+	"DN.trunk.registration.domain":             ofDN("4000", func(d *configpb.DN) { d.Trunk.Registration.Domain = "other.example" }),
+	"DN.trunk.registration.user":               ofDN("4000", func(d *configpb.DN) { d.Trunk.Registration.User = "other" }),
+	"DN.trunk.registration.called":             ofDN("4000", func(d *configpb.DN) { d.Trunk.Registration.Called = "9001" }),
+	"DN.trunk.registration.expires_s":          ofDN("4000", func(d *configpb.DN) { d.Trunk.Registration.ExpiresS = 600 }),
 	"DN.trunk.outbound_auth.user":              ofDN("4000", func(d *configpb.DN) { d.Trunk.OutboundAuth.User = "other" }),
 	"DN.trunk.outbound_auth.algorithm": ofDN("4000", func(d *configpb.DN) {
 		d.Trunk.OutboundAuth.Algorithm, d.Trunk.OutboundAuth.Ha1 = 1, strings.Repeat("e", 32)

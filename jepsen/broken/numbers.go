@@ -35,5 +35,15 @@ func numberFaults() []Fault {
 			Edit{"node/quota/quota.go", "	return u != nil && u.full(l, now)", "	return false"}),
 		unitFault("carriers-secret-is-shown", "who exports no secrets gets the digests of trunks", "./api", "^TestConfiguration_TellsNoSecretOfATrunk",
 			Edit{"api/configuration.go", "{d.GetTrunk().GetInboundAuth(), d.GetTrunk().GetOutboundAuth()}", "{d.GetTrunk().GetInboundAuth()}"}),
+		unitFault("every-node-registers", "each node registers at a carrier", "./sip/enrolment", "^TestKeeper_OneNode",
+			Edit{"sip/enrolment/keeper.go", "; Chosen(n, nodes) == k.cfg.Self {", "; Chosen(n, nodes) != \"\" {"}),
+		unitFault("lost-nodes-register", "a node that is lost keeps its turn at carriers", "./sip/enrolment", "^TestKeeper_OneNode",
+			Edit{"sip/enrolment/keeper.go", "(id == k.cfg.Self || k.cfg.Heard(id))", "(id == k.cfg.Self || k.cfg.Heard != nil)"}),
+		unitFault("contact-stays-at-carriers", "a node whose turn is over leaves its contact at the carrier", "./sip/enrolment", "^TestKeeper_OneNode",
+			Edit{"sip/enrolment/entry.go", "	case e.has != nil && e.has.wish != want:", "	case e.has != nil && e.has.wish != want && want != wish{}:"}),
+		unitFault("refreshed-too-late", "a registration at a carrier is refreshed when it is over", "./sip/enrolment", "^TestKeeper_Refreshes",
+			Edit{"sip/enrolment/entry.go", "now.Add(expires*2/3)", "now.Add(expires)"}),
+		unitFault("expires-of-another", "how long a registration at a carrier holds is read from anybody's contact", "./sip", "^TestTrunk_Registers",
+			Edit{"sip/proxy/enrol.go", "said && string(a.URI) == q.req.Contact {", "said {"}),
 	}
 }

@@ -20,6 +20,13 @@ type callerIDDoc struct {
 	Withheld bool   `yaml:"withheld,omitempty"`
 }
 
+type registrationDoc struct {
+	Domain   string `yaml:"domain,omitempty"`
+	User     string `yaml:"user,omitempty"`
+	Called   string `yaml:"called,omitempty"`
+	ExpiresS uint32 `yaml:"expires_s,omitempty"`
+}
+
 type limitDoc struct {
 	Calls     uint32 `yaml:"calls,omitempty"`
 	CallsPerS uint32 `yaml:"calls_per_s,omitempty"`
@@ -34,6 +41,8 @@ type carrierDoc struct {
 	UserPhone         bool         `yaml:"user_phone,omitempty"`
 	InboundLimit      *limitDoc    `yaml:"inbound_limit,omitempty,flow"`
 	OutboundLimit     *limitDoc    `yaml:"outbound_limit,omitempty,flow"`
+	// Registration with nothing in it takes the user of outbound_auth.
+	Registration *registrationDoc `yaml:"registration,omitempty,flow"`
 }
 
 // config puts it into the trunk that the cluster stores.
@@ -41,12 +50,14 @@ func (c *carrierDoc) config(t *configpb.Trunk) {
 	t.InboundNumbers, t.OutboundNumbers = c.InboundNumbers.config(), c.OutboundNumbers.config()
 	t.CallerId, t.PreferredIdentity, t.UserPhone = c.CallerID.config(), c.PreferredIdentity, c.UserPhone
 	t.InboundLimit, t.OutboundLimit = c.InboundLimit.config(), c.OutboundLimit.config()
+	t.Registration = c.Registration.config()
 }
 
 func newCarrierDoc(t *configpb.Trunk) carrierDoc {
 	return carrierDoc{
 		InboundNumbers: newNumbersDoc(t.InboundNumbers), OutboundNumbers: newNumbersDoc(t.OutboundNumbers), CallerID: newCallerIDDoc(t.CallerId),
 		PreferredIdentity: t.PreferredIdentity, UserPhone: t.UserPhone, InboundLimit: newLimitDoc(t.InboundLimit), OutboundLimit: newLimitDoc(t.OutboundLimit),
+		Registration: newRegistrationDoc(t.Registration),
 	}
 }
 
@@ -88,6 +99,20 @@ func newCallerIDDoc(c *configpb.CallerID) *callerIDDoc {
 		return nil
 	}
 	return &callerIDDoc{c.Number, c.Name, c.Withheld}
+}
+
+func (r *registrationDoc) config() *configpb.TrunkRegistration {
+	if r == nil {
+		return nil
+	}
+	return &configpb.TrunkRegistration{Domain: r.Domain, User: r.User, Called: r.Called, ExpiresS: r.ExpiresS}
+}
+
+func newRegistrationDoc(r *configpb.TrunkRegistration) *registrationDoc {
+	if r == nil {
+		return nil
+	}
+	return &registrationDoc{r.Domain, r.User, r.Called, r.ExpiresS}
 }
 
 func (l *limitDoc) config() *configpb.TrunkLimit {

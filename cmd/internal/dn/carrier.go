@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/cmd/internal/console"
+	"github.com/sipcluster/sipcluster/cmd/internal/view"
 )
 
 // carrierFlags are what dn put may say of numbers, of who calls, and of a trunk's limits.
@@ -20,6 +23,8 @@ type carrierFlags struct {
 	rules                        map[string]*[]string // by flag
 	inbound, outbound            string
 	preferredIdentity, userPhone bool
+	register, registerCalled     string
+	registerExpires              uint32
 }
 
 func (f *carrierFlags) add(flags *pflag.FlagSet) {
@@ -37,6 +42,9 @@ func (f *carrierFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.inbound, "inbound-limit", "", "`CALLS[/PER_S]` of a trunk at a node that come by it, as 30 or 30/5; 0 is no bound")
 	flags.StringVar(&f.outbound, "outbound-limit", "", "`CALLS[/PER_S]` of a trunk at a node that leave by it")
 	flags.BoolVar(&f.preferredIdentity, "preferred-identity", false, "a trunk that is not trusted is told who calls by P-Preferred-Identity too")
+	flags.StringVar(&f.register, "register", "", "one node registers at a trunk's carrier, with the outbound user's digest, as `USER@DOMAIN`; what is missing is the outbound user and the address's host: @ takes both. \"\" ends that")
+	flags.StringVar(&f.registerCalled, "register-called", "", "`NUMBER` that the carrier's calls call then, as a did; \"\" is the user")
+	flags.Uint32Var(&f.registerExpires, "register-expires", 0, "`SECONDS` for which it asks, 60 to 86400; 0 is 600")
 	flags.BoolVar(&f.userPhone, "user-phone", false, "a trunk is told numbers with user=phone")
 }
 
@@ -68,6 +76,38 @@ func (f *carrierFlags) change(flags *pflag.FlagSet, d *configpb.DN) error {
 		if err := set(d.Trunk); err != nil {
 			return console.Usagef("--%s %w", name, err)
 		}
+	}
+	return f.changeRegistration(flags, d)
+}
+
+// changeRegistration changes how the cluster registers at a trunk's carrier.
+func (f *carrierFlags) changeRegistration(flags *pflag.FlagSet, d *configpb.DN) error {
+	called, expires := flags.Changed("register-called"), flags.Changed("register-expires")
+	switch {
+	case flags.Changed("register") && f.register == "":
+		if d.Trunk != nil {
+			d.Trunk.Registration = nil
+		}
+		return nil
+	case flags.Changed("register"):
+		if d.Trunk == nil {
+			d.Trunk = &configpb.Trunk{}
+		}
+		if d.Trunk.Registration == nil {
+			d.Trunk.Registration = &configpb.TrunkRegistration{}
+		}
+		r, at := d.Trunk.Registration, strings.LastIndexByte(f.register, '@')
+		if r.User, r.Domain = f.register, ""; at >= 0 {
+			r.User, r.Domain = f.register[:at], f.register[at+1:]
+		}
+	case (called || expires) && d.GetTrunk().GetRegistration() == nil:
+		return console.Usagef("--register-called and --register-expires need --register")
+	}
+	if called {
+		d.Trunk.Registration.Called = f.registerCalled
+	}
+	if expires {
+		d.Trunk.Registration.ExpiresS = f.registerExpires
 	}
 	return nil
 }
@@ -162,6 +202,22 @@ func limitText(l *configpb.TrunkLimit) string {
 	return fmt.Sprintf("%d/%d", l.GetCalls(), l.GetCallsPerS())
 }
 
+// registrationText is as whom the cluster registers, as far as that is said.
+func registrationText(t *configpb.Trunk) string {
+	r := t.GetRegistration()
+	if r == nil {
+		return ""
+	}
+	text := "as " + cmp.Or(r.GetUser(), t.GetOutboundAuth().GetUser())
+	if r.GetDomain() != "" {
+		text += "@" + r.GetDomain()
+	}
+	if r.GetCalled() != "" {
+		text += ", called " + r.GetCalled()
+	}
+	return text
+}
+
 func callerText(c *configpb.CallerID) string {
 	text := strings.TrimSpace(c.GetName() + " " + c.GetNumber())
 	if c.GetWithheld() {
@@ -185,10 +241,23 @@ func carrierLines(line func(name, value string), d *configpb.DN) {
 		{"dids", strings.Join(d.GetDids(), ", ")}, {"told as", cmp.Or(callerText(d.GetCallerId()), callerText(t.GetCallerId()))},
 		{"in called", rulesText(t.GetInboundNumbers().GetCalled())}, {"in caller", rulesText(t.GetInboundNumbers().GetCaller())},
 		{"out called", rulesText(t.GetOutboundNumbers().GetCalled())}, {"out caller", rulesText(t.GetOutboundNumbers().GetCaller())},
-		{"in limit", limitText(t.GetInboundLimit())}, {"out limit", limitText(t.GetOutboundLimit())},
+		{"registers", registrationText(t)}, {"in limit", limitText(t.GetInboundLimit())}, {"out limit", limitText(t.GetOutboundLimit())},
 	} {
 		if x[1] != "" {
 			line(x[0], x[1])
 		}
 	}
+}
+
+// registered tells in words what the asked node knows of the registration at a carrier.
+func registered(now time.Time, r *tcpb.TrunkRegistered) string {
+	switch {
+	case r.GetUntil() != nil:
+		return "by this node for " + view.Until(now, r.GetUntil())
+	case r.GetError() != "":
+		return "NOT: " + r.GetError()
+	case r.GetNode() == "":
+		return "NOT: every node drains"
+	}
+	return "it is the turn of node " + r.GetNode()
 }

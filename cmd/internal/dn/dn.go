@@ -233,6 +233,9 @@ func (c commands) printDN(s *tcpb.DNStatus, d *configpb.DN) error {
 		for _, a := range s.GetTrunkAddresses() {
 			line("reached", reached(c.Now(), a))
 		}
+		if r := s.GetTrunkRegistered(); r != nil {
+			line("registered", registered(c.Now(), r))
+		}
 	case configpb.DNKind_DN_KIND_FEATURE:
 		line("feature", d.GetFeature().GetAction().Word())
 	case configpb.DNKind_DN_KIND_ROUTING_POINT:

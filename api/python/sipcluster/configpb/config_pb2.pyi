@@ -300,7 +300,7 @@ class RoutingPoint(_message.Message):
     def __init__(self, default_group: _Optional[str] = ..., timeout_ms: _Optional[int] = ..., policy: _Optional[_Union[Policy, _Mapping]] = ..., tell_position: bool = ...) -> None: ...
 
 class Trunk(_message.Message):
-    __slots__ = ["address", "caller_id", "inbound_auth", "inbound_limit", "inbound_numbers", "more_addresses", "no_options", "outbound_auth", "outbound_limit", "outbound_numbers", "outbound_realm", "preferred_identity", "prefix", "priority", "sources", "tls_name", "transport", "trusted", "user_phone"]
+    __slots__ = ["address", "caller_id", "inbound_auth", "inbound_limit", "inbound_numbers", "more_addresses", "no_options", "outbound_auth", "outbound_limit", "outbound_numbers", "outbound_realm", "preferred_identity", "prefix", "priority", "registration", "sources", "tls_name", "transport", "trusted", "user_phone"]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     CALLER_ID_FIELD_NUMBER: _ClassVar[int]
     INBOUND_AUTH_FIELD_NUMBER: _ClassVar[int]
@@ -315,6 +315,7 @@ class Trunk(_message.Message):
     PREFERRED_IDENTITY_FIELD_NUMBER: _ClassVar[int]
     PREFIX_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    REGISTRATION_FIELD_NUMBER: _ClassVar[int]
     SOURCES_FIELD_NUMBER: _ClassVar[int]
     TLS_NAME_FIELD_NUMBER: _ClassVar[int]
     TRANSPORT_FIELD_NUMBER: _ClassVar[int]
@@ -334,12 +335,13 @@ class Trunk(_message.Message):
     preferred_identity: bool
     prefix: str
     priority: int
+    registration: TrunkRegistration
     sources: _containers.RepeatedScalarFieldContainer[str]
     tls_name: str
     transport: TrunkTransport
     trusted: bool
     user_phone: bool
-    def __init__(self, address: _Optional[str] = ..., prefix: _Optional[str] = ..., priority: _Optional[int] = ..., sources: _Optional[_Iterable[str]] = ..., tls_name: _Optional[str] = ..., trusted: bool = ..., inbound_auth: _Optional[_Union[TrunkAuth, _Mapping]] = ..., outbound_auth: _Optional[_Union[TrunkAuth, _Mapping]] = ..., outbound_realm: _Optional[str] = ..., more_addresses: _Optional[_Iterable[str]] = ..., transport: _Optional[_Union[TrunkTransport, str]] = ..., no_options: bool = ..., inbound_numbers: _Optional[_Union[NumberRules, _Mapping]] = ..., outbound_numbers: _Optional[_Union[NumberRules, _Mapping]] = ..., caller_id: _Optional[_Union[CallerID, _Mapping]] = ..., preferred_identity: bool = ..., user_phone: bool = ..., inbound_limit: _Optional[_Union[TrunkLimit, _Mapping]] = ..., outbound_limit: _Optional[_Union[TrunkLimit, _Mapping]] = ...) -> None: ...
+    def __init__(self, address: _Optional[str] = ..., prefix: _Optional[str] = ..., priority: _Optional[int] = ..., sources: _Optional[_Iterable[str]] = ..., tls_name: _Optional[str] = ..., trusted: bool = ..., inbound_auth: _Optional[_Union[TrunkAuth, _Mapping]] = ..., outbound_auth: _Optional[_Union[TrunkAuth, _Mapping]] = ..., outbound_realm: _Optional[str] = ..., more_addresses: _Optional[_Iterable[str]] = ..., transport: _Optional[_Union[TrunkTransport, str]] = ..., no_options: bool = ..., inbound_numbers: _Optional[_Union[NumberRules, _Mapping]] = ..., outbound_numbers: _Optional[_Union[NumberRules, _Mapping]] = ..., caller_id: _Optional[_Union[CallerID, _Mapping]] = ..., preferred_identity: bool = ..., user_phone: bool = ..., inbound_limit: _Optional[_Union[TrunkLimit, _Mapping]] = ..., outbound_limit: _Optional[_Union[TrunkLimit, _Mapping]] = ..., registration: _Optional[_Union[TrunkRegistration, _Mapping]] = ...) -> None: ...
 
 class TrunkAuth(_message.Message):
     __slots__ = ["algorithm", "ha1", "user"]
@@ -358,6 +360,18 @@ class TrunkLimit(_message.Message):
     calls: int
     calls_per_s: int
     def __init__(self, calls: _Optional[int] = ..., calls_per_s: _Optional[int] = ...) -> None: ...
+
+class TrunkRegistration(_message.Message):
+    __slots__ = ["called", "domain", "expires_s", "user"]
+    CALLED_FIELD_NUMBER: _ClassVar[int]
+    DOMAIN_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_S_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    called: str
+    domain: str
+    expires_s: int
+    user: str
+    def __init__(self, domain: _Optional[str] = ..., user: _Optional[str] = ..., called: _Optional[str] = ..., expires_s: _Optional[int] = ...) -> None: ...
 
 class DNKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []

@@ -101,7 +101,7 @@ class DNEvent(_message.Message):
     def __init__(self, dn: _Optional[str] = ..., state: _Optional[_Union[DNState, str]] = ..., owner: _Optional[str] = ..., site: _Optional[str] = ..., reason: _Optional[_Union[Reason, str]] = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., seq: _Optional[int] = ..., snapshot: bool = ..., change: _Optional[_Union[Change, str]] = ..., agent: _Optional[_Union[AgentStatus, _Mapping]] = ..., busy: bool = ..., reserved: bool = ..., routable: bool = ..., do_not_disturb: bool = ..., cool_down: _Optional[_Union[CoolDown, _Mapping]] = ..., uses: _Optional[_Union[Uses, _Mapping]] = ...) -> None: ...
 
 class DNStatus(_message.Message):
-    __slots__ = ["agent", "busy", "capacity", "cool_down", "dn", "do_not_disturb", "kind", "owner", "reason", "reserved", "routable", "since", "site", "skills", "standby", "standby_site", "state", "trunk_addresses", "uses"]
+    __slots__ = ["agent", "busy", "capacity", "cool_down", "dn", "do_not_disturb", "kind", "owner", "reason", "reserved", "routable", "since", "site", "skills", "standby", "standby_site", "state", "trunk_addresses", "trunk_registered", "uses"]
     class SkillsEntry(_message.Message):
         __slots__ = ["key", "value"]
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -127,6 +127,7 @@ class DNStatus(_message.Message):
     STANDBY_SITE_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     TRUNK_ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    TRUNK_REGISTERED_FIELD_NUMBER: _ClassVar[int]
     USES_FIELD_NUMBER: _ClassVar[int]
     agent: AgentStatus
     busy: bool
@@ -146,8 +147,9 @@ class DNStatus(_message.Message):
     standby_site: str
     state: DNState
     trunk_addresses: _containers.RepeatedCompositeFieldContainer[TrunkAddress]
+    trunk_registered: TrunkRegistered
     uses: Uses
-    def __init__(self, dn: _Optional[str] = ..., kind: _Optional[_Union[_config_pb2.DNKind, str]] = ..., state: _Optional[_Union[DNState, str]] = ..., owner: _Optional[str] = ..., site: _Optional[str] = ..., reason: _Optional[_Union[Reason, str]] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., routable: bool = ..., agent: _Optional[_Union[AgentStatus, _Mapping]] = ..., busy: bool = ..., reserved: bool = ..., standby: _Optional[str] = ..., standby_site: _Optional[str] = ..., do_not_disturb: bool = ..., capacity: _Optional[int] = ..., skills: _Optional[_Mapping[str, int]] = ..., cool_down: _Optional[_Union[CoolDown, _Mapping]] = ..., uses: _Optional[_Union[Uses, _Mapping]] = ..., trunk_addresses: _Optional[_Iterable[_Union[TrunkAddress, _Mapping]]] = ...) -> None: ...
+    def __init__(self, dn: _Optional[str] = ..., kind: _Optional[_Union[_config_pb2.DNKind, str]] = ..., state: _Optional[_Union[DNState, str]] = ..., owner: _Optional[str] = ..., site: _Optional[str] = ..., reason: _Optional[_Union[Reason, str]] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., routable: bool = ..., agent: _Optional[_Union[AgentStatus, _Mapping]] = ..., busy: bool = ..., reserved: bool = ..., standby: _Optional[str] = ..., standby_site: _Optional[str] = ..., do_not_disturb: bool = ..., capacity: _Optional[int] = ..., skills: _Optional[_Mapping[str, int]] = ..., cool_down: _Optional[_Union[CoolDown, _Mapping]] = ..., uses: _Optional[_Union[Uses, _Mapping]] = ..., trunk_addresses: _Optional[_Iterable[_Union[TrunkAddress, _Mapping]]] = ..., trunk_registered: _Optional[_Union[TrunkRegistered, _Mapping]] = ...) -> None: ...
 
 class EndOfSnapshot(_message.Message):
     __slots__ = ["cursor", "seq"]
@@ -283,6 +285,16 @@ class TrunkAddress(_message.Message):
     since: _timestamp_pb2.Timestamp
     up: bool
     def __init__(self, address: _Optional[str] = ..., leads_to: _Optional[str] = ..., up: bool = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., error: _Optional[str] = ...) -> None: ...
+
+class TrunkRegistered(_message.Message):
+    __slots__ = ["error", "node", "until"]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    error: str
+    node: str
+    until: _timestamp_pb2.Timestamp
+    def __init__(self, node: _Optional[str] = ..., until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., error: _Optional[str] = ...) -> None: ...
 
 class Uses(_message.Message):
     __slots__ = ["reserved", "ringing", "up"]

@@ -1,0 +1,139 @@
+package enrolment
+
+import (
+	"cmp"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/carrier"
+)
+
+const (
+	// usualExpires is asked for where the configuration says nothing, least and most are
+	// what is believed of an answer.
+	usualExpires, leastExpires, mostExpires = 10 * time.Minute, 10 * time.Second, 24 * time.Hour
+	// firstWait is how long a carrier is left alone that has refused, or does not answer;
+	// each time twice as long, up to lastWait.
+	firstWait, lastWait = 5 * time.Second, 5 * time.Minute
+)
+
+// wish is what a carrier is to know.
+type wish struct {
+	registrar, account, called string
+	expires                    time.Duration
+}
+
+// wanted is the registration of a trunk that is in use; nil for none.
+func wanted(d *configpb.DN) *configpb.TrunkRegistration {
+	if d.GetDisabled() {
+		return nil
+	}
+	return d.GetTrunk().GetRegistration()
+}
+
+func wishOf(t *configpb.Trunk) wish {
+	r := t.GetRegistration()
+	host := t.GetAddress()
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + strings.Trim(host, "[]") + "]"
+	}
+	domain, user := cmp.Or(r.GetDomain(), host), cmp.Or(r.GetUser(), t.GetOutboundAuth().GetUser())
+	return wish{
+		registrar: "sip:" + domain, account: "sip:" + escaped.Replace(user) + "@" + domain, called: escaped.Replace(cmp.Or(r.GetCalled(), user)),
+		expires: cmp.Or(time.Duration(r.GetExpiresS())*time.Second, usualExpires),
+	}
+}
+
+// escaped is a user as a URI has it (RFC 3261 §25.1).
+var escaped = strings.NewReplacer("@", "%40", "#", "%23")
+
+// held is what a carrier knows.
+type held struct {
+	wish  wish
+	way   carrier.Way
+	until time.Time
+}
+
+// entry is an account.
+type entry struct {
+	trunk  dn.Number
+	callID string
+	cseq   uint32
+	has    *held // nil for nothing
+	wish   wish  // the last; the zero value for none
+	asking bool
+	due    time.Time
+	// failures since it was registered the last time, and the last of them.
+	failures int
+	failure  string
+	// least is what the carrier wants Expires to be.
+	least time.Duration
+}
+
+func newEntry(n dn.Number) *entry { return &entry{trunk: n, callID: rand.Text()} }
+
+// over tells whether nothing is to be done any more.
+func (e *entry) over() bool { return e.wish == wish{} && e.has == nil && !e.asking }
+
+// step is what is to be sent now, nil for nothing, and when to look again.
+func (e *entry) step(want wish, now time.Time, ways func() []carrier.Way) (j *job, at time.Time) {
+	if want != e.wish {
+		e.wish, e.due, e.failures, e.failure, e.least = want, time.Time{}, 0, "", 0
+	}
+	if e.has != nil && !e.asking && !now.Before(e.has.until) {
+		e.has = nil // nobody has refreshed it
+	}
+	switch {
+	case e.asking:
+		return nil, time.Time{}
+	case e.has != nil && e.has.wish != want:
+		return e.ask(e.has.wish, e.has.way, 0), time.Time{}
+	case want == wish{}:
+		return nil, time.Time{}
+	case now.Before(e.due):
+		return nil, e.due
+	}
+	list := ways()
+	if len(list) == 0 {
+		e.failure, e.due = "none of its addresses answers", now.Add(firstWait)
+		return nil, e.due
+	}
+	return e.ask(want, list[e.failures%len(list)], max(want.expires, e.least)), time.Time{}
+}
+
+func (e *entry) ask(w wish, way carrier.Way, expires time.Duration) *job {
+	e.asking = true
+	return &job{entry: e, wish: w, way: way, request: Request{
+		Trunk: e.trunk, Registrar: w.registrar, Account: w.account, CallID: e.callID, CSeq: e.cseq, Expires: expires,
+	}}
+}
+
+// answered takes the end of what was sent.
+func (e *entry) answered(j *job, a Answer, now time.Time) {
+	e.asking, e.cseq = false, a.CSeq
+	switch expires := min(max(a.Expires, leastExpires), mostExpires); {
+	case j.request.Expires == 0: // once: what the carrier keeps then expires
+		e.has, e.due = nil, now
+	case a.Code/100 == 2:
+		e.has = &held{j.wish, j.way, now.Add(expires)}
+		e.failures, e.failure, e.due = 0, "", now.Add(expires*2/3)
+	case a.Code == 423 && a.MinExpires > e.least:
+		e.least, e.due = min(a.MinExpires, mostExpires), now
+	default:
+		e.failures++
+		wait := min(firstWait<<min(e.failures-1, 10), lastWait)
+		e.due = now.Add(max(wait, min(a.RetryAfter, lastWait)))
+		e.failure = fmt.Sprintf("%d %.64s", a.Code, a.Reason)
+		if a.Code == 0 {
+			e.failure = "no answer"
+		}
+	}
+}

@@ -1,0 +1,73 @@
+package sip
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/sip/digest"
+	"github.com/sipcluster/sipcluster/sip/siptest"
+)
+
+// TestTrunk_RegistersAtItsCarrier with the account that it has there, keeps to the time that
+// it is given, and takes the carrier's calls at the contact that it gave.
+func TestTrunk_RegistersAtItsCarrier(t *testing.T) {
+	for _, status := range []int{401, 407} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			w := callWorld(t, nil, "1002")
+			w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: "n1", Name: "n1", ClusterAddr: "127.0.0.1:1"}}}}})
+			s := newScript(t)
+			came := make(chan *siptest.Message, 16)
+			gw := w.carrier("", func(*configpb.Trunk) {})
+			asks, answers := "WWW-Authenticate", "Authorization"
+			if status == 407 {
+				asks, answers = "Proxy-Authenticate", "Proxy-Authorization"
+			}
+			gw.OnRequest(func(m *siptest.Message) bool {
+				if m.Method != "REGISTER" {
+					return false
+				}
+				if m.Header(answers) == "" {
+					return gw.Respond(m, status, "Who?", "t", asks+`: Digest realm="carrier.test", nonce="n1", qop="auth"`) == nil
+				}
+				came <- m
+				return gw.Respond(m, 200, "OK", "t", "Contact: <sip:else@192.0.2.1>;expires=1, "+m.Header("Contact")+";expires=120", "Expires: 7") == nil
+			})
+			d := w.machine.View().DN("9000")
+			w.put(&configpb.DN{Number: "9000", Kind: d.GetKind(), Trunk: &configpb.Trunk{
+				Address: d.GetTrunk().GetAddress(), OutboundRealm: "carrier.test", OutboundAuth: &configpb.TrunkAuth{User: "we", Ha1: md5Hex("we:carrier.test:secret")},
+				Registration: &configpb.TrunkRegistration{Domain: "carrier.test", Called: "1002"},
+			}})
+			var m *siptest.Message
+			select {
+			case m = <-came:
+			case <-s.ctx.Done():
+				t.Fatal("no REGISTER that proves who it is")
+			}
+			var c digest.Credentials
+			if !c.Parse([]byte(m.Header(answers))) || string(c.Username) != "we" || m.Header("CSeq") != "2 REGISTER" || m.Header("Expires") != "600" {
+				t.Errorf("%s, CSeq %s, Expires %s", m.Header(answers), m.Header("CSeq"), m.Header("Expires"))
+			}
+			if got, _, _ := strings.Cut(m.Header("To"), ";"); got != "<sip:we@carrier.test>" || !strings.HasPrefix(m.Header("From"), got) {
+				t.Errorf("To %s, From %s", m.Header("To"), m.Header("From"))
+			}
+			var holds time.Time
+			until(t, "the registration is known", func() bool {
+				st, ok := w.server.Registered("9000")
+				holds = st.Until
+				return ok && st.Node == w.table.Self() && !holds.IsZero()
+			})
+			if left := time.Until(holds); left < 60*time.Second || left > 120*time.Second {
+				t.Errorf("it holds for %v", left)
+			}
+			b := w.ua("udp", "1002")
+			out, err := gw.Place(s.ctx, strings.Trim(m.Header("Contact"), "<>"))
+			s.ok(err)
+			s.ok(s.take(b).Refuse(486, "Busy Here"))
+			s.await(out, 486)
+		})
+	}
+}

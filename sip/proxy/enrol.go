@@ -1,0 +1,126 @@
+package proxy
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/carrier"
+	"github.com/sipcluster/sipcluster/sip/enrolment"
+	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/transaction"
+)
+
+// registerTime is how long a carrier may take to answer a REGISTER, which goes out again
+// within.
+const registerTime = 8 * time.Second
+
+// enrolling is a REGISTER to a carrier, with the answers to what that asks for.
+type enrolling struct {
+	p        *Proxy
+	sh       *shard
+	way      carrier.Way
+	req      *enrolment.Request
+	answered func(enrolment.Answer)
+
+	client *transaction.Client
+	alarm  transaction.Alarm
+	tag    string
+	cseq   uint32
+	asked  int
+}
+
+// WaysTo implements enrolment.Carriers.
+func (p *Proxy) WaysTo(trunk dn.Number) []carrier.Way { return p.trunks.ways(trunk) }
+
+// Register implements enrolment.Carriers.
+func (p *Proxy) Register(w carrier.Way, r *enrolment.Request, answered func(enrolment.Answer)) {
+	sh := p.shards.of([]byte(r.CallID))
+	sh.Lock()
+	defer sh.Unlock()
+	q := &enrolling{p: p, sh: sh, way: w, req: r, answered: answered, cseq: r.CSeq}
+	q.alarm = transaction.Alarm{Layer: sh.Layer, Handler: q}
+	q.alarm.Set(registerTime)
+	q.send(nil)
+}
+
+// send sends it, with a line of credentials or none.
+func (q *enrolling) send(credentials []byte) {
+	q.cseq++
+	to, id := q.p.exits.carrier(q.way), newBranch(base32(0))
+	if q.tag == "" {
+		q.tag = id[len(id)-8:]
+	}
+	who := "<" + q.req.Account + ">"
+	lines := append([]byte("Contact: <"+q.req.Contact+">\r\nExpires: "+seconds(q.req.Expires)+"\r\n"), credentials...)
+	m := ownRequest{
+		method: "REGISTER", uri: []byte(q.req.Registrar), from: []byte(who + ";tag=" + q.tag), to: []byte(who), callID: []byte(q.req.CallID), cseq: q.cseq,
+		via: q.sh.via(to, id), lines: lines,
+	}
+	var err error
+	if q.client, err = q.sh.Send(id, "REGISTER", to, m.bytes(), q.on); err != nil {
+		q.end(enrolment.Answer{})
+	}
+}
+
+func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
+
+func (q *enrolling) on(res *message.Message, err error) {
+	switch {
+	case q.answered == nil || err == nil && res.Status < 200:
+		return
+	case err != nil:
+		q.end(enrolment.Answer{})
+		return
+	}
+	ac := accountAt(q.p.trunks.get(q.req.Trunk).configured())
+	if line := ac.answer(res, "REGISTER", []byte(q.req.Registrar)); line != nil && q.asked < maxAsked {
+		q.asked++
+		q.send(line)
+		return
+	}
+	q.end(enrolment.Answer{
+		Code: res.Status, Reason: string(res.Reason), Expires: q.granted(res), RetryAfter: retryAfter(res), MinExpires: number(res.Named("min-expires")),
+	})
+}
+
+// granted is for how long the contact holds, as the answer says: by the contact, by Expires,
+// or else for what was asked (RFC 3261 §10.2.4).
+func (q *enrolling) granted(res *message.Message) time.Duration {
+	for rest := range res.All(message.Contact) {
+		for rest != nil {
+			var one []byte
+			one, rest = message.NextElement(rest)
+			a, _ := message.ParseAddress(one)
+			if e, said := message.Param(a.Params, "expires"); said && string(a.URI) == q.req.Contact {
+				return number(e)
+			}
+		}
+	}
+	if v := res.Get(message.Expires); v != nil {
+		return number(v)
+	}
+	return q.req.Expires
+}
+
+// number reads seconds; 0 when they are none.
+func number(v []byte) time.Duration {
+	s, _ := strconv.ParseUint(string(v), 10, 32)
+	return time.Duration(s) * time.Second
+}
+
+func (q *enrolling) end(a enrolment.Answer) {
+	if q.answered == nil {
+		return
+	}
+	q.alarm.Stop()
+	a.CSeq = q.cseq
+	q.answered(a)
+	q.answered = nil
+}
+
+// Fire implements transaction.AlarmHandler.
+func (q *enrolling) Fire(uint8) {
+	q.client.Terminate()
+	q.end(enrolment.Answer{})
+}
