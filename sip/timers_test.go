@@ -231,17 +231,23 @@ func TestTimers_Datagrams(t *testing.T) {
 			n1>b BYE 10 10.5 11.5 13.5 70 70.5 71.5 73.5
 			n1 over, by 1 10.5 70.5
 			n1>a 200/BYE 13.9 74`},
-		{name: "a BYE that is asked for again ended nothing", script: "0 a new INVITE, 0 b 200, 0 a ACK, 10 a BYE, 10.1 b 407 BYE, 12 b BYE, 12.1 a 401 BYE, 20 a BYE, 20.2 b 200 BYE, 60", want: `
+		{name: "a BYE that is asked for again ended nothing", script: "0 a new INVITE, 0 b 200, 0 a ACK, 10 a BYE, 10.1 b 407 BYE, 20 a BYE, 20.2 b 200 BYE, 60", want: `
 			n1 outcome 200 0
 			n1>a 200 0
 			n1>b ACK 0
 			n1>b INVITE 0
 			n1>b BYE 10 20
 			n1>a 407/BYE 10.1
-			n1>a BYE 12
-			n1>b 401/BYE 12.1
 			n1 over, by 1 20.2
 			n1>a 200/BYE 20.2`},
+		{name: "a BYE for which a gateway asks who calls ends the call", script: "0 a new INVITE, 0 b 200, 0 a ACK, 12 b BYE, 12.1 a 401 BYE, 60", want: `
+			n1 outcome 200 0
+			n1>a 200 0
+			n1>b ACK 0
+			n1>b INVITE 0
+			n1>a BYE 12
+			n1 over, by 2 12.1
+			n1>b 200/BYE 12.1`},
 		{name: "a BYE that is refused ends the call", script: "0 a new INVITE, 0 b 200, 0 a ACK, 10 b BYE, 10.1 a 503 BYE, 60", want: `
 			n1 outcome 200 0
 			n1>a 200 0

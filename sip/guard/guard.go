@@ -206,7 +206,7 @@ func (g *Guard) Check(c *Claim, v *fsm.View, a *answer.Answer) *configpb.DN {
 		g.challenge(c, realm, a, claimed.algorithm, false)
 		return nil
 	}
-	if !g.digestHost(&c.Credentials, realm) {
+	if !g.digestHost(c, realm) {
 		a.Set(400, "Digest uri of another domain")
 		return nil
 	}
@@ -283,9 +283,9 @@ func (g *Guard) challenge(c *Claim, realm string, a *answer.Answer, by digest.Al
 // digestHost compares the uri parameter with what is served by its host alone:
 // phones leave out port and parameters, or write the address of record. That of a Contact
 // may be one that nobody has.
-func (g *Guard) digestHost(c *digest.Credentials, realm string) bool {
-	u, ok := message.ParseURI(c.URI)
-	if message.EqualFold(u.Scheme, "tel") { // which has no host
+func (g *Guard) digestHost(c *Claim, realm string) bool {
+	u, ok := message.ParseURI(c.Credentials.URI)
+	if c.Role == AsProxy && message.EqualFold(u.Scheme, "tel") { // which has no host
 		return ok
 	}
 	return ok && u.IsSIP() && (g.Served(u.Host, realm) || message.IsNowhere(u.Host))
