@@ -40,9 +40,13 @@ func TestWrapUp_KeepsItsEnd(t *testing.T) {
 	}
 	r.works(two, long, short)
 	r.works(one, moves, shortMoves)
-	for since := time.Now(); time.Since(since) < 2*sameEnd; { // now an end that was counted anew would be another one
-		r.ended(c.Nodes(), long, moves)
-	}
+	since := time.Now()
+	eventually(t, 2*soon, "an end that is counted anew would be another one", func(context.Context) error {
+		if r.ended(c.Nodes(), long, moves); time.Since(since) < 2*sameEnd {
+			return fmt.Errorf("it has lasted for %v", time.Since(since))
+		}
+		return nil
+	})
 	two.Kill9()
 	must(t, two.Start(t.Context()))
 	for _, p := range []phone{moves, shortMoves} {
