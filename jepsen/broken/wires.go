@@ -104,6 +104,11 @@ func boundFaults() []Fault {
 			Package: "./node/port", Run: "^TestClusterPort_TheKernel",
 		},
 		{
+			Name: "the-rest-waits", Kind: Bounds, What: "of a log that is too much for one message the rest waits until Raft asks again",
+			Edits:   []Edit{{"node/consensus/pace.go", "		args.PrevLogEntry, args.PrevLogTerm, args.Entries = last.Index, last.Term, args.Entries[len(fits):]", "		args.Entries = args.Entries[:0]\n		_ = last"}},
+			Package: "./node/consensus", Run: "^TestPaced_",
+		},
+		{
 			Name: "long-lease", Kind: Bounds, What: "a leader that is cut off believes in itself for 2 s",
 			Edits:   []Edit{{"node/consensus/group.go", "g.cfg.Election, g.cfg.Election, g.cfg.Election/2", "g.cfg.Election, g.cfg.Election, g.cfg.Election"}},
 			Package: "./node/consensus", Run: "^TestSettings$",

@@ -73,9 +73,21 @@ type paced struct {
 	pace *pace
 }
 
-// AppendEntries implements raft.AppendPipeline. What doesn't fit goes with the next
-// one: Raft reads from the request how far it went.
+// AppendEntries implements raft.AppendPipeline. What doesn't fit goes in further requests
+// behind the first: Raft asks once for all that is there, and again only when there is more
+// or commitTimeout is over, so a follower that is some requests behind would stay so.
 func (p paced) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
-	args.Entries, _ = p.pace.fit(args.Entries)
-	return p.AppendPipeline.AppendEntries(args, resp)
+	for {
+		fits, _ := p.pace.fit(args.Entries)
+		if len(fits) == len(args.Entries) {
+			return p.AppendPipeline.AppendEntries(args, resp)
+		}
+		piece := *args
+		piece.Entries = fits
+		if f, err := p.AppendPipeline.AppendEntries(&piece, new(raft.AppendEntriesResponse)); err != nil {
+			return f, err
+		}
+		last := fits[len(fits)-1]
+		args.PrevLogEntry, args.PrevLogTerm, args.Entries = last.Index, last.Term, args.Entries[len(fits):]
+	}
 }
