@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/dnview"
+	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/identity"
@@ -44,7 +45,16 @@ func (n *Node) makeCall(ctx context.Context, number dn.Number, to, requestID str
 // full tells whether the DN has as many calls as it takes.
 func (n *Node) full(number dn.Number) bool {
 	calls := int(n.calls.Uses(number).Calls)
-	return calls > 0 && calls >= n.machine.View().DN(string(number)).TakesCalls()
+	return calls > 0 && calls >= n.takes(number)
+}
+
+// takes is how many calls a DN takes.
+func (n *Node) takes(number dn.Number) int { return n.machine.View().DN(string(number)).TakesCalls() }
+
+// holdsAt tells whether a call that has a DN reserved is there.
+func (n *Node) holdsAt(number dn.Number, holder string) bool {
+	id, is := agent.CallOf(holder)
+	return is && n.calls.At(number, call.ID(id))
 }
 
 // classOf is what the configuration makes of a DN.

@@ -25,7 +25,7 @@ func Conditions(view *fsm.View, config *configpb.DN, st *dn.Status) []*tcpb.Cond
 		c(tcpb.ConditionKind_CONDITION_KIND_IN_SERVICE, state == dn.InSrv, inService(view, state, reason, st)),
 		c(tcpb.ConditionKind_CONDITION_KIND_PHONE_ANSWERS, st.Reason != dn.Unresponsive, yesNo(st.Reason != dn.Unresponsive)),
 		c(tcpb.ConditionKind_CONDITION_KIND_NOT_BUSY, !st.Busy, fmt.Sprintf("%d of %d calls", st.Uses.Calls, max(1, config.GetCapacity()))),
-		c(tcpb.ConditionKind_CONDITION_KIND_NOT_RESERVED, !st.Reserved, reserved(st)),
+		c(tcpb.ConditionKind_CONDITION_KIND_NOT_RESERVED, !st.Reserved || st.Room, reserved(st)),
 		c(tcpb.ConditionKind_CONDITION_KIND_NO_DO_NOT_DISTURB, !st.DoNotDisturb, onOff(st.DoNotDisturb)),
 		c(tcpb.ConditionKind_CONDITION_KIND_NO_COOL_DOWN, st.CoolUntil == 0, onOff(st.CoolUntil != 0)),
 		c(tcpb.ConditionKind_CONDITION_KIND_AGENT_READY, st.AgentReady(view.LoginRequired(config)), agentWords(view, config, st)),

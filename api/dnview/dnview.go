@@ -79,7 +79,7 @@ func Uses(st *dn.Status) *tcpb.Uses {
 	}
 	m := &tcpb.Uses{Up: uint32(st.Uses.Talks), Ringing: uint32(st.Uses.Calls - st.Uses.Talks)}
 	if st.Reserved {
-		m.Reserved = 1
+		m.Reserved = uint32(max(1, st.Holds))
 	}
 	return m
 }

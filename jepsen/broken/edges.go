@@ -54,7 +54,7 @@ func edgeFaults() []Fault {
 		},
 		{
 			Name: "steals-reservation", Kind: Reservations, What: "who wants a call sent to an agent in place of a reservation of its own takes anybody's",
-			Edits:    []Edit{{"node/agent/round.go", "if insteadOf != \"\" && r.Reserved.Holder == insteadOf {", "if insteadOf != \"\" {"}},
+			Edits:    []Edit{{"node/agent/round.go", "has && insteadOf != \"\" {", "has || insteadOf != \"\" {"}},
 			Scenario: "quiet", For: 25 * time.Second, Settle: time.Second, Statements: []string{"S19"},
 		},
 		{

@@ -37,7 +37,7 @@ func policyFaults() []Fault {
 		unitFault("cool-down-unshown", "clients don't see that a DN is left alone, and until when", "./api", "^TestStatus_SaysWhat",
 			Edit{"api/dnview/dnview.go", "	if st.CoolUntil == 0 {\n", "	if st.CoolUntil != 0 {\n"}),
 		unitFault("reservation-takes-nothing", "a reservation counts for nothing among what takes of a DN's capacity", "./api", "^TestStatus_SaysWhat",
-			Edit{"api/dnview/dnview.go", "		m.Reserved = 1\n", "		m.Reserved = 0\n"}),
+			Edit{"api/dnview/dnview.go", "		m.Reserved = uint32(max(1, st.Holds))\n", "		m.Reserved = 0\n"}),
 		unitFault("levels-are-not-looked-at", "the agent who is idle for the longest time comes first, whatever he is able to", "./node/routing", "^TestStrategy_",
 			Edit{"node/routing/strategy.go", "case c.level != d.level:", "case c.level != d.level && c.n == d.n:"}),
 	}

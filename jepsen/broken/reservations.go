@@ -9,12 +9,35 @@ func reservationFaults() []Fault {
 	return []Fault{
 		{
 			Name: "instead-of-anybody", Kind: Reservations, What: "a call that is sent instead of any holder takes a foreign reservation",
-			Edits:   []Edit{{"node/agent/round.go", "r.Reserved.Holder == insteadOf", "r.Reserved.Holder != \"\""}},
+			Edits:   []Edit{{"node/agent/round.go", "has && insteadOf != \"\" {", "insteadOf != \"\" || has {"}},
 			Package: "./node/agent", Run: rules,
 		},
 		{
+			Name: "one-more-than-it-takes", Kind: Reservations, What: "a DN is reserved for one call more than it takes",
+			Edits:   []Edit{{"node/dn/reservation.go", "s.Room = int(s.Taken) < t.cfg.Takes(s.Number)", "s.Room = int(s.Taken) <= t.cfg.Takes(s.Number) && s.Taken > 1"}},
+			Package: "./node/agent", Run: "^TestReserve_(ADN|Never)",
+		},
+		{
+			Name: "one-at-a-time", Kind: Reservations, What: "a DN that takes several calls is reserved for one",
+			Edits:   []Edit{{"node/agent/reserve.go", "	case s.Reserved && !s.Room:\n", "	case s.Reserved:\n"}},
+			Package: "./node/agent", Run: "^TestReserve_(ADN|Never)",
+		},
+		{
+			Name: "several-end-together", Kind: Reservations, What: "with one of the reservations of a DN all end",
+			Edits:   []Edit{{"node/agent/round.go", "r.Reserved = r.Reserved.Without(holder)", "r.Reserved = dn.Reservation{}"}},
+			Package: "./node/agent", Run: "^TestReserve_ADN",
+		},
+		{
+			Name: "rings-and-is-reserved", Kind: Reservations, What: "a call that rings under its own reservation takes a DN twice",
+			Edits:   []Edit{{"node/dn/reservation.go", "		if !t.cfg.At(s.Number, h.holder) {\n", "		if h.holder != \"\" {\n"}},
+			Package: "./node/dn", Run: "^TestTable_ACallTakes",
+		},
+		{
 			Name: "anybody-takes-back", Kind: Reservations, What: "anybody may take a reservation back",
-			Edits:   []Edit{{"node/agent/round.go", "case r.Reserved.Holder != holder:", "case holder == \"\":"}},
+			Edits: []Edit{
+				{"node/agent/round.go", "		case !has:\n", "		case holder == \"\":\n"},
+				{"node/agent/round.go", "r.Reserved = r.Reserved.Without(holder)", "r.Reserved, _ = dn.Reservation{}, has"},
+			},
 			Package: "./node/agent", Run: rules,
 		},
 		{
@@ -27,7 +50,7 @@ func reservationFaults() []Fault {
 		},
 		Fault{
 			Name: "lease-for-an-hour", Kind: Reservations, What: "a reservation that nobody renews stays until its time is over",
-			Edits:   []Edit{{"node/agent/lease.go", "lease{holder, time.Now().Add(dn.Lease)}", "lease{holder, time.Now().Add(time.Hour)}"}},
+			Edits:   []Edit{{"node/agent/lease.go", "begin(n, holder, time.Now().Add(dn.Lease))", "begin(n, holder, time.Now().Add(time.Hour))"}},
 			Package: "./node/agent", Run: rules,
 		}.by("cuts", 30*time.Second, "S22"),
 		{

@@ -189,18 +189,24 @@ func decodeAgent(key, value []byte, now time.Time) (dn.Record, bool) {
 		return dn.Record{}, false
 	}
 	r := tcontroller.FromProto(&p)
-	if r.Agent.Check() != nil || len(r.Reserved.Holder) > dn.MaxHolder || !r.Desks.Sound() {
+	if r.Agent.Check() != nil || !r.Desks.Sound() {
 		return dn.Record{}, false
 	}
 	gone := max(0, now.UnixNano()-r.Since)
-	r.Reserved.Left -= gone
 	r.CoolLeft = min(max(0, r.CoolLeft-gone), dn.MaxCool)
 	if r.AgentLeft > 0 {
 		r.AgentLeft = min(max(1, r.AgentLeft-gone), dn.MaxAgentLeft) // somebody has to end it
 	}
-	if r.Reserved.Left = min(r.Reserved.Left, int64(maxDuration)); r.Reserved.Left <= 0 {
-		r.Reserved = dn.Reservation{}
+	var still dn.Reservation
+	for x := range r.Reserved.All() {
+		if len(x.Holder) > dn.MaxHolder {
+			return dn.Record{}, false
+		}
+		if x.Left = min(x.Left-gone, dn.MaxReserved); x.Left > 0 {
+			still = still.With(x)
+		}
 	}
+	r.Reserved = still
 	r.State, r.Since = dn.OOS, now.UnixNano()
 	return r, true
 }

@@ -84,7 +84,8 @@ func openNode(t testing.TB, id dn.Node, dir string, view *fsm.View) *node {
 	k := &node{
 		id: id, view: view, dir: dir, log: &logLines{}, dials: map[dn.Node]func() (grpc.ClientConnInterface, error){},
 	}
-	k.table = dn.New(dn.Config{Self: id, Incarnation: incarnations.Add(1), Busy: func(n dn.Number) bool { _, ok := k.inCalls.Load(n); return ok }})
+	k.table = dn.New(dn.Config{Self: id, Incarnation: incarnations.Add(1), Busy: func(n dn.Number) bool { _, ok := k.inCalls.Load(n); return ok },
+		Takes: func(n dn.Number) int { return k.view.DN(string(n)).TakesCalls() }})
 	agents, err := Open(Config{
 		Table: k.table, View: func() *fsm.View { return k.view }, Dir: dir, Log: slog.New(slog.NewTextHandler(k.log, nil)),
 		Dial: func(id dn.Node) (grpc.ClientConnInterface, error) { return k.dials[id]() },

@@ -10,7 +10,11 @@ func (reg *Registry) Held() map[string]int {
 			held["reservations"]++
 		}
 	}
-	held["reservations"] = max(held["reservations"], len(reg.schedule.leases))
+	leases := 0
+	for _, all := range reg.schedule.leases {
+		leases += len(all)
+	}
+	held["reservations"] = max(held["reservations"], leases)
 	reg.schedule.mu.Unlock()
 	held["desktops_untold"] = len(reg.seats.all())
 	reg.holds.mu.Lock()

@@ -12,7 +12,7 @@ import (
 // that of its holder is lost, as it mostly is when both were one.
 const lostLease = 500 * time.Millisecond
 
-// lease is until when the DN's keeper believes that a holder still wants it.
+// lease is one of a DN's: until when the DN's keeper believes that a holder still wants it.
 type lease struct {
 	holder string
 	ends   time.Time
@@ -28,8 +28,14 @@ func HolderAt(node dn.Node, session string) string { return string(node) + "/" +
 // CallAt names a call that a node places in reservations.
 func CallAt(node dn.Node, call string) string { return string(node) + callPart + call }
 
+// CallOf is the call that holds; false for a session.
+func CallOf(holder string) (call string, is bool) {
+	_, call, is = strings.Cut(holder, callPart)
+	return call, is
+}
+
 // IsCall tells whether a call holds, not a session.
-func IsCall(holder string) bool { return strings.Contains(holder, callPart) }
+func IsCall(holder string) bool { _, is := CallOf(holder); return is }
 
 // NodeOf is the node that renews what a holder has.
 func NodeOf(holder string) dn.Node {
@@ -49,14 +55,41 @@ func (reg *Registry) firstLease(holder string) time.Duration {
 func (s *schedule) leased(n dn.Number, holder string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := s.leases[n]
-	return l.holder != holder || time.Now().Before(l.ends)
+	l := s.lease(n, holder)
+	return l == nil || time.Now().Before(l.ends)
+}
+
+// lease finds that of a holder, with s.mu held.
+func (s *schedule) lease(n dn.Number, holder string) *lease {
+	all := s.leases[n]
+	for i := range all {
+		if all[i].holder == holder {
+			return &all[i]
+		}
+	}
+	return nil
+}
+
+// leasesOf a DN are those of the reservations that it has, and of those that were over since.
+func (s *schedule) leasesOf(n dn.Number) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.leases[n])
+}
+
+// begin begins a holder's lease, with s.mu held.
+func (s *schedule) begin(n dn.Number, holder string, ends time.Time) {
+	if l := s.lease(n, holder); l != nil {
+		l.ends = ends
+		return
+	}
+	s.leases[n] = append(s.leases[n], lease{holder, ends})
 }
 
 // renewed begins the holder's lease anew.
 func (reg *Registry) renewed(n dn.Number, holder string) {
 	reg.schedule.mu.Lock()
-	reg.schedule.leases[n] = lease{holder, time.Now().Add(dn.Lease)}
+	reg.schedule.begin(n, holder, time.Now().Add(dn.Lease))
 	reg.schedule.mu.Unlock()
 	reg.watchReservation(n)
 }
@@ -65,12 +98,14 @@ func (reg *Registry) renewed(n dn.Number, holder string) {
 // what is over.
 func (reg *Registry) renewHere(wanted []hold) (over []uint32) {
 	for i, h := range wanted {
-		switch r, ok := reg.kept(h.n); {
-		case !ok: // another node's word counts
-		case r.Reserved.Holder != h.holder:
-			over = append(over, uint32(i))
-		default:
+		r, ok := reg.kept(h.n)
+		if !ok { // another node's word counts
+			continue
+		}
+		if _, has := r.Reserved.Of(h.holder); has {
 			reg.renewed(h.n, h.holder)
+		} else {
+			over = append(over, uint32(i))
 		}
 	}
 	return over

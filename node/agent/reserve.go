@@ -142,7 +142,7 @@ func Unavailable(s *dn.Status, d *configpb.DN, view *fsm.View) *refusal.Error {
 		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "DN %s: do not disturb", s.Number)
 	case s.CoolUntil != 0:
 		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "DN %s did not answer lately", s.Number)
-	case s.Reserved:
+	case s.Reserved && !s.Room:
 		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, "DN %s is reserved for another client", s.Number)
 	case s.Busy:
 		return refusal.New(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, "DN %s is busy", s.Number)

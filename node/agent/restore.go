@@ -34,8 +34,9 @@ func (reg *Registry) Restore() {
 		own.Said = r.Said
 		own.Desks = r.Desks
 		reg.table.Restore(own)
-		if own, ok = reg.table.Own(r.Number); ok && r.Reserved.Holder != "" && NodeOf(r.Reserved.Holder) != reg.table.Self() {
-			own.Reserved = r.Reserved
+		others := r.Reserved.Keep(func(x dn.Reservation) bool { return NodeOf(x.Holder) != reg.table.Self() })
+		if own, ok = reg.table.Own(r.Number); ok && others.Holder != "" {
+			own.Reserved = others
 			reg.table.Amend(own)
 		}
 		reg.watchDesktop(&own)

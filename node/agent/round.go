@@ -78,8 +78,8 @@ func (reg *Registry) free(n dn.Number, insteadOf string) (r dn.Record, refused *
 		}
 		r, own := reg.table.Own(n)
 		if own && r.ClaimTime == s.Version.Claim.Time && r.Seq == s.Version.Seq {
-			if insteadOf != "" && r.Reserved.Holder == insteadOf {
-				s.Reserved = false
+			if _, has := r.Reserved.Of(insteadOf); has && insteadOf != "" {
+				s.Room = true // its own
 			}
 			return r, Unavailable(&s, d, view), true
 		}
@@ -93,22 +93,19 @@ func (reg *Registry) settle(n dn.Number) {
 	if r == nil {
 		return
 	}
-	best := pick(r.bids)
-	if best == nil {
-		return
-	}
-	a := reg.grant(n, best.Reservation)
-	best.answer <- a
-	if a.refused != nil {
-		r.refuse(a.refused)
-		return
-	}
-	for _, b := range r.bids { // the winner may have asked twice
-		if b.Holder == best.Holder && b.turn.CompareAndSwap(waiting, picked) {
-			b.answer <- reg.grant(n, b.Reservation)
+	for best := pick(r.bids); best != nil; best = pick(r.bids) { // as many win as calls have room
+		a := reg.grant(n, best.Reservation)
+		best.answer <- a
+		if a.refused != nil {
+			r.refuse(a.refused)
+			return
+		}
+		for _, b := range r.bids { // the winner may have asked twice
+			if b.Holder == best.Holder && b.turn.CompareAndSwap(waiting, picked) {
+				b.answer <- reg.grant(n, b.Reservation)
+			}
 		}
 	}
-	r.refuse(refusal.New(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, "DN %s is reserved for another client", n))
 }
 
 // prolong gives a holder what it has, for as long as it asks for when that is longer;
@@ -116,17 +113,22 @@ func (reg *Registry) settle(n dn.Number) {
 func (reg *Registry) prolong(n dn.Number, req Reservation) (award, bool) {
 	for range maxAmends {
 		r, ok := reg.kept(n)
-		if !ok || r.Reserved.Holder != req.Holder {
+		if !ok {
 			return award{}, false
 		}
-		if left := int64(req.Duration); left > r.Reserved.Left {
-			r.Reserved.Left = left
-			if r, ok = reg.table.Amend(r); !ok {
+		has, is := r.Reserved.Of(req.Holder)
+		if !is {
+			return award{}, false
+		}
+		if left := int64(req.Duration); left > has.Left {
+			has.Left = left
+			r.Reserved = r.Reserved.With(has)
+			if _, ok = reg.table.Amend(r); !ok {
 				continue
 			}
 		}
 		reg.renewed(n, req.Holder)
-		return award{until: time.Now().Add(time.Duration(r.Reserved.Left)), stored: reg.sync(n)}, true
+		return award{until: time.Now().Add(time.Duration(has.Left)), stored: reg.sync(n)}, true
 	}
 	return award{refused: tooBusy(n)}, true
 }
@@ -145,7 +147,7 @@ func (reg *Registry) grant(n dn.Number, req Reservation) award {
 			return award{refused: refused}
 		}
 		until := time.Now().Add(req.Duration)
-		r.Reserved = dn.Reservation{Holder: req.Holder, Left: int64(req.Duration)}
+		r.Reserved = r.Reserved.Without(req.InsteadOf).With(dn.Reservation{Holder: req.Holder, Left: int64(req.Duration)})
 		if _, ok := reg.table.Amend(r); ok {
 			reg.renewed(n, req.Holder)
 			return award{until: until, stored: reg.sync(n)}
@@ -158,15 +160,16 @@ func (reg *Registry) grant(n dn.Number, req Reservation) award {
 func (reg *Registry) release(ctx context.Context, n dn.Number, holder string) error {
 	for range maxAmends {
 		r, ok := reg.kept(n)
+		_, has := r.Reserved.Of(holder)
 		switch {
 		case !ok:
 			return errElsewhere
 		case r.Reserved.Holder == "":
 			return refusal.New(tlibpb.ErrorCode_ERROR_CODE_IN_SAME_STATE, "DN %s is not reserved", n)
-		case r.Reserved.Holder != holder:
+		case !has:
 			return refusal.New(tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, "DN %s is reserved for another client", n)
 		}
-		r.Reserved = dn.Reservation{}
+		r.Reserved = r.Reserved.Without(holder)
 		if _, ok := reg.table.Amend(r); ok {
 			reg.watchReservation(n)
 			reg.store.await(ctx, reg.sync(n))
@@ -183,14 +186,17 @@ func (reg *Registry) giveBack(n dn.Number, holder string, until time.Time) {
 	})
 }
 
-// end ends the DN's reservation, if it is the one that is meant.
+// end ends those of the DN's reservations that are meant.
 func (reg *Registry) end(n dn.Number, meant func(dn.Reservation) bool) {
 	for range maxAmends {
 		r, ok := reg.kept(n)
-		if !ok || r.Reserved.Holder == "" || !meant(r.Reserved) {
+		if !ok {
 			return
 		}
-		r.Reserved = dn.Reservation{}
+		was := r.Reserved
+		if r.Reserved = was.Keep(func(x dn.Reservation) bool { return !meant(x) }); r.Reserved.Len() == was.Len() {
+			return
+		}
 		if _, ok := reg.table.Amend(r); ok {
 			reg.watchReservation(n)
 			reg.sync(n)
@@ -207,13 +213,16 @@ func (reg *Registry) expire(n dn.Number) {
 		if !ok {
 			return
 		}
-		if holder := r.Reserved.Holder; holder != "" {
-			if reg.schedule.leased(n, holder) {
-				reg.watchReservation(n)
-				return
+		was := r.Reserved
+		r.Reserved = was.Keep(func(x dn.Reservation) bool { return reg.schedule.leased(n, x.Holder) })
+		if was.Len() > 0 && r.Reserved.Len() == was.Len() && reg.schedule.leasesOf(n) <= was.Len() {
+			reg.watchReservation(n)
+			return
+		}
+		for x := range was.All() {
+			if _, has := r.Reserved.Of(x.Holder); !has {
+				reg.log.Info("a reservation ended: the node of its holder did not renew it", "dn", string(n), "holder", x.Holder)
 			}
-			reg.log.Info("a reservation ended: the node of its holder did not renew it", "dn", string(n), "holder", holder)
-			r.Reserved = dn.Reservation{}
 		}
 		if _, ok := reg.table.Amend(r); ok { // what is over is no part of r
 			reg.watchReservation(n)

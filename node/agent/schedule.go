@@ -17,7 +17,7 @@ import (
 type schedule struct {
 	mu     sync.Mutex
 	rounds map[dn.Number]*round
-	leases map[dn.Number]lease
+	leases map[dn.Number][]lease
 	agenda agenda
 	// stopped: nobody keeps the agenda any more.
 	stopped bool
@@ -26,7 +26,7 @@ type schedule struct {
 }
 
 func newSchedule() *schedule {
-	return &schedule{rounds: map[dn.Number]*round{}, leases: map[dn.Number]lease{}, agenda: newAgenda(), changed: wake.New()}
+	return &schedule{rounds: map[dn.Number]*round{}, leases: map[dn.Number][]lease{}, agenda: newAgenda(), changed: wake.New()}
 }
 
 // plan sets an alarm, with s.mu held.
@@ -103,23 +103,30 @@ func stopping(n dn.Number) *refusal.Error {
 	return refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "DN %s: its owner is stopping", n)
 }
 
-// watchReservation plans the end of the DN's reservation, when this node keeps
+// watchReservation plans the next end of one of the DN's reservations, when this node keeps
 // the DN. Calls may overlap; each change of the record is followed by one.
 func (reg *Registry) watchReservation(n dn.Number) {
 	a := alarm{n: n, what: endReservation}
 	reg.schedule.mu.Lock()
 	defer reg.schedule.mu.Unlock()
-	if r, ok := reg.kept(n); ok && r.Reserved.Holder != "" {
-		l := reg.schedule.leases[n]
-		if l.holder != r.Reserved.Holder {
-			l = lease{r.Reserved.Holder, time.Now().Add(reg.firstLease(r.Reserved.Holder))}
-			reg.schedule.leases[n] = l
-		}
-		reg.schedule.plan(a, minTime(l.ends, time.Now().Add(time.Duration(r.Reserved.Left))))
+	r, ok := reg.kept(n)
+	if !ok || r.Reserved.Holder == "" {
+		delete(reg.schedule.leases, n)
+		reg.schedule.agenda.drop(a)
 		return
 	}
-	delete(reg.schedule.leases, n)
-	reg.schedule.agenda.drop(a)
+	var next time.Time
+	for x := range r.Reserved.All() {
+		if reg.schedule.lease(n, x.Holder) == nil {
+			reg.schedule.begin(n, x.Holder, time.Now().Add(reg.firstLease(x.Holder)))
+		}
+		end := minTime(reg.schedule.lease(n, x.Holder).ends, time.Now().Add(time.Duration(x.Left)))
+		if next.IsZero() || end.Before(next) {
+			next = end
+		}
+	}
+	reg.schedule.leases[n] = slices.DeleteFunc(reg.schedule.leases[n], func(l lease) bool { _, has := r.Reserved.Of(l.holder); return !has })
+	reg.schedule.plan(a, next)
 }
 
 func minTime(a, b time.Time) time.Time {

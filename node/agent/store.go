@@ -54,12 +54,13 @@ type store struct {
 
 // word is what was put last.
 type word struct {
-	claim  int64
-	seq    uint32
-	agent  *dn.Agent
-	desks  *dn.Desks
-	holder string
-	until  time.Time
+	claim int64
+	seq   uint32
+	agent *dn.Agent
+	desks *dn.Desks
+	// reserved as of then.
+	reserved dn.Reservation
+	then     time.Time
 	// dnd, and until when the DN is left alone and the agent's state lasts.
 	dnd        bool
 	cool, ends time.Time
@@ -68,7 +69,7 @@ type word struct {
 }
 
 func wordOf(r *dn.Record, now time.Time, attempt <-chan struct{}) word {
-	w := word{claim: r.ClaimTime, seq: r.Seq, agent: r.Agent, desks: r.Desks, holder: r.Reserved.Holder, until: now.Add(time.Duration(r.Reserved.Left)), dnd: r.DoNotDisturb, attempt: attempt}
+	w := word{claim: r.ClaimTime, seq: r.Seq, agent: r.Agent, desks: r.Desks, reserved: r.Reserved, then: now, dnd: r.DoNotDisturb, attempt: attempt}
 	if r.CoolLeft > 0 {
 		w.cool = now.Add(time.Duration(r.CoolLeft))
 	}
@@ -79,11 +80,22 @@ func wordOf(r *dn.Record, now time.Time, attempt <-chan struct{}) word {
 }
 
 // says tells whether a record says the same under the word's claim.
-func (w *word) says(r *dn.Record, now, until time.Time) bool {
+func (w *word) says(r *dn.Record, now time.Time) bool {
 	same := func(was time.Time, left int64) bool {
 		return was.IsZero() == (left == 0) && (left == 0 || was.Sub(now.Add(time.Duration(left))).Abs() < time.Second)
 	}
-	return r.DoNotDisturb == w.dnd && same(w.cool, r.CoolLeft) && same(w.ends, r.AgentLeft) && r.Agent.Same(w.agent) && r.Desks.Equal(w.desks) && r.Reserved.Holder == w.holder && (w.holder == "" || until.Sub(w.until).Abs() < time.Second)
+	return r.DoNotDisturb == w.dnd && same(w.cool, r.CoolLeft) && same(w.ends, r.AgentLeft) && r.Agent.Same(w.agent) && r.Desks.Equal(w.desks) && w.reserves(r.Reserved, now)
+}
+
+// reserves tells whether it was reserved for the same holders, about as long.
+func (w *word) reserves(r dn.Reservation, now time.Time) bool {
+	for x := range r.All() {
+		was, has := w.reserved.Of(x.Holder)
+		if !has || (w.then.Add(time.Duration(was.Left))).Sub(now.Add(time.Duration(x.Left))).Abs() >= time.Second {
+			return false
+		}
+	}
+	return r.Len() == w.reserved.Len()
 }
 
 func openStore(dir string, log *slog.Logger) (*store, error) {
@@ -129,10 +141,9 @@ func (s *store) put(r *dn.Record) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	until := now.Add(time.Duration(r.Reserved.Left))
 	old, known := s.words[r.Number]
 	older := r.ClaimTime < old.claim || r.ClaimTime == old.claim && r.Seq < old.seq
-	if known && (older || r.ClaimTime == old.claim && old.says(r, now, until)) {
+	if known && (older || r.ClaimTime == old.claim && old.says(r, now)) {
 		return old.attempt
 	}
 	s.write(r.Number, encodeAgent(r, now))

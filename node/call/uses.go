@@ -153,6 +153,17 @@ func (t *Table) Uses(n dn.Number) dn.Uses {
 	return dn.Uses{Calls: int32(all.len()), Talks: all.talks}
 }
 
+// At tells whether the DN has part in a call.
+func (t *Table) At(n dn.Number, id ID) bool {
+	t.uses.mu.RLock()
+	defer t.uses.mu.RUnlock()
+	all := t.uses.of[n]
+	if _, many := all.many[id]; many {
+		return true
+	}
+	return slices.ContainsFunc(all.few, func(x use) bool { return x.id == id })
+}
+
 // Talks tells whether the DN talks in a call that this node knows of; a DN that is busy and
 // does not is being called, or calls.
 func (t *Table) Talks(n dn.Number) bool { return t.Uses(n).Talks > 0 }

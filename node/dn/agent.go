@@ -92,15 +92,6 @@ func (a *Agent) Equal(b *Agent) bool {
 	return a == b || a.ID == b.ID && a.State == b.State && a.Mode == b.Mode && a.Since == b.Since && slices.Equal(a.Reasons, b.Reasons)
 }
 
-// Reservation of a DN for a session or a call, at most for the time that it asked for.
-// Whether its holder still wants it, the owner knows by a lease, and ends it otherwise.
-type Reservation struct {
-	// Holder is who has it; "" is nobody.
-	Holder string
-	// Left is how long it still holds, as of the moment that it is read.
-	Left int64 // ns
-}
-
 // MaxLeases are renewed by one message.
 const MaxLeases = 10_000
 
@@ -127,9 +118,8 @@ func (r *Record) sane() bool {
 // nothing to say. Its times are of the table's clock.
 type extra struct {
 	agent *Agent
-	// holder has the DN reserved until then.
-	holder string
-	until  int64
+	// holds reserve the DN; nil for none.
+	holds *hold
 	// said is when the agent was changed last, as in Record.
 	said int64
 	// dnd: it takes no calls.
@@ -149,10 +139,7 @@ func (t *Table) extra(r *Record, old *extra) *extra {
 		return nil
 	}
 	now := t.clock()
-	x := &extra{agent: r.Agent, holder: r.Reserved.Holder, said: r.Said, dnd: r.DoNotDisturb}
-	if x.holder != "" {
-		x.until = now + r.Reserved.Left
-	}
+	x := &extra{agent: r.Agent, holds: holdsOf(r.Reserved, now), said: r.Said, dnd: r.DoNotDisturb}
 	if r.CoolLeft > 0 {
 		x.cool = now + r.CoolLeft
 	}
@@ -167,7 +154,7 @@ func (t *Table) extra(r *Record, old *extra) *extra {
 	}
 	if old != nil && old.agent.Same(x.agent) {
 		x.agent = old.agent
-		if old.said == x.said && old.holder == x.holder && near(x.until, old.until) && old.sameEnds(x) {
+		if old.said == x.said && old.holds.same(x.holds) && old.sameEnds(x) {
 			return old
 		}
 	}
@@ -215,13 +202,13 @@ func (x *extra) with(y *extra) *extra {
 	switch {
 	case x == y:
 		return x
-	case y == nil || y.holder == "":
+	case y == nil || y.holds == nil:
 		return x.free()
 	case x == nil:
-		return &extra{holder: y.holder, until: y.until}
+		return &extra{holds: y.holds}
 	}
 	z := *x
-	z.holder, z.until = y.holder, y.until
+	z.holds = y.holds
 	return &z
 }
 
@@ -238,11 +225,11 @@ func (x *extra) free() *extra {
 	switch {
 	case x == nil || x.agent == nil && !x.dnd && x.cool == 0 && x.desks == nil:
 		return nil
-	case x.holder == "":
+	case x.holds == nil:
 		return x
 	}
 	y := *x
-	y.holder, y.until = "", 0
+	y.holds = nil
 	return &y
 }
 
@@ -255,13 +242,13 @@ func (t *Table) cooling(x *extra) bool { return x != nil && x.cool != 0 && t.clo
 // left is how long still a time of the table's clock has; 0 when it is over or none.
 func left(until, now int64) int64 { return max(0, until-now) }
 
-// sameHold tells whether two that reserve, nil for none, say the same of when that
-// ends. Who has it is no news: the DN stays reserved.
+// sameHold tells whether two that reserve, nil for none, say the same of how many and until
+// when.
 func (x *extra) sameHold(y *extra) bool {
 	if x == nil || y == nil {
 		return x == y
 	}
-	return x.holder != y.holder || x.until-y.until < 1e8 && y.until-x.until < 1e8
+	return !x.holds.news(y.holds)
 }
 
 // reservation is a record's extra while that reserves the DN, else nil. That of an
@@ -276,7 +263,14 @@ func (t *Table) reservation(r *record) *extra {
 }
 
 // reserved tells whether a reservation holds at a time of the table's clock.
-func (x *extra) reserved(now int64) bool { return x != nil && x.holder != "" && now < x.until }
+func (x *extra) reserved(now int64) bool {
+	if x != nil {
+		for range x.holds.all(now) {
+			return true
+		}
+	}
+	return false
+}
 
 // say fills in a record.
 func (x *extra) say(r *Record, now int64) {
@@ -289,16 +283,14 @@ func (x *extra) say(r *Record, now int64) {
 	if x.ends > 0 {
 		r.AgentLeft = max(1, x.ends-now) // who is to end it does
 	}
-	if x.reserved(now) {
-		r.Reserved = Reservation{Holder: x.holder, Left: x.until - now}
-	}
+	r.Reserved = x.holds.say(now)
 }
 
 // Amend changes what this node says of a DN beside its state: r is what Own
 // returned, with another Agent or Reserved. False changes nothing: this
 // node's record is no longer r's, or a peer has a greater claim; look again.
 func (t *Table) Amend(r Record) (Record, bool) {
-	if r.Agent.Check() != nil || len(r.Reserved.Holder) > MaxHolder || !r.sane() {
+	if r.Agent.Check() != nil || !r.Reserved.sound() || !r.sane() {
 		return Record{}, false
 	}
 	t.mu.Lock()

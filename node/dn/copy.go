@@ -175,7 +175,7 @@ func (c *Copy) applyChunk(batch []Record) (rejected int, err error) {
 func (r *Record) sound() bool {
 	return r.ClaimTime > 0 && r.ClaimTime <= maxClaimTime && r.State <= InSrv && r.Reason < reasons &&
 		(r.Way.Line == 0 || r.Since <= maxClaimTime && r.Floor <= r.ClaimTime) && r.Said <= maxClaimTime && r.sane() &&
-		r.Agent.Check() == nil && len(r.Reserved.Holder) <= MaxHolder && 0 <= r.Reserved.Left && r.Reserved.Left <= MaxReserved
+		r.Agent.Check() == nil && r.Reserved.sound()
 }
 
 func (c *Copy) apply(r *Record, now time.Time) {
@@ -236,7 +236,7 @@ func (t *Table) takeLate(e *entry, was, x *extra) bool {
 	mine := *e.by(0)
 	if !mine.x.took(was) {
 		was, x = was.free(), x.free()
-		if mine.x.agentOf() != was.agentOf() || mine.x.agentOf() == x.agentOf() || mine.x != nil && mine.x.holder != "" {
+		if mine.x.agentOf() != was.agentOf() || mine.x.agentOf() == x.agentOf() || mine.x != nil && mine.x.holds != nil {
 			return false
 		}
 	}

@@ -219,7 +219,7 @@ func TestDesk_TheNewestPrivateOneHoldsWithWrongClocks(t *testing.T) {
 }
 
 func simulateDesks(t *testing.T, skew time.Duration) {
-	runs := uint64(3_000)
+	runs := uint64(1_500)
 	if testing.Short() {
 		runs = 600
 	}

@@ -36,6 +36,8 @@ type entry struct {
 	// rings are told apart.
 	told told
 	seq  [places]uint32
+	// holds is how many reservations the stream told of.
+	holds uint8
 	// late is this node's last word about a DN that went to another one: first
 	// its record as it was, which peers may not have heard yet, then the
 	// farewell. nil when there is nothing to say, or the DN is registered here.
@@ -70,6 +72,13 @@ func (e *entry) noteCalls(u Uses) bool {
 	was := e.calls
 	e.calls = uint8(min(u.Calls, 255))
 	return was != e.calls
+}
+
+// noteHolds tells whether the DN has more or fewer reservations than the stream told of.
+func (e *entry) noteHolds(n uint8) bool {
+	was := e.holds
+	e.holds = n
+	return was != n
 }
 
 // by finds the record of a node.

@@ -24,9 +24,14 @@ type Status struct {
 	// Uses are the calls that are at the DN now.
 	Uses Uses
 	// Reserved for a client: for ReservedBy until ReservedUntil, ns since the epoch, at most.
-	Reserved      bool
-	ReservedBy    string
-	ReservedUntil int64
+	// Of several reservations these are the first one's. Room: it takes a call more than
+	// those that it has and is reserved for.
+	Reserved, Room bool
+	ReservedBy     string
+	ReservedUntil  int64
+	// Holds is how many reservations there are, Taken how many calls the DN has and is
+	// reserved for: a call that rings there under its reservation once.
+	Holds, Taken int32
 	// DoNotDisturb: it takes no calls.
 	DoNotDisturb bool
 	// CoolUntil is until when no call is sent to it because nobody answered, AgentUntil when
@@ -54,7 +59,7 @@ type Uses struct {
 // Routable tells whether a call can be sent to the DN now, as far as its state
 // goes; loginRequired when an agent must be logged in and ready for it.
 func (s *Status) Routable(loginRequired bool) bool {
-	if s.State != InSrv || s.Reason == Unresponsive || s.Busy || s.Reserved || s.DoNotDisturb || s.CoolUntil != 0 {
+	if s.State != InSrv || s.Reason == Unresponsive || s.Busy || s.Reserved && !s.Room || s.DoNotDisturb || s.CoolUntil != 0 {
 		return false
 	}
 	return s.AgentReady(loginRequired)
@@ -188,10 +193,10 @@ func (t *Table) tell(e *entry, reason Reason) {
 	if !was.agent.Equal(is.agent) {
 		t.say(e, placeAgent)
 	}
-	calls := e.noteCalls(t.cfg.Uses(e.number))
+	calls, held := e.noteCalls(t.cfg.Uses(e.number)), e.noteHolds(t.live(e, is.hold))
 	turned := !moved && was.state == is.state && was.silent() != is.silent()
 	ended := is.hold != nil && !was.hold.reserved(t.clock()) // by its time: who looked since saw none
-	if was.busy != is.busy || !was.hold.sameHold(is.hold) || ended || turned || calls || was.dnd != is.dnd || was.cool != is.cool {
+	if was.busy != is.busy || !was.hold.sameHold(is.hold) || held || ended || turned || calls || was.dnd != is.dnd || was.cool != is.cool {
 		t.say(e, placeUse)
 	}
 	t.settlePlace(e)
@@ -219,12 +224,12 @@ func (v *told) stay(was told) {
 
 func (t *Table) status(e *entry, v told) Status {
 	s := Status{Number: e.number, State: v.state, Reason: v.reason, Since: v.since, Agent: v.agent, Busy: v.busy, Uses: t.cfg.Uses(e.number)}
+	s.Taken = s.Uses.Calls
 	if k := t.keeper(e); k != nil {
 		s.Keeper, s.Version = t.nodes[k.node].id, Version{Claim: t.claim(k), Seq: k.seq}
 		s.desk, s.Private = k.way.desk(), k.way.private()
 		if v.hold != nil && t.reservation(k) != nil { // time ends it too, when the owner can't
-			s.Reserved, s.ReservedBy = true, k.x.holder
-			s.ReservedUntil = t.cfg.Now().UnixNano() + k.x.until - t.clock()
+			t.reserved(&s, k.x)
 		}
 		t.ends(&s, t.said(e, k).x)
 	}
@@ -325,7 +330,7 @@ func (t *Table) touch(numbers []Number) feed.Waiters {
 		}
 		t.classify(e)
 		switch busy, calls := t.cfg.Busy(n), e.noteCalls(t.cfg.Uses(n)); {
-		case e.told.hold != nil && t.reservation(t.keeper(e)) == nil, e.told.cool && !t.cooling(t.said(e, t.keeper(e)).x):
+		case e.told.hold != nil && t.live(e, e.told.hold) != e.holds, e.told.cool && !t.cooling(t.said(e, t.keeper(e)).x):
 			t.tell(e, NoReason)
 		case e.told.busy != busy || calls:
 			e.told.busy = busy

@@ -139,6 +139,9 @@ func (w *world) amend(i int, n Number) {
 	if r, ok := s.table.Own(n); ok {
 		r.Agent = &Agent{ID: fmt.Sprint(w.r.IntN(9)), State: AgentState(w.r.IntN(int(agentStates))), Since: w.now.UnixNano()}
 		r.Reserved = Reservation{Holder: fmt.Sprint(w.r.IntN(2)), Left: int64(w.r.IntN(3)) * int64(time.Second)}
+		if r.Agent.State == Ready { // of a DN that takes several calls
+			r.Reserved = r.Reserved.With(Reservation{Holder: "several", Left: int64(2 * time.Second)})
+		}
 		if r, ok = s.table.Amend(r); ok {
 			s.store[n] = r
 		}
@@ -256,7 +259,7 @@ func (w *world) check(t *testing.T, seed uint64, skewed bool) {
 			if got, _ := s.table.Get(n); got.State != first.State || got.Owner != first.Owner || got.silent() != first.silent() {
 				t.Fatalf("seed %d: DN %s is %v (%v) at %q on %s but %v (%v) at %q on %s", seed, n, got.State, got.Reason, got.Owner, s.id, first.State, first.Reason, first.Owner, w.nodes[0].id)
 			}
-			if got, _ := s.table.Get(n); !got.Agent.Equal(first.Agent) || got.Reserved != first.Reserved || got.Version != first.Version {
+			if got, _ := s.table.Get(n); !got.Agent.Equal(first.Agent) || got.Reserved != first.Reserved || got.Holds != first.Holds || got.Version != first.Version {
 				t.Fatalf("seed %d: DN %s: agent %+v on %s but %+v on %s", seed, n, got.Agent, s.id, first.Agent, w.nodes[0].id)
 			}
 		}

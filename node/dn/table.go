@@ -34,6 +34,10 @@ type Config struct {
 	Busy func(Number) bool
 	// Uses are the calls at a DN, as of the moment that it is asked; as Busy.
 	Uses func(Number) Uses
+	// Takes is how many calls a DN takes; nil means one. At tells whether a reservation is held
+	// by a call that is at the DN, nil means that none ever is. As Uses.
+	Takes func(Number) int
+	At    func(n Number, holder string) bool
 	// Class of a DN; nil means that all are Served. What it says changes with Touch.
 	Class func(Number) Class
 	// Groups that a DN is in, for Free; nil means none. As Class.
@@ -104,6 +108,12 @@ func New(cfg Config) *Table {
 	}
 	if cfg.Uses == nil {
 		cfg.Uses = func(Number) Uses { return Uses{} }
+	}
+	if cfg.Takes == nil {
+		cfg.Takes = func(Number) int { return 1 }
+	}
+	if cfg.At == nil {
+		cfg.At = func(Number, string) bool { return false }
 	}
 	if cfg.Class == nil {
 		cfg.Class = func(Number) Class { return Served }

@@ -112,11 +112,11 @@ func TestCopy_LimitsOfARecord(t *testing.T) {
 		"a state that is none":      {func(r *Record) { r.State = InSrv + 1 }, false},
 		"the last reason":           {func(r *Record) { r.Reason = reasons - 1 }, true},
 		"a reason that is none":     {func(r *Record) { r.Reason = reasons }, false},
-		"the longest holder":        {func(r *Record) { r.Reserved = Reservation{name(128), 1} }, true},
-		"a holder that is longer":   {func(r *Record) { r.Reserved = Reservation{name(129), 1} }, false},
-		"the longest reservation":   {func(r *Record) { r.Reserved = Reservation{"x", int64(time.Hour)} }, true},
-		"a reservation for longer":  {func(r *Record) { r.Reserved = Reservation{"x", int64(time.Hour) + 1} }, false},
-		"a reservation of the past": {func(r *Record) { r.Reserved = Reservation{"x", -1} }, false},
+		"the longest holder":        {func(r *Record) { r.Reserved = Reservation{Holder: name(128), Left: 1} }, true},
+		"a holder that is longer":   {func(r *Record) { r.Reserved = Reservation{Holder: name(129), Left: 1} }, false},
+		"the longest reservation":   {func(r *Record) { r.Reserved = Reservation{Holder: "x", Left: int64(time.Hour)} }, true},
+		"a reservation for longer":  {func(r *Record) { r.Reserved = Reservation{Holder: "x", Left: int64(time.Hour) + 1} }, false},
+		"a reservation of the past": {func(r *Record) { r.Reserved = Reservation{Holder: "x", Left: -1} }, false},
 	} {
 		tab := New(Config{Self: "a", Incarnation: 1})
 		r := Record{Number: "1", ClaimTime: 5, State: InSrv, Reason: Registered}

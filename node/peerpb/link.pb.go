@@ -835,7 +835,9 @@ type Record struct {
 	// For how long still no call is sent to it because nobody answered the last one, ns.
 	CoolFor int64 `protobuf:"varint,13,opt,name=cool_for,json=coolFor,proto3" json:"cool_for,omitempty"`
 	// The registrations by clients of a phone's DN, newest first: as told to its keeper.
-	Desks         []*Desk `protobuf:"bytes,20,rep,name=desks,proto3" json:"desks,omitempty"`
+	Desks []*Desk `protobuf:"bytes,20,rep,name=desks,proto3" json:"desks,omitempty"`
+	// Further reservations of a DN that takes several calls.
+	Holds         []*Hold `protobuf:"bytes,21,rep,name=holds,proto3" json:"holds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -989,6 +991,66 @@ func (x *Record) GetDesks() []*Desk {
 	return nil
 }
 
+func (x *Record) GetHolds() []*Hold {
+	if x != nil {
+		return x.Holds
+	}
+	return nil
+}
+
+// Hold is a reservation: who has it, and how long still, ns.
+type Hold struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Holder        string                 `protobuf:"bytes,1,opt,name=holder,proto3" json:"holder,omitempty"`
+	Left          int64                  `protobuf:"varint,2,opt,name=left,proto3" json:"left,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hold) Reset() {
+	*x = Hold{}
+	mi := &file_node_peerpb_link_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hold) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hold) ProtoMessage() {}
+
+func (x *Hold) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_link_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hold.ProtoReflect.Descriptor instead.
+func (*Hold) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Hold) GetHolder() string {
+	if x != nil {
+		return x.Holder
+	}
+	return ""
+}
+
+func (x *Hold) GetLeft() int64 {
+	if x != nil {
+		return x.Left
+	}
+	return 0
+}
+
 // Desk is a registration of a DN by clients of a node, to more than monitor it.
 type Desk struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1005,7 +1067,7 @@ type Desk struct {
 
 func (x *Desk) Reset() {
 	*x = Desk{}
-	mi := &file_node_peerpb_link_proto_msgTypes[7]
+	mi := &file_node_peerpb_link_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1017,7 +1079,7 @@ func (x *Desk) String() string {
 func (*Desk) ProtoMessage() {}
 
 func (x *Desk) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[7]
+	mi := &file_node_peerpb_link_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1030,7 +1092,7 @@ func (x *Desk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Desk.ProtoReflect.Descriptor instead.
 func (*Desk) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{7}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Desk) GetNode() string {
@@ -1084,7 +1146,7 @@ type Agent struct {
 
 func (x *Agent) Reset() {
 	*x = Agent{}
-	mi := &file_node_peerpb_link_proto_msgTypes[8]
+	mi := &file_node_peerpb_link_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1158,7 @@ func (x *Agent) String() string {
 func (*Agent) ProtoMessage() {}
 
 func (x *Agent) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[8]
+	mi := &file_node_peerpb_link_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1171,7 @@ func (x *Agent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agent.ProtoReflect.Descriptor instead.
 func (*Agent) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{8}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Agent) GetId() string {
@@ -1171,7 +1233,7 @@ type KeyValue struct {
 
 func (x *KeyValue) Reset() {
 	*x = KeyValue{}
-	mi := &file_node_peerpb_link_proto_msgTypes[9]
+	mi := &file_node_peerpb_link_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1183,7 +1245,7 @@ func (x *KeyValue) String() string {
 func (*KeyValue) ProtoMessage() {}
 
 func (x *KeyValue) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[9]
+	mi := &file_node_peerpb_link_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1196,7 +1258,7 @@ func (x *KeyValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyValue.ProtoReflect.Descriptor instead.
 func (*KeyValue) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{9}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *KeyValue) GetKey() string {
@@ -1223,7 +1285,7 @@ type EndOfSync struct {
 
 func (x *EndOfSync) Reset() {
 	*x = EndOfSync{}
-	mi := &file_node_peerpb_link_proto_msgTypes[10]
+	mi := &file_node_peerpb_link_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1235,7 +1297,7 @@ func (x *EndOfSync) String() string {
 func (*EndOfSync) ProtoMessage() {}
 
 func (x *EndOfSync) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[10]
+	mi := &file_node_peerpb_link_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1248,7 +1310,7 @@ func (x *EndOfSync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfSync.ProtoReflect.Descriptor instead.
 func (*EndOfSync) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{10}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *EndOfSync) GetSeq() uint64 {
@@ -1272,7 +1334,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_node_peerpb_link_proto_msgTypes[11]
+	mi := &file_node_peerpb_link_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1284,7 +1346,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[11]
+	mi := &file_node_peerpb_link_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1297,7 +1359,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{11}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Pong) GetSentMono() int64 {
@@ -1336,7 +1398,7 @@ type Goodbye struct {
 
 func (x *Goodbye) Reset() {
 	*x = Goodbye{}
-	mi := &file_node_peerpb_link_proto_msgTypes[12]
+	mi := &file_node_peerpb_link_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1348,7 +1410,7 @@ func (x *Goodbye) String() string {
 func (*Goodbye) ProtoMessage() {}
 
 func (x *Goodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[12]
+	mi := &file_node_peerpb_link_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1361,7 +1423,7 @@ func (x *Goodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goodbye.ProtoReflect.Descriptor instead.
 func (*Goodbye) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{12}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{13}
 }
 
 // CallsHello begins what the publisher says of its calls, and does so again when
@@ -1377,7 +1439,7 @@ type CallsHello struct {
 
 func (x *CallsHello) Reset() {
 	*x = CallsHello{}
-	mi := &file_node_peerpb_link_proto_msgTypes[13]
+	mi := &file_node_peerpb_link_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1389,7 +1451,7 @@ func (x *CallsHello) String() string {
 func (*CallsHello) ProtoMessage() {}
 
 func (x *CallsHello) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[13]
+	mi := &file_node_peerpb_link_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1402,7 +1464,7 @@ func (x *CallsHello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallsHello.ProtoReflect.Descriptor instead.
 func (*CallsHello) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{13}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CallsHello) GetResumed() bool {
@@ -1423,7 +1485,7 @@ type CallSnapshot struct {
 
 func (x *CallSnapshot) Reset() {
 	*x = CallSnapshot{}
-	mi := &file_node_peerpb_link_proto_msgTypes[14]
+	mi := &file_node_peerpb_link_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1435,7 +1497,7 @@ func (x *CallSnapshot) String() string {
 func (*CallSnapshot) ProtoMessage() {}
 
 func (x *CallSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[14]
+	mi := &file_node_peerpb_link_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1448,7 +1510,7 @@ func (x *CallSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallSnapshot.ProtoReflect.Descriptor instead.
 func (*CallSnapshot) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{14}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CallSnapshot) GetCalls() []*Call {
@@ -1480,7 +1542,7 @@ type CarriedCall struct {
 
 func (x *CarriedCall) Reset() {
 	*x = CarriedCall{}
-	mi := &file_node_peerpb_link_proto_msgTypes[15]
+	mi := &file_node_peerpb_link_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1492,7 +1554,7 @@ func (x *CarriedCall) String() string {
 func (*CarriedCall) ProtoMessage() {}
 
 func (x *CarriedCall) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[15]
+	mi := &file_node_peerpb_link_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1505,7 +1567,7 @@ func (x *CarriedCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CarriedCall.ProtoReflect.Descriptor instead.
 func (*CarriedCall) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{15}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CarriedCall) GetCall() string {
@@ -1546,7 +1608,7 @@ type EndOfCallSync struct {
 
 func (x *EndOfCallSync) Reset() {
 	*x = EndOfCallSync{}
-	mi := &file_node_peerpb_link_proto_msgTypes[16]
+	mi := &file_node_peerpb_link_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1558,7 +1620,7 @@ func (x *EndOfCallSync) String() string {
 func (*EndOfCallSync) ProtoMessage() {}
 
 func (x *EndOfCallSync) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[16]
+	mi := &file_node_peerpb_link_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1571,7 +1633,7 @@ func (x *EndOfCallSync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfCallSync.ProtoReflect.Descriptor instead.
 func (*EndOfCallSync) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{16}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *EndOfCallSync) GetSeq() uint64 {
@@ -1593,7 +1655,7 @@ type CallEvents struct {
 
 func (x *CallEvents) Reset() {
 	*x = CallEvents{}
-	mi := &file_node_peerpb_link_proto_msgTypes[17]
+	mi := &file_node_peerpb_link_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1605,7 +1667,7 @@ func (x *CallEvents) String() string {
 func (*CallEvents) ProtoMessage() {}
 
 func (x *CallEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[17]
+	mi := &file_node_peerpb_link_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1618,7 +1680,7 @@ func (x *CallEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallEvents.ProtoReflect.Descriptor instead.
 func (*CallEvents) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{17}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CallEvents) GetEvents() []*CallEvent {
@@ -1651,7 +1713,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_node_peerpb_link_proto_msgTypes[18]
+	mi := &file_node_peerpb_link_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1663,7 +1725,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[18]
+	mi := &file_node_peerpb_link_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1676,7 +1738,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{18}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Call) GetId() string {
@@ -1722,7 +1784,7 @@ type CallQueue struct {
 
 func (x *CallQueue) Reset() {
 	*x = CallQueue{}
-	mi := &file_node_peerpb_link_proto_msgTypes[19]
+	mi := &file_node_peerpb_link_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1734,7 +1796,7 @@ func (x *CallQueue) String() string {
 func (*CallQueue) ProtoMessage() {}
 
 func (x *CallQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[19]
+	mi := &file_node_peerpb_link_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1747,7 +1809,7 @@ func (x *CallQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallQueue.ProtoReflect.Descriptor instead.
 func (*CallQueue) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{19}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CallQueue) GetDn() string {
@@ -1792,7 +1854,7 @@ type CallInfo struct {
 
 func (x *CallInfo) Reset() {
 	*x = CallInfo{}
-	mi := &file_node_peerpb_link_proto_msgTypes[20]
+	mi := &file_node_peerpb_link_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1804,7 +1866,7 @@ func (x *CallInfo) String() string {
 func (*CallInfo) ProtoMessage() {}
 
 func (x *CallInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[20]
+	mi := &file_node_peerpb_link_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1817,7 +1879,7 @@ func (x *CallInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallInfo.ProtoReflect.Descriptor instead.
 func (*CallInfo) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{20}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CallInfo) GetCaller() string {
@@ -1893,7 +1955,7 @@ type CallTransfer struct {
 
 func (x *CallTransfer) Reset() {
 	*x = CallTransfer{}
-	mi := &file_node_peerpb_link_proto_msgTypes[21]
+	mi := &file_node_peerpb_link_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1905,7 +1967,7 @@ func (x *CallTransfer) String() string {
 func (*CallTransfer) ProtoMessage() {}
 
 func (x *CallTransfer) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[21]
+	mi := &file_node_peerpb_link_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1918,7 +1980,7 @@ func (x *CallTransfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallTransfer.ProtoReflect.Descriptor instead.
 func (*CallTransfer) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{21}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CallTransfer) GetConn() string {
@@ -1968,7 +2030,7 @@ type CallParty struct {
 
 func (x *CallParty) Reset() {
 	*x = CallParty{}
-	mi := &file_node_peerpb_link_proto_msgTypes[22]
+	mi := &file_node_peerpb_link_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1980,7 +2042,7 @@ func (x *CallParty) String() string {
 func (*CallParty) ProtoMessage() {}
 
 func (x *CallParty) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[22]
+	mi := &file_node_peerpb_link_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1993,7 +2055,7 @@ func (x *CallParty) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallParty.ProtoReflect.Descriptor instead.
 func (*CallParty) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{22}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CallParty) GetDn() string {
@@ -2069,7 +2131,7 @@ type CallEvent struct {
 
 func (x *CallEvent) Reset() {
 	*x = CallEvent{}
-	mi := &file_node_peerpb_link_proto_msgTypes[23]
+	mi := &file_node_peerpb_link_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2081,7 +2143,7 @@ func (x *CallEvent) String() string {
 func (*CallEvent) ProtoMessage() {}
 
 func (x *CallEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[23]
+	mi := &file_node_peerpb_link_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2094,7 +2156,7 @@ func (x *CallEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallEvent.ProtoReflect.Descriptor instead.
 func (*CallEvent) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{23}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CallEvent) GetKind() CallEventKind {
@@ -2212,7 +2274,7 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\aresumed\x18\x03 \x01(\bR\aresumed\"U\n" +
 	"\vRecordBatch\x124\n" +
 	"\arecords\x18\x01 \x03(\v2\x1a.sipcluster.peer.v1.RecordR\arecords\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\x94\x04\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\xc4\x04\n" +
 	"\x06Record\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x1d\n" +
 	"\n" +
@@ -2233,8 +2295,12 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x05floor\x18\x11 \x01(\x03R\x05floor\x12$\n" +
 	"\x0edo_not_disturb\x18\f \x01(\bR\fdoNotDisturb\x12\x19\n" +
 	"\bcool_for\x18\r \x01(\x03R\acoolFor\x12.\n" +
-	"\x05desks\x18\x14 \x03(\v2\x18.sipcluster.peer.v1.DeskR\x05desksJ\x04\b\t\x10\n" +
-	"\"l\n" +
+	"\x05desks\x18\x14 \x03(\v2\x18.sipcluster.peer.v1.DeskR\x05desks\x12.\n" +
+	"\x05holds\x18\x15 \x03(\v2\x18.sipcluster.peer.v1.HoldR\x05holdsJ\x04\b\t\x10\n" +
+	"\"2\n" +
+	"\x04Hold\x12\x16\n" +
+	"\x06holder\x18\x01 \x01(\tR\x06holder\x12\x12\n" +
+	"\x04left\x18\x02 \x01(\x03R\x04left\"l\n" +
 	"\x04Desk\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x06R\vincarnation\x12\x14\n" +
@@ -2369,7 +2435,7 @@ func file_node_peerpb_link_proto_rawDescGZIP() []byte {
 }
 
 var file_node_peerpb_link_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_node_peerpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_node_peerpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_node_peerpb_link_proto_goTypes = []any{
 	(CallRole)(0),          // 0: sipcluster.peer.v1.CallRole
 	(CallState)(0),         // 1: sipcluster.peer.v1.CallState
@@ -2381,71 +2447,73 @@ var file_node_peerpb_link_proto_goTypes = []any{
 	(*PublisherHello)(nil), // 7: sipcluster.peer.v1.PublisherHello
 	(*RecordBatch)(nil),    // 8: sipcluster.peer.v1.RecordBatch
 	(*Record)(nil),         // 9: sipcluster.peer.v1.Record
-	(*Desk)(nil),           // 10: sipcluster.peer.v1.Desk
-	(*Agent)(nil),          // 11: sipcluster.peer.v1.Agent
-	(*KeyValue)(nil),       // 12: sipcluster.peer.v1.KeyValue
-	(*EndOfSync)(nil),      // 13: sipcluster.peer.v1.EndOfSync
-	(*Pong)(nil),           // 14: sipcluster.peer.v1.Pong
-	(*Goodbye)(nil),        // 15: sipcluster.peer.v1.Goodbye
-	(*CallsHello)(nil),     // 16: sipcluster.peer.v1.CallsHello
-	(*CallSnapshot)(nil),   // 17: sipcluster.peer.v1.CallSnapshot
-	(*CarriedCall)(nil),    // 18: sipcluster.peer.v1.CarriedCall
-	(*EndOfCallSync)(nil),  // 19: sipcluster.peer.v1.EndOfCallSync
-	(*CallEvents)(nil),     // 20: sipcluster.peer.v1.CallEvents
-	(*Call)(nil),           // 21: sipcluster.peer.v1.Call
-	(*CallQueue)(nil),      // 22: sipcluster.peer.v1.CallQueue
-	(*CallInfo)(nil),       // 23: sipcluster.peer.v1.CallInfo
-	(*CallTransfer)(nil),   // 24: sipcluster.peer.v1.CallTransfer
-	(*CallParty)(nil),      // 25: sipcluster.peer.v1.CallParty
-	(*CallEvent)(nil),      // 26: sipcluster.peer.v1.CallEvent
-	nil,                    // 27: sipcluster.peer.v1.CallInfo.UserDataEntry
-	nil,                    // 28: sipcluster.peer.v1.CallEvent.DataEntry
-	(tcpb.DNState)(0),      // 29: sipcluster.tc.v1.DNState
-	(tcpb.Reason)(0),       // 30: sipcluster.tc.v1.Reason
-	(tcpb.AgentState)(0),   // 31: sipcluster.tc.v1.AgentState
-	(tlibpb.CallType)(0),   // 32: sipcluster.tlib.v1.CallType
+	(*Hold)(nil),           // 10: sipcluster.peer.v1.Hold
+	(*Desk)(nil),           // 11: sipcluster.peer.v1.Desk
+	(*Agent)(nil),          // 12: sipcluster.peer.v1.Agent
+	(*KeyValue)(nil),       // 13: sipcluster.peer.v1.KeyValue
+	(*EndOfSync)(nil),      // 14: sipcluster.peer.v1.EndOfSync
+	(*Pong)(nil),           // 15: sipcluster.peer.v1.Pong
+	(*Goodbye)(nil),        // 16: sipcluster.peer.v1.Goodbye
+	(*CallsHello)(nil),     // 17: sipcluster.peer.v1.CallsHello
+	(*CallSnapshot)(nil),   // 18: sipcluster.peer.v1.CallSnapshot
+	(*CarriedCall)(nil),    // 19: sipcluster.peer.v1.CarriedCall
+	(*EndOfCallSync)(nil),  // 20: sipcluster.peer.v1.EndOfCallSync
+	(*CallEvents)(nil),     // 21: sipcluster.peer.v1.CallEvents
+	(*Call)(nil),           // 22: sipcluster.peer.v1.Call
+	(*CallQueue)(nil),      // 23: sipcluster.peer.v1.CallQueue
+	(*CallInfo)(nil),       // 24: sipcluster.peer.v1.CallInfo
+	(*CallTransfer)(nil),   // 25: sipcluster.peer.v1.CallTransfer
+	(*CallParty)(nil),      // 26: sipcluster.peer.v1.CallParty
+	(*CallEvent)(nil),      // 27: sipcluster.peer.v1.CallEvent
+	nil,                    // 28: sipcluster.peer.v1.CallInfo.UserDataEntry
+	nil,                    // 29: sipcluster.peer.v1.CallEvent.DataEntry
+	(tcpb.DNState)(0),      // 30: sipcluster.tc.v1.DNState
+	(tcpb.Reason)(0),       // 31: sipcluster.tc.v1.Reason
+	(tcpb.AgentState)(0),   // 32: sipcluster.tc.v1.AgentState
+	(tlibpb.CallType)(0),   // 33: sipcluster.tlib.v1.CallType
 }
 var file_node_peerpb_link_proto_depIdxs = []int32{
 	4,  // 0: sipcluster.peer.v1.FollowRequest.hello:type_name -> sipcluster.peer.v1.FollowHello
 	5,  // 1: sipcluster.peer.v1.FollowRequest.ping:type_name -> sipcluster.peer.v1.Ping
 	7,  // 2: sipcluster.peer.v1.FollowResponse.hello:type_name -> sipcluster.peer.v1.PublisherHello
 	8,  // 3: sipcluster.peer.v1.FollowResponse.records:type_name -> sipcluster.peer.v1.RecordBatch
-	13, // 4: sipcluster.peer.v1.FollowResponse.end_of_sync:type_name -> sipcluster.peer.v1.EndOfSync
-	14, // 5: sipcluster.peer.v1.FollowResponse.pong:type_name -> sipcluster.peer.v1.Pong
-	15, // 6: sipcluster.peer.v1.FollowResponse.goodbye:type_name -> sipcluster.peer.v1.Goodbye
-	16, // 7: sipcluster.peer.v1.FollowResponse.calls_hello:type_name -> sipcluster.peer.v1.CallsHello
-	17, // 8: sipcluster.peer.v1.FollowResponse.call_snapshot:type_name -> sipcluster.peer.v1.CallSnapshot
-	19, // 9: sipcluster.peer.v1.FollowResponse.end_of_call_sync:type_name -> sipcluster.peer.v1.EndOfCallSync
-	20, // 10: sipcluster.peer.v1.FollowResponse.call_events:type_name -> sipcluster.peer.v1.CallEvents
+	14, // 4: sipcluster.peer.v1.FollowResponse.end_of_sync:type_name -> sipcluster.peer.v1.EndOfSync
+	15, // 5: sipcluster.peer.v1.FollowResponse.pong:type_name -> sipcluster.peer.v1.Pong
+	16, // 6: sipcluster.peer.v1.FollowResponse.goodbye:type_name -> sipcluster.peer.v1.Goodbye
+	17, // 7: sipcluster.peer.v1.FollowResponse.calls_hello:type_name -> sipcluster.peer.v1.CallsHello
+	18, // 8: sipcluster.peer.v1.FollowResponse.call_snapshot:type_name -> sipcluster.peer.v1.CallSnapshot
+	20, // 9: sipcluster.peer.v1.FollowResponse.end_of_call_sync:type_name -> sipcluster.peer.v1.EndOfCallSync
+	21, // 10: sipcluster.peer.v1.FollowResponse.call_events:type_name -> sipcluster.peer.v1.CallEvents
 	9,  // 11: sipcluster.peer.v1.RecordBatch.records:type_name -> sipcluster.peer.v1.Record
-	29, // 12: sipcluster.peer.v1.Record.state:type_name -> sipcluster.tc.v1.DNState
-	30, // 13: sipcluster.peer.v1.Record.reason:type_name -> sipcluster.tc.v1.Reason
-	11, // 14: sipcluster.peer.v1.Record.agent:type_name -> sipcluster.peer.v1.Agent
-	10, // 15: sipcluster.peer.v1.Record.desks:type_name -> sipcluster.peer.v1.Desk
-	31, // 16: sipcluster.peer.v1.Agent.state:type_name -> sipcluster.tc.v1.AgentState
-	12, // 17: sipcluster.peer.v1.Agent.reasons:type_name -> sipcluster.peer.v1.KeyValue
-	21, // 18: sipcluster.peer.v1.CallSnapshot.calls:type_name -> sipcluster.peer.v1.Call
-	18, // 19: sipcluster.peer.v1.CallSnapshot.carried:type_name -> sipcluster.peer.v1.CarriedCall
-	26, // 20: sipcluster.peer.v1.CallEvents.events:type_name -> sipcluster.peer.v1.CallEvent
-	23, // 21: sipcluster.peer.v1.Call.info:type_name -> sipcluster.peer.v1.CallInfo
-	25, // 22: sipcluster.peer.v1.Call.parties:type_name -> sipcluster.peer.v1.CallParty
-	22, // 23: sipcluster.peer.v1.Call.queue:type_name -> sipcluster.peer.v1.CallQueue
-	32, // 24: sipcluster.peer.v1.CallInfo.type:type_name -> sipcluster.tlib.v1.CallType
-	27, // 25: sipcluster.peer.v1.CallInfo.user_data:type_name -> sipcluster.peer.v1.CallInfo.UserDataEntry
-	24, // 26: sipcluster.peer.v1.CallInfo.transfer:type_name -> sipcluster.peer.v1.CallTransfer
-	0,  // 27: sipcluster.peer.v1.CallParty.role:type_name -> sipcluster.peer.v1.CallRole
-	1,  // 28: sipcluster.peer.v1.CallParty.state:type_name -> sipcluster.peer.v1.CallState
-	2,  // 29: sipcluster.peer.v1.CallEvent.kind:type_name -> sipcluster.peer.v1.CallEventKind
-	0,  // 30: sipcluster.peer.v1.CallEvent.role:type_name -> sipcluster.peer.v1.CallRole
-	23, // 31: sipcluster.peer.v1.CallEvent.info:type_name -> sipcluster.peer.v1.CallInfo
-	28, // 32: sipcluster.peer.v1.CallEvent.data:type_name -> sipcluster.peer.v1.CallEvent.DataEntry
-	3,  // 33: sipcluster.peer.v1.TController.Follow:input_type -> sipcluster.peer.v1.FollowRequest
-	6,  // 34: sipcluster.peer.v1.TController.Follow:output_type -> sipcluster.peer.v1.FollowResponse
-	34, // [34:35] is the sub-list for method output_type
-	33, // [33:34] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	30, // 12: sipcluster.peer.v1.Record.state:type_name -> sipcluster.tc.v1.DNState
+	31, // 13: sipcluster.peer.v1.Record.reason:type_name -> sipcluster.tc.v1.Reason
+	12, // 14: sipcluster.peer.v1.Record.agent:type_name -> sipcluster.peer.v1.Agent
+	11, // 15: sipcluster.peer.v1.Record.desks:type_name -> sipcluster.peer.v1.Desk
+	10, // 16: sipcluster.peer.v1.Record.holds:type_name -> sipcluster.peer.v1.Hold
+	32, // 17: sipcluster.peer.v1.Agent.state:type_name -> sipcluster.tc.v1.AgentState
+	13, // 18: sipcluster.peer.v1.Agent.reasons:type_name -> sipcluster.peer.v1.KeyValue
+	22, // 19: sipcluster.peer.v1.CallSnapshot.calls:type_name -> sipcluster.peer.v1.Call
+	19, // 20: sipcluster.peer.v1.CallSnapshot.carried:type_name -> sipcluster.peer.v1.CarriedCall
+	27, // 21: sipcluster.peer.v1.CallEvents.events:type_name -> sipcluster.peer.v1.CallEvent
+	24, // 22: sipcluster.peer.v1.Call.info:type_name -> sipcluster.peer.v1.CallInfo
+	26, // 23: sipcluster.peer.v1.Call.parties:type_name -> sipcluster.peer.v1.CallParty
+	23, // 24: sipcluster.peer.v1.Call.queue:type_name -> sipcluster.peer.v1.CallQueue
+	33, // 25: sipcluster.peer.v1.CallInfo.type:type_name -> sipcluster.tlib.v1.CallType
+	28, // 26: sipcluster.peer.v1.CallInfo.user_data:type_name -> sipcluster.peer.v1.CallInfo.UserDataEntry
+	25, // 27: sipcluster.peer.v1.CallInfo.transfer:type_name -> sipcluster.peer.v1.CallTransfer
+	0,  // 28: sipcluster.peer.v1.CallParty.role:type_name -> sipcluster.peer.v1.CallRole
+	1,  // 29: sipcluster.peer.v1.CallParty.state:type_name -> sipcluster.peer.v1.CallState
+	2,  // 30: sipcluster.peer.v1.CallEvent.kind:type_name -> sipcluster.peer.v1.CallEventKind
+	0,  // 31: sipcluster.peer.v1.CallEvent.role:type_name -> sipcluster.peer.v1.CallRole
+	24, // 32: sipcluster.peer.v1.CallEvent.info:type_name -> sipcluster.peer.v1.CallInfo
+	29, // 33: sipcluster.peer.v1.CallEvent.data:type_name -> sipcluster.peer.v1.CallEvent.DataEntry
+	3,  // 34: sipcluster.peer.v1.TController.Follow:input_type -> sipcluster.peer.v1.FollowRequest
+	6,  // 35: sipcluster.peer.v1.TController.Follow:output_type -> sipcluster.peer.v1.FollowResponse
+	35, // [35:36] is the sub-list for method output_type
+	34, // [34:35] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_node_peerpb_link_proto_init() }
@@ -2474,7 +2542,7 @@ func file_node_peerpb_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_link_proto_rawDesc), len(file_node_peerpb_link_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   26,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -51,7 +51,15 @@ func newOffice(t testing.TB) *office {
 		&configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: &configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT}}},
 	)
 	o.traffic = call.New(call.Config{Self: "a", Incarnation: 1, History: 64})
-	o.table = dn.New(dn.Config{Self: "a", Incarnation: 1, Busy: o.traffic.Busy})
+	takes := func(n dn.Number) int { return o.machine.View().DN(string(n)).TakesCalls() }
+	o.table = dn.New(dn.Config{
+		Self: "a", Incarnation: 1, Uses: o.traffic.Uses, Takes: takes,
+		Busy: func(n dn.Number) bool { return int(o.traffic.Uses(n).Calls) >= takes(n) },
+		At: func(n dn.Number, holder string) bool {
+			id, is := agent.CallOf(holder)
+			return is && o.traffic.At(n, call.ID(id))
+		},
+	})
 	agents, err := agent.Open(agent.Config{Table: o.table, View: o.machine.View, Dir: filepath.Join(dir, "agents"),
 		Dial: func(dn.Node) (grpc.ClientConnInterface, error) {
 			if o.dial == nil {

@@ -52,7 +52,7 @@ func (r *Engine) longestIdle(group string, skip func(dn.Number) bool) (dn.Number
 		if !known || agent.Unavailable(&st, config, view) != nil || skip(n) {
 			continue
 		}
-		c := candidate{n: n, level: config.GetSkills()[group], calls: int(st.Uses.Calls), here: view.Node(string(st.Owner)).GetSite() == site, idleSince: max(st.Since, r.usage.of(n))}
+		c := candidate{n: n, level: config.GetSkills()[group], calls: int(st.Taken), here: view.Node(string(st.Owner)).GetSite() == site, idleSince: max(st.Since, r.usage.of(n))}
 		if st.Agent != nil {
 			c.idleSince = max(c.idleSince, st.Agent.Since)
 		}

@@ -22,7 +22,7 @@ type feeder struct {
 	asked    *asked
 	routes   routes
 	// reserved are the reservations of registered DNs that the client was told of.
-	reserved map[dn.Number]told
+	reserved map[dn.Number][]told
 	// undisturbed are the DNs at which the client knows do not disturb to be set.
 	undisturbed map[dn.Number]struct{}
 	// holder is the session's own name there.

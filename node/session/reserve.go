@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,25 +80,59 @@ type told struct {
 // is told by what happens to them.
 func (f *feeder) tellReservation(it *dn.Item) {
 	st := &it.Status
-	was, knew := f.reserved[st.Number]
-	is := told{st.ReservedBy, st.ReservedUntil}
-	if !st.Reserved || agent.IsCall(is.by) {
-		delete(f.reserved, st.Number)
-		if !st.Reserved && knew && time.Until(time.Unix(0, was.until)) > reservedSlack {
-			e := f.events.reservation(st, &tlibpb.EventAgentReserved{Outcome: tlibpb.ReservationOutcome_RESERVATION_OUTCOME_OVER})
-			e.Seq = it.Seq
-			f.out.add(e)
-		}
+	was := f.reserved[st.Number]
+	if !st.Reserved && was == nil {
 		return
 	}
-	if strings.TrimSuffix(is.by, detached) == f.holder || knew && was.by == is.by && time.Duration(is.until-was.until).Abs() < reservedSlack {
+	var is []told
+	instead := false // somebody has it for whom nothing is told
+	for _, x := range f.holds(st) {
+		i := slices.IndexFunc(was, func(w told) bool { return w.by == x.by })
+		switch {
+		case agent.IsCall(x.by), strings.TrimSuffix(x.by, detached) == f.holder:
+			instead = true
+			continue
+		case i >= 0 && time.Duration(x.until-was[i].until).Abs() < reservedSlack:
+			x = was[i]
+		default:
+			instead = instead || i < 0
+			f.tellReserved(it, &tlibpb.EventAgentReserved{Outcome: tlibpb.ReservationOutcome_RESERVATION_OUTCOME_RESERVED, ExpiresAt: stamp(x.until)})
+		}
+		is = append(is, x)
+	}
+	over := slices.ContainsFunc(was, func(w told) bool {
+		return time.Until(time.Unix(0, w.until)) > reservedSlack && !slices.ContainsFunc(is, func(x told) bool { return x.by == w.by })
+	})
+	if over && !instead {
+		f.tellReserved(it, &tlibpb.EventAgentReserved{Outcome: tlibpb.ReservationOutcome_RESERVATION_OUTCOME_OVER})
+	}
+	if is == nil {
+		delete(f.reserved, st.Number)
 		return
 	}
 	if f.reserved == nil {
-		f.reserved = map[dn.Number]told{}
+		f.reserved = map[dn.Number][]told{}
 	}
 	f.reserved[st.Number] = is
-	e := f.events.reservation(st, &tlibpb.EventAgentReserved{Outcome: tlibpb.ReservationOutcome_RESERVATION_OUTCOME_RESERVED, ExpiresAt: stamp(is.until)})
+}
+
+// holds are all reservations of a DN.
+func (f *feeder) holds(st *dn.Status) (all []told) {
+	switch {
+	case !st.Reserved:
+		return nil
+	case st.Holds <= 1:
+		return []told{{st.ReservedBy, st.ReservedUntil}}
+	}
+	now := time.Now().UnixNano()
+	for x := range f.c.table.Reservations(st.Number).All() {
+		all = append(all, told{x.Holder, now + x.Left})
+	}
+	return all
+}
+
+func (f *feeder) tellReserved(it *dn.Item, is *tlibpb.EventAgentReserved) {
+	e := f.events.reservation(&it.Status, is)
 	e.Seq = it.Seq
 	f.out.add(e)
 }

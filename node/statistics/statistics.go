@@ -79,7 +79,7 @@ func stateOf(s *dn.Status, config *configpb.DN, loginRequired, talks bool) (Stat
 		return NotReady, "do-not-disturb"
 	case s.CoolUntil != 0:
 		return NotReady, "no-answer"
-	case s.Reserved:
+	case s.Reserved && !s.Room:
 		return Reserved, ""
 	}
 	return Ready, ""

@@ -37,6 +37,10 @@ func toProto(p *peerpb.Record, r *dn.Record) {
 		p.State = tcpb.DNState_DN_STATE_IN_SRV
 	}
 	p.Agent, p.ReservedBy, p.ReservedFor = agentToProto(r.Agent), r.Reserved.Holder, r.Reserved.Left
+	p.Holds = nil
+	for x := r.Reserved.Next; x != nil; x = x.Next {
+		p.Holds = append(p.Holds, &peerpb.Hold{Holder: x.Holder, Left: x.Left})
+	}
 	p.Line, p.Flow, p.Floor, p.Said = r.Way.Line, uint32(r.Way.Flow), r.Floor, r.Said
 	p.DoNotDisturb, p.CoolFor, p.Desks = r.DoNotDisturb, r.CoolLeft, desksToProto(r.Desks)
 	if p.Agent != nil {
@@ -68,6 +72,15 @@ func agentFromProto(p *peerpb.Agent) *dn.Agent {
 		a.Reasons = append(a.Reasons, dn.KeyValue{Key: r.GetKey(), Value: r.GetValue()})
 	}
 	return a
+}
+
+func reservedFromProto(p *peerpb.Record) dn.Reservation {
+	var next *dn.Reservation
+	further := p.GetHolds()[:min(len(p.GetHolds()), dn.MaxReservations)]
+	for i := len(further) - 1; i >= 0; i-- {
+		next = &dn.Reservation{Holder: further[i].GetHolder(), Left: further[i].GetLeft(), Next: next}
+	}
+	return dn.Reservation{Holder: p.GetReservedBy(), Left: p.GetReservedFor(), Next: next}
 }
 
 // DeskToProto is a registration by clients as nodes tell each other.
@@ -115,7 +128,7 @@ func fromProto(p *peerpb.Record) dn.Record {
 		Number: dn.Number(p.GetDn()), ClaimTime: p.GetClaimTime(), Seq: p.GetSeq(), State: invalid,
 		Reason: dn.Reason(min(uint32(p.GetReason()), invalid)), Since: p.GetSince(), Gone: p.GetGone(),
 		Agent:    agentFromProto(p.GetAgent()),
-		Reserved: dn.Reservation{Holder: p.GetReservedBy(), Left: p.GetReservedFor()},
+		Reserved: reservedFromProto(p),
 		Way:      dn.Way{Line: p.GetLine(), Flow: uint16(p.GetFlow())}, Floor: p.GetFloor(), Said: p.GetSaid(),
 		DoNotDisturb: p.GetDoNotDisturb(), CoolLeft: p.GetCoolFor(), AgentLeft: p.GetAgent().GetStateFor(),
 		Desks: desksFromProto(p.GetDesks()),

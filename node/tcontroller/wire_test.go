@@ -57,11 +57,11 @@ func TestRecord_EveryFieldTravels(t *testing.T) {
 			Desks:  &dn.Desks{{Node: "n3", Incarnation: 31, Claim: 32, Private: true}, {Node: "n4", Incarnation: 33, Claim: 30, Private: true}},
 			Number: "1001", ClaimTime: 11, Seq: 12, State: dn.InSrv, Reason: dn.OwnerMoved, Since: 13, Gone: true,
 			Agent:    &dn.Agent{ID: "7001", State: dn.Ready, Mode: 5, Since: 14, Login: 15, Reasons: []dn.KeyValue{{Key: "k", Value: "v"}, {Key: "l", Value: "w"}}},
-			Reserved: dn.Reservation{Holder: "router", Left: 15}, Way: dn.Way{Line: 16, Flow: 17}, Said: 18, Floor: 10, DoNotDisturb: true, CoolLeft: 19, AgentLeft: 20,
+			Reserved: dn.Reservation{Holder: "router", Left: 15, Next: &dn.Reservation{Holder: "call", Left: 16, Next: &dn.Reservation{Holder: "other", Left: 17}}}, Way: dn.Way{Line: 16, Flow: 17}, Said: 18, Floor: 10, DoNotDisturb: true, CoolLeft: 19, AgentLeft: 20,
 		}
 	}
 	s := sample()
-	full(t, reflect.ValueOf(s), "Record")
+	full(t, reflect.ValueOf(s), "Record", "Record.Reserved.Next.Next.Next")
 	for name, change := range map[string]func(*dn.Record){
 		"all": func(*dn.Record) {}, "out of service": func(r *dn.Record) { r.State = dn.OOS }, "no agent": func(r *dn.Record) { r.Agent, r.AgentLeft = nil, 0 },
 		"not gone": func(r *dn.Record) { r.Gone = false }, "not reserved": func(r *dn.Record) { r.Reserved = dn.Reservation{} },
@@ -82,7 +82,7 @@ func TestRecord_EveryFieldTravels(t *testing.T) {
 
 // A message of records is used again and again: nothing stays of what was in it.
 func TestRecord_NothingStaysOfTheOneBefore(t *testing.T) {
-	before := dn.Record{Number: "1", Gone: true, Reason: dn.Admin, Since: 1, Seq: 1, ClaimTime: 1, State: dn.InSrv, Agent: &dn.Agent{ID: "a"}, Reserved: dn.Reservation{Holder: "h", Left: 1}, Way: dn.Way{Line: 1, Flow: 1}, Said: 1, Floor: 1,
+	before := dn.Record{Number: "1", Gone: true, Reason: dn.Admin, Since: 1, Seq: 1, ClaimTime: 1, State: dn.InSrv, Agent: &dn.Agent{ID: "a"}, Reserved: dn.Reservation{Holder: "h", Left: 1, Next: &dn.Reservation{Holder: "i", Left: 1}}, Way: dn.Way{Line: 1, Flow: 1}, Said: 1, Floor: 1,
 		Desks: &dn.Desks{{Node: "n", Claim: 1}}}
 	p, now := ToProto(&before), dn.Record{Number: "2"}
 	if toProto(p, &now); !proto.Equal(p, ToProto(&now)) {
