@@ -39,6 +39,10 @@ const (
 
 	gatewaysAtNode = 2
 
+	carrierPort  = 5098
+	carrierTurn  = 11 * time.Second
+	carrierLooks = 400 * time.Millisecond
+
 	// telephonePrefix begins the number of everybody who calls.
 	telephonePrefix = "3"
 	agentPrefix     = "34"
@@ -147,6 +151,16 @@ func (r *run1) gateways() []*workload.Telephone {
 	return all
 }
 
+// carriers are an address in each site that takes no calls; the first gateway there is the
+// next address.
+func (r *run1) carriers() []*workload.Carrier {
+	var all []*workload.Carrier
+	for i, n := range r.cluster.Nodes()[:r.nodes] {
+		all = append(all, &workload.Carrier{Site: r.site, Trunk: fmt.Sprintf("lone-%d", i), Node: n, Port: carrierPort, Turn: carrierTurn, Looks: carrierLooks})
+	}
+	return all
+}
+
 func agentAt(node, i, nodes int) string { return fmt.Sprintf("%s%02d", agentPrefix, i*nodes+node) }
 
 // agents are telephones that only routers send calls to.
@@ -214,8 +228,16 @@ func (r *run1) clientObjects() []*configpb.Mutation {
 	}
 	all = append(all, r.roamingObjects()...)
 	for _, t := range r.gateways() {
-		put(&configpb.DN{Number: "trunk-" + t.DN, Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{
-			Address: netip.AddrPortFrom(t.Node.Phones().IP(), t.Trunk).String(), Prefix: t.DN[:3], Priority: uint32(t.Trunk - gatewayPort),
+		k := &configpb.Trunk{Address: netip.AddrPortFrom(t.Node.Phones().IP(), t.Trunk).String(), Prefix: t.DN[:3], Priority: uint32(t.Trunk - gatewayPort)}
+		if t.Trunk == gatewayPort { // the address before it takes no calls
+			k.MoreAddresses = []string{k.Address}
+			k.Address = netip.AddrPortFrom(t.Node.Phones().IP(), carrierPort).String()
+		}
+		put(&configpb.DN{Number: "trunk-" + t.DN, Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: k})
+	}
+	for _, c := range r.carriers() {
+		put(&configpb.DN{Number: c.Trunk, Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{
+			Address: netip.AddrPortFrom(c.Node.Phones().IP(), c.Port).String(), Prefix: "*",
 		}})
 	}
 	return all

@@ -127,6 +127,7 @@ func (r *run1) configure(ctx context.Context, nodes []*cluster.Node) error {
 	}
 	now.Options.MinExpiresS, now.Options.Revision = 1, 0
 	now.Options.PingIntervalS = proto.Uint32(0) // who doesn't answer is found by calls
+	now.Options.TrunkOptionsS = proto.Uint32(1)
 	now.Options.FlowGraceS = proto.Uint32(uint32(history.Bounds{}.WithDefaults().FlowGrace / time.Second))
 	if _, err := nodes[0].Configuration().Write(ctx, &configpb.WriteRequest{Mutations: []*configpb.Mutation{
 		{Op: &configpb.Mutation_PutOptions{PutOptions: now.GetOptions()}}}}); err != nil {
@@ -220,6 +221,9 @@ func (r *run1) work(ctx context.Context) *group {
 	}
 	for _, w := range r.deaf() {
 		g.run(func() error { return w.Run(ctx) })
+	}
+	for _, c := range r.carriers() {
+		g.run(func() error { return c.Run(ctx) })
 	}
 	for _, p := range r.present() {
 		g.run(func() error { return p.Run(ctx) })

@@ -63,6 +63,7 @@ var statements = []statement{
 	{"S29", "an agent is logged in at one DN, the last one, and nobody gets him where he left", oneLogin},
 	{"S30", "what is counted of agents is what the tables say", sumsOfTables},
 	{"S31", "a disk that does not answer holds up no phone, no call and no other node", stalledDisk},
+	{"S32", "a trunk is in service where its site is heard while somebody answers there, and no longer", trunksTell},
 }
 
 // all joins what several parts of a statement find.
