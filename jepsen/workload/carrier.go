@@ -2,15 +2,17 @@ package workload
 
 import (
 	"context"
+	"net"
 	"net/netip"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
 	"github.com/sipcluster/sipcluster/jepsen/history"
-	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
 // Carrier is a carrier's address that takes no call: in turns it says nothing, answers 503
@@ -26,7 +28,9 @@ type Carrier struct {
 	// Turn is how long it does the one and the other, Looks how often nodes are asked.
 	Turn, Looks time.Duration
 
-	ua *siptest.UA // nil while nobody listens
+	conn  net.PacketConn // nil while nobody listens
+	mute  atomic.Bool
+	taken sync.WaitGroup
 }
 
 // Run takes its turns until ctx ends.
@@ -56,37 +60,61 @@ func (w *Carrier) turn(how string) error {
 		w.close()
 		return nil
 	}
-	if w.ua == nil {
-		if err := w.open(); err != nil {
-			return err
-		}
+	w.mute.Store(how == history.SaysNothing)
+	if w.conn != nil {
+		return nil
 	}
-	w.ua.Mute(how == history.SaysNothing)
-	return nil
+	return w.open()
 }
 
 func (w *Carrier) open() error {
 	place := w.Node.Phones()
-	return place.Visit(func() error {
-		ua, err := siptest.NewUA(siptest.Config{
-			DN: w.Trunk, Domain: w.Realm, Local: netip.AddrPortFrom(place.IP(), w.Port).String(), Server: w.Node.Addr(cluster.SIP).String(),
-		})
-		if err != nil {
-			return err
-		}
-		ua.OnRequest(func(m *siptest.Message) bool {
-			return m.Method == "INVITE" && ua.Respond(m, 503, "Service Unavailable", "carrier") == nil
-		})
-		w.ua = ua
-		return nil
+	err := place.Visit(func() (err error) {
+		w.conn, err = net.ListenPacket("udp", netip.AddrPortFrom(place.IP(), w.Port).String())
+		return err
 	})
+	if err == nil {
+		w.taken.Go(func() { w.serve(w.conn) })
+	}
+	return err
 }
 
 func (w *Carrier) close() {
-	if w.ua != nil {
-		w.ua.Close()
-		w.ua = nil
+	if w.conn != nil {
+		w.conn.Close()
+		w.conn = nil
 	}
+	w.taken.Wait()
+}
+
+// serve answers whoever asks, from any node.
+func (w *Carrier) serve(conn net.PacketConn) {
+	for buf := make([]byte, 1<<16); ; {
+		n, from, err := conn.ReadFrom(buf)
+		if err != nil {
+			return
+		}
+		request := string(buf[:n])
+		status := map[bool]string{true: "503 Service Unavailable", false: "200 OK"}[strings.HasPrefix(request, "INVITE ")]
+		if !w.mute.Load() && !strings.HasPrefix(request, "ACK ") {
+			_, _ = conn.WriteTo([]byte(carrierAnswer(request, status)), from) // what is lost is asked for again
+		}
+	}
+}
+
+// carrierAnswer is the answer to a request, by its own header lines.
+func carrierAnswer(request, status string) string {
+	head, _, _ := strings.Cut(request, "\r\n\r\n")
+	lines := []string{"SIP/2.0 " + status}
+	for _, line := range strings.Split(head, "\r\n")[1:] {
+		switch name, _, _ := strings.Cut(line, ":"); strings.ToLower(name) {
+		case "via", "from", "call-id", "cseq":
+			lines = append(lines, line)
+		case "to":
+			lines = append(lines, line+";tag=carrier")
+		}
+	}
+	return strings.Join(append(lines, "Content-Length: 0", "", ""), "\r\n")
 }
 
 // look asks a node whether the trunk is in service.
