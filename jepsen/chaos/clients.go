@@ -152,9 +152,12 @@ func (r *run1) gateways() []*workload.Telephone {
 }
 
 // carriers are an address in each site that takes no calls; the first gateway there is the
-// next address.
+// next address. Where other things break there are none.
 func (r *run1) carriers() []*workload.Carrier {
 	var all []*workload.Carrier
+	if len(r.scenario.Tracks) > 0 {
+		return nil
+	}
 	for i, n := range r.cluster.Nodes()[:r.nodes] {
 		all = append(all, &workload.Carrier{Site: r.site, Trunk: fmt.Sprintf("lone-%d", i), Node: n, Port: carrierPort, Turn: carrierTurn, Looks: carrierLooks})
 	}
@@ -229,7 +232,7 @@ func (r *run1) clientObjects() []*configpb.Mutation {
 	all = append(all, r.roamingObjects()...)
 	for _, t := range r.gateways() {
 		k := &configpb.Trunk{Address: netip.AddrPortFrom(t.Node.Phones().IP(), t.Trunk).String(), Prefix: t.DN[:3], Priority: uint32(t.Trunk - gatewayPort)}
-		if t.Trunk == gatewayPort { // the address before it takes no calls
+		if t.Trunk == gatewayPort && len(r.carriers()) > 0 { // the address before it takes no calls
 			k.MoreAddresses = []string{k.Address}
 			k.Address = netip.AddrPortFrom(t.Node.Phones().IP(), carrierPort).String()
 		}
