@@ -255,6 +255,36 @@ func TestTrunk_IsAnsweredWithinACallToo(t *testing.T) {
 	}
 }
 
+// TestTrunk_ACallThatIsUpEndsWhereItWent, whatever became of the trunk meanwhile, and by
+// either side.
+func TestTrunk_ACallThatIsUpEndsWhereItWent(t *testing.T) {
+	for name, change := range map[string]func(*configpb.DN){
+		"disabled": func(d *configpb.DN) { d.Disabled = true },
+		"moved":    func(d *configpb.DN) { d.Trunk.Address = "192.0.2.1:5060" },
+	} {
+		for _, carrier := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", the carrier hangs up: ", carrier), func(t *testing.T) {
+				w := callWorld(t, nil, "1001")
+				s := newScript(t)
+				gw := w.carrier("", func(*configpb.Trunk) {})
+				out, in := s.up(w.ua("udp", "1001"), gw, "9000")
+				d := &configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: gw.Addr(), Prefix: "+"}}
+				change(d)
+				w.put(d)
+				until(t, "the trunk is not there any more", func() bool {
+					n, _ := w.server.proxy.Trunk(mustAddrPort(gw.Addr()), location.UDP)
+					return n == ""
+				})
+				if carrier {
+					out, in = in, out
+				}
+				s.do(out, "BYE", 200)
+				s.expect(in, "BYE")
+			})
+		}
+	}
+}
+
 // TestTrunk_IsNotAnsweredForever: who asks again and again, or for somebody else, gets
 // no more answers, and the caller none of that; who gave up hears of nothing new.
 func TestTrunk_IsNotAnsweredForever(t *testing.T) {

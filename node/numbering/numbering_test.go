@@ -33,7 +33,7 @@ func TestApply_TheFirstThatFits(t *testing.T) {
 func TestDialled_NumberOfAnyText(t *testing.T) {
 	for text, want := range map[string]string{
 		"1002": "1002", "tel:1002": "1002", "tel:+49-(30)-12.3;phone-context=x": "+4930123", "TEL:7;ext=1": "7", "sip:1002@x": "1002",
-		"sip:+49-30;phone-context=a@h;user=phone": "+4930", "sips:10-2@h": "10-2", "sip:a;b=c@h": "a", "": "",
+		"sip:+49-30;phone-context=a@h;user=phone": "+4930", "sips:10-2@h": "10-2", "sip:a;b=c@h": "a", "": "", "sip:%2a21%23@h": "*21#", "sip:5%@h": "5%",
 	} {
 		if got := numbering.Dialled(text); got != want {
 			t.Errorf("%s: %q, want %q", text, got, want)
@@ -118,7 +118,7 @@ func TestExits_WhatEachTrunkIsTold(t *testing.T) {
 	off.Disabled = true
 	trunks := []*configpb.DN{
 		gateway("national", &configpb.Trunk{Prefix: "+49", OutboundNumbers: &configpb.NumberRules{Called: []*configpb.NumberRule{rule("+49", 3, "0")}}}),
-		off, gateway("world", &configpb.Trunk{Prefix: "+"}), gateway("local", &configpb.Trunk{Prefix: "0"}),
+		off, gateway("world", &configpb.Trunk{Prefix: "+"}), gateway("nothing", &configpb.Trunk{OutboundNumbers: &configpb.NumberRules{Called: []*configpb.NumberRule{rule("+", 64, "")}}}), gateway("local", &configpb.Trunk{Prefix: "0"}),
 	}
 	got := ""
 	for _, e := range numbering.Exits(trunks, "+4930123") {

@@ -6,6 +6,7 @@
 package numbering
 
 import (
+	"net/url"
 	"strings"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -63,6 +64,9 @@ func Dialled(text string) string {
 			user, _ = Telephone(user)
 		}
 		user, _, _ = strings.Cut(user, ";")
+		if plain, err := url.PathUnescape(user); err == nil {
+			return plain
+		}
 		return user
 	}
 	return text

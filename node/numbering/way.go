@@ -138,7 +138,8 @@ type Exit struct {
 	Rule   int
 }
 
-// Exits are the trunks of a list, the best first, by which a number may leave.
+// Exits are the trunks of a list, the best first, by which a number may leave: not those
+// whose rules leave nothing of it.
 func Exits(trunks []*configpb.DN, number string) (out []Exit) {
 	for _, t := range trunks {
 		c := t.GetTrunk()
@@ -146,8 +147,9 @@ func Exits(trunks []*configpb.DN, number string) (out []Exit) {
 			continue
 		}
 		e := Exit{Trunk: t}
-		e.Number, e.Rule = Apply(c.GetOutboundNumbers().GetCalled(), number)
-		out = append(out, e)
+		if e.Number, e.Rule = Apply(c.GetOutboundNumbers().GetCalled(), number); e.Number != "" {
+			out = append(out, e)
+		}
 	}
 	return out
 }

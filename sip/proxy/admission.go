@@ -83,10 +83,12 @@ func (ad *admission) isParty(m *message.Message, in *packet, s *route.Set, key d
 }
 
 // isSide tells whether a request came from where the token leads: the flow of the phone,
-// one that its DN has now, or the gateway.
+// one that its DN has now, or the gateway: as the trunk is configured, or at the address
+// that the call went to.
 func (ad *admission) isSide(k *route.Token, in *packet) bool {
 	if k.Purpose == route.Trunk {
-		return ad.trunks.speaks(k.Number, in)
+		took := k.Called && k.Transport == in.transport && k.Addr == in.source
+		return ad.trunks.speaks(k.Number, in) || took && ad.trunks.get(k.Number).asked() == nil
 	}
 	if k.Transport == in.transport && k.Addr == in.source {
 		return true

@@ -50,7 +50,7 @@ func (d *dialogPath) next(s *route.Set, contact []byte, within *route.Dialog) (t
 	case route.Phone:
 		return d.flowOf(s, contact, within)
 	case route.Trunk:
-		return d.toTrunk(s)
+		return d.toTrunk(s, contact != nil)
 	}
 	return nil, errForeign
 }
@@ -158,10 +158,12 @@ func (d *dialogPath) elsewhere(s *route.Set, within *route.Dialog, h *hop) *hop 
 
 // toTrunk is the way to a gateway: the connection that it has opened, the address that
 // it gave for the call, the one that the call went to, or another one of its; each is one
-// of the trunk's now.
-func (d *dialogPath) toTrunk(s *route.Set) (*hop, *message.Fault) {
+// of the trunk's now, but that which has taken a call that is known to be up: it goes on
+// there, whatever became of the trunk.
+func (d *dialogPath) toTrunk(s *route.Set, known bool) (*hop, *message.Fault) {
 	k := &s.Last
-	if h := (&hop{out: d.exits.Exits, transport: k.Transport, addr: k.Addr}); h.connected() && h.alive() && d.trunks.speaks(k.Number, &packet{exits: d.exits, source: k.Addr, transport: k.Transport}) {
+	took := known && k.Called && k.Addr.IsValid()
+	if h := (&hop{out: d.exits.Exits, transport: k.Transport, addr: k.Addr}); h.connected() && h.alive() && (took || d.trunks.speaks(k.Number, &packet{exits: d.exits, source: k.Addr, transport: k.Transport})) {
 		return h, nil
 	}
 	uri := s.URI
@@ -176,6 +178,9 @@ func (d *dialogPath) toTrunk(s *route.Set) (*hop, *message.Fault) {
 	}
 	if k.Called && d.trunks.leads(k.Number, k.Addr) {
 		return d.exits.carrier(d.trunks.at(k, k.Addr)), nil
+	}
+	if took && !k.Transport.Connected() { // another connection could not be told whose it is
+		return d.exits.carrier(carrier.Way{Transport: k.Transport, Addr: k.Addr}), nil
 	}
 	if ways := d.trunks.ways(k.Number); len(ways) > 0 {
 		return d.exits.carrier(ways[0]), nil
