@@ -32,7 +32,7 @@ func Program() Features {
 	for _, field := range []protoreflect.FullName{
 		"DN.feature", "DN.capacity", "DN.skills", "RoutingPoint.policy", "AgentGroup.policy", "Options.policy", "Options.agent_login",
 		"DN.dual_registration", "Options.dual_registration", "Trunk.more_addresses", "Trunk.transport", "Trunk.no_options", "Options.trunk_options_s",
-		"Options.voicemail_trunk", "RoutingPoint.tell_position",
+		"Options.voicemail_trunk", "RoutingPoint.tell_position", "RoutingPoint.prefer_same_media",
 		"DN.dids", "DN.caller_id", "Trunk.inbound_numbers", "Trunk.outbound_numbers", "Trunk.caller_id", "Trunk.preferred_identity", "Trunk.user_phone",
 		"Trunk.inbound_limit", "Trunk.outbound_limit", "Trunk.registration",
 	} {

@@ -814,6 +814,9 @@ type RoutingPoint struct {
 	// How long the router may take before the built-in strategy decides; 0 means 5,000.
 	TimeoutMs uint32  `protobuf:"varint,2,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
 	Policy    *Policy `protobuf:"bytes,3,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Agents whose phones speak what the caller offers (RTP, SRTP or DTLS-SRTP) come before
+	// all others, at whatever site.
+	PreferSameMedia bool `protobuf:"varint,35,opt,name=prefer_same_media,json=preferSameMedia,proto3" json:"prefer_same_media,omitempty"`
 	// Callers are told of their place among those that wait (182 Queued), and that the call
 	// goes on from there (181).
 	TellPosition  bool `protobuf:"varint,36,opt,name=tell_position,json=tellPosition,proto3" json:"tell_position,omitempty"`
@@ -870,6 +873,13 @@ func (x *RoutingPoint) GetPolicy() *Policy {
 		return x.Policy
 	}
 	return nil
+}
+
+func (x *RoutingPoint) GetPreferSameMedia() bool {
+	if x != nil {
+		return x.PreferSameMedia
+	}
+	return false
 }
 
 func (x *RoutingPoint) GetTellPosition() bool {
@@ -2442,12 +2452,13 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\tcaller_id\x18\x1f \x01(\v2\x1e.sipcluster.config.v1.CallerIDR\bcallerId\x1a9\n" +
 	"\vSkillsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"\xad\x01\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"\xd9\x01\n" +
 	"\fRoutingPoint\x12#\n" +
 	"\rdefault_group\x18\x01 \x01(\tR\fdefaultGroup\x12\x1d\n" +
 	"\n" +
 	"timeout_ms\x18\x02 \x01(\rR\ttimeoutMs\x124\n" +
-	"\x06policy\x18\x03 \x01(\v2\x1c.sipcluster.config.v1.PolicyR\x06policy\x12#\n" +
+	"\x06policy\x18\x03 \x01(\v2\x1c.sipcluster.config.v1.PolicyR\x06policy\x12*\n" +
+	"\x11prefer_same_media\x18# \x01(\bR\x0fpreferSameMedia\x12#\n" +
 	"\rtell_position\x18$ \x01(\bR\ftellPosition\"\xe1\a\n" +
 	"\x05Trunk\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x16\n" +

@@ -4678,7 +4678,10 @@ type CallEnd struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Reason EndReason              `protobuf:"varint,1,opt,name=reason,proto3,enum=sipcluster.tlib.v1.EndReason" json:"reason,omitempty"`
 	// The SIP status code that ended it; 0 when somebody hung up.
-	SipStatus     uint32 `protobuf:"varint,2,opt,name=sip_status,json=sipStatus,proto3" json:"sip_status,omitempty"`
+	SipStatus uint32 `protobuf:"varint,2,opt,name=sip_status,json=sipStatus,proto3" json:"sip_status,omitempty"`
+	// Why, for people, where more is known than the status says: of a 488, that the media of
+	// caller and phone don't fit.
+	Text          string `protobuf:"bytes,40,opt,name=text,proto3" json:"text,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4727,6 +4730,66 @@ func (x *CallEnd) GetSipStatus() uint32 {
 	return 0
 }
 
+func (x *CallEnd) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+// Try is where a call was sent in vain.
+type Try struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Dn            string                 `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
+	End           *CallEnd               `protobuf:"bytes,2,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Try) Reset() {
+	*x = Try{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Try) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Try) ProtoMessage() {}
+
+func (x *Try) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Try.ProtoReflect.Descriptor instead.
+func (*Try) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *Try) GetDn() string {
+	if x != nil {
+		return x.Dn
+	}
+	return ""
+}
+
+func (x *Try) GetEnd() *CallEnd {
+	if x != nil {
+		return x.End
+	}
+	return nil
+}
+
 // EventRinging: the call rings at this_dn.
 type EventRinging struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -4737,7 +4800,7 @@ type EventRinging struct {
 
 func (x *EventRinging) Reset() {
 	*x = EventRinging{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4749,7 +4812,7 @@ func (x *EventRinging) String() string {
 func (*EventRinging) ProtoMessage() {}
 
 func (x *EventRinging) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4762,7 +4825,7 @@ func (x *EventRinging) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRinging.ProtoReflect.Descriptor instead.
 func (*EventRinging) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{46}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *EventRinging) GetCall() *Call {
@@ -4782,7 +4845,7 @@ type EventDialing struct {
 
 func (x *EventDialing) Reset() {
 	*x = EventDialing{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4794,7 +4857,7 @@ func (x *EventDialing) String() string {
 func (*EventDialing) ProtoMessage() {}
 
 func (x *EventDialing) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4807,7 +4870,7 @@ func (x *EventDialing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDialing.ProtoReflect.Descriptor instead.
 func (*EventDialing) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{47}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *EventDialing) GetCall() *Call {
@@ -4827,7 +4890,7 @@ type EventAttachedDataChanged struct {
 
 func (x *EventAttachedDataChanged) Reset() {
 	*x = EventAttachedDataChanged{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4839,7 +4902,7 @@ func (x *EventAttachedDataChanged) String() string {
 func (*EventAttachedDataChanged) ProtoMessage() {}
 
 func (x *EventAttachedDataChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4852,7 +4915,7 @@ func (x *EventAttachedDataChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAttachedDataChanged.ProtoReflect.Descriptor instead.
 func (*EventAttachedDataChanged) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{48}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *EventAttachedDataChanged) GetCall() *Call {
@@ -4875,7 +4938,7 @@ type EventUserEvent struct {
 
 func (x *EventUserEvent) Reset() {
 	*x = EventUserEvent{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4887,7 +4950,7 @@ func (x *EventUserEvent) String() string {
 func (*EventUserEvent) ProtoMessage() {}
 
 func (x *EventUserEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4900,7 +4963,7 @@ func (x *EventUserEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventUserEvent.ProtoReflect.Descriptor instead.
 func (*EventUserEvent) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{49}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *EventUserEvent) GetCall() *Call {
@@ -4927,7 +4990,7 @@ type EventEstablished struct {
 
 func (x *EventEstablished) Reset() {
 	*x = EventEstablished{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4939,7 +5002,7 @@ func (x *EventEstablished) String() string {
 func (*EventEstablished) ProtoMessage() {}
 
 func (x *EventEstablished) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4952,7 +5015,7 @@ func (x *EventEstablished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventEstablished.ProtoReflect.Descriptor instead.
 func (*EventEstablished) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{50}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *EventEstablished) GetCall() *Call {
@@ -4973,7 +5036,7 @@ type EventReleased struct {
 
 func (x *EventReleased) Reset() {
 	*x = EventReleased{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4985,7 +5048,7 @@ func (x *EventReleased) String() string {
 func (*EventReleased) ProtoMessage() {}
 
 func (x *EventReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4998,7 +5061,7 @@ func (x *EventReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventReleased.ProtoReflect.Descriptor instead.
 func (*EventReleased) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{51}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *EventReleased) GetCall() *Call {
@@ -5027,7 +5090,7 @@ type EventHeld struct {
 
 func (x *EventHeld) Reset() {
 	*x = EventHeld{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5039,7 +5102,7 @@ func (x *EventHeld) String() string {
 func (*EventHeld) ProtoMessage() {}
 
 func (x *EventHeld) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5052,7 +5115,7 @@ func (x *EventHeld) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventHeld.ProtoReflect.Descriptor instead.
 func (*EventHeld) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{52}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *EventHeld) GetCall() *Call {
@@ -5072,7 +5135,7 @@ type EventRetrieved struct {
 
 func (x *EventRetrieved) Reset() {
 	*x = EventRetrieved{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5084,7 +5147,7 @@ func (x *EventRetrieved) String() string {
 func (*EventRetrieved) ProtoMessage() {}
 
 func (x *EventRetrieved) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5097,7 +5160,7 @@ func (x *EventRetrieved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRetrieved.ProtoReflect.Descriptor instead.
 func (*EventRetrieved) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{53}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *EventRetrieved) GetCall() *Call {
@@ -5120,7 +5183,7 @@ type EventPartyChanged struct {
 
 func (x *EventPartyChanged) Reset() {
 	*x = EventPartyChanged{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5132,7 +5195,7 @@ func (x *EventPartyChanged) String() string {
 func (*EventPartyChanged) ProtoMessage() {}
 
 func (x *EventPartyChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5145,7 +5208,7 @@ func (x *EventPartyChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventPartyChanged.ProtoReflect.Descriptor instead.
 func (*EventPartyChanged) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{54}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *EventPartyChanged) GetCall() *Call {
@@ -5173,7 +5236,7 @@ type EventPartyAdded struct {
 
 func (x *EventPartyAdded) Reset() {
 	*x = EventPartyAdded{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5185,7 +5248,7 @@ func (x *EventPartyAdded) String() string {
 func (*EventPartyAdded) ProtoMessage() {}
 
 func (x *EventPartyAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5198,7 +5261,7 @@ func (x *EventPartyAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventPartyAdded.ProtoReflect.Descriptor instead.
 func (*EventPartyAdded) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{55}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *EventPartyAdded) GetCall() *Call {
@@ -5226,7 +5289,7 @@ type EventPartyDeleted struct {
 
 func (x *EventPartyDeleted) Reset() {
 	*x = EventPartyDeleted{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5238,7 +5301,7 @@ func (x *EventPartyDeleted) String() string {
 func (*EventPartyDeleted) ProtoMessage() {}
 
 func (x *EventPartyDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5251,7 +5314,7 @@ func (x *EventPartyDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventPartyDeleted.ProtoReflect.Descriptor instead.
 func (*EventPartyDeleted) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{56}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *EventPartyDeleted) GetCall() *Call {
@@ -5280,7 +5343,7 @@ type EventAbandoned struct {
 
 func (x *EventAbandoned) Reset() {
 	*x = EventAbandoned{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5292,7 +5355,7 @@ func (x *EventAbandoned) String() string {
 func (*EventAbandoned) ProtoMessage() {}
 
 func (x *EventAbandoned) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5305,7 +5368,7 @@ func (x *EventAbandoned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAbandoned.ProtoReflect.Descriptor instead.
 func (*EventAbandoned) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{57}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *EventAbandoned) GetCall() *Call {
@@ -5330,14 +5393,16 @@ type EventQueued struct {
 	// DNs that it was sent to in vain, the last 32. Not with EVENT_KIND_QUEUE.
 	Tried []string `protobuf:"bytes,2,rep,name=tried,proto3" json:"tried,omitempty"`
 	// Whose agents it waits for; "" before they were chosen. Only with EVENT_KIND_QUEUE.
-	Group         string `protobuf:"bytes,3,opt,name=group,proto3" json:"group,omitempty"`
+	Group string `protobuf:"bytes,3,opt,name=group,proto3" json:"group,omitempty"`
+	// What became of it at each of tried.
+	Tries         []*Try `protobuf:"bytes,40,rep,name=tries,proto3" json:"tries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *EventQueued) Reset() {
 	*x = EventQueued{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5349,7 +5414,7 @@ func (x *EventQueued) String() string {
 func (*EventQueued) ProtoMessage() {}
 
 func (x *EventQueued) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5362,7 +5427,7 @@ func (x *EventQueued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventQueued.ProtoReflect.Descriptor instead.
 func (*EventQueued) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{58}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *EventQueued) GetCall() *Call {
@@ -5386,6 +5451,13 @@ func (x *EventQueued) GetGroup() string {
 	return ""
 }
 
+func (x *EventQueued) GetTries() []*Try {
+	if x != nil {
+		return x.Tries
+	}
+	return nil
+}
+
 // EventQueueChanged: the call that waits at this_dn goes on to wait for an agent of another
 // group. Only with EVENT_KIND_QUEUE.
 type EventQueueChanged struct {
@@ -5398,7 +5470,7 @@ type EventQueueChanged struct {
 
 func (x *EventQueueChanged) Reset() {
 	*x = EventQueueChanged{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[59]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5410,7 +5482,7 @@ func (x *EventQueueChanged) String() string {
 func (*EventQueueChanged) ProtoMessage() {}
 
 func (x *EventQueueChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[59]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5423,7 +5495,7 @@ func (x *EventQueueChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventQueueChanged.ProtoReflect.Descriptor instead.
 func (*EventQueueChanged) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{59}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *EventQueueChanged) GetCall() *Call {
@@ -5450,7 +5522,7 @@ type EventRouteWithdrawn struct {
 
 func (x *EventRouteWithdrawn) Reset() {
 	*x = EventRouteWithdrawn{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[60]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5462,7 +5534,7 @@ func (x *EventRouteWithdrawn) String() string {
 func (*EventRouteWithdrawn) ProtoMessage() {}
 
 func (x *EventRouteWithdrawn) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[60]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5475,7 +5547,7 @@ func (x *EventRouteWithdrawn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteWithdrawn.ProtoReflect.Descriptor instead.
 func (*EventRouteWithdrawn) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{60}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *EventRouteWithdrawn) GetCall() *Call {
@@ -5490,14 +5562,16 @@ type EventRouteRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Call  *Call                  `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
 	// DNs that it was sent to in vain.
-	Tried         []string `protobuf:"bytes,2,rep,name=tried,proto3" json:"tried,omitempty"`
+	Tried []string `protobuf:"bytes,2,rep,name=tried,proto3" json:"tried,omitempty"`
+	// What became of it at each of them.
+	Tries         []*Try `protobuf:"bytes,40,rep,name=tries,proto3" json:"tries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *EventRouteRequest) Reset() {
 	*x = EventRouteRequest{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[61]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5509,7 +5583,7 @@ func (x *EventRouteRequest) String() string {
 func (*EventRouteRequest) ProtoMessage() {}
 
 func (x *EventRouteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[61]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5522,7 +5596,7 @@ func (x *EventRouteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteRequest.ProtoReflect.Descriptor instead.
 func (*EventRouteRequest) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{61}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *EventRouteRequest) GetCall() *Call {
@@ -5539,6 +5613,13 @@ func (x *EventRouteRequest) GetTried() []string {
 	return nil
 }
 
+func (x *EventRouteRequest) GetTries() []*Try {
+	if x != nil {
+		return x.Tries
+	}
+	return nil
+}
+
 // EventRouteUsed: the call leaves this_dn as a router or the node decided.
 type EventRouteUsed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -5551,7 +5632,7 @@ type EventRouteUsed struct {
 
 func (x *EventRouteUsed) Reset() {
 	*x = EventRouteUsed{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[62]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5563,7 +5644,7 @@ func (x *EventRouteUsed) String() string {
 func (*EventRouteUsed) ProtoMessage() {}
 
 func (x *EventRouteUsed) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[62]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5576,7 +5657,7 @@ func (x *EventRouteUsed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteUsed.ProtoReflect.Descriptor instead.
 func (*EventRouteUsed) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{62}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *EventRouteUsed) GetCall() *Call {
@@ -5605,7 +5686,7 @@ type EventDiverted struct {
 
 func (x *EventDiverted) Reset() {
 	*x = EventDiverted{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[63]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5617,7 +5698,7 @@ func (x *EventDiverted) String() string {
 func (*EventDiverted) ProtoMessage() {}
 
 func (x *EventDiverted) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[63]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5630,7 +5711,7 @@ func (x *EventDiverted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDiverted.ProtoReflect.Descriptor instead.
 func (*EventDiverted) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{63}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *EventDiverted) GetCall() *Call {
@@ -5658,7 +5739,7 @@ type EndOfSnapshot struct {
 
 func (x *EndOfSnapshot) Reset() {
 	*x = EndOfSnapshot{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[64]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5670,7 +5751,7 @@ func (x *EndOfSnapshot) String() string {
 func (*EndOfSnapshot) ProtoMessage() {}
 
 func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[64]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5683,7 +5764,7 @@ func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfSnapshot.ProtoReflect.Descriptor instead.
 func (*EndOfSnapshot) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{64}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *EndOfSnapshot) GetResumed() bool {
@@ -5710,7 +5791,7 @@ type EventNodeDraining struct {
 
 func (x *EventNodeDraining) Reset() {
 	*x = EventNodeDraining{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[65]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5722,7 +5803,7 @@ func (x *EventNodeDraining) String() string {
 func (*EventNodeDraining) ProtoMessage() {}
 
 func (x *EventNodeDraining) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[65]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5735,7 +5816,7 @@ func (x *EventNodeDraining) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventNodeDraining.ProtoReflect.Descriptor instead.
 func (*EventNodeDraining) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{65}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *EventNodeDraining) GetServer() *ServerInfo {
@@ -5780,7 +5861,7 @@ type ServerInfo struct {
 
 func (x *ServerInfo) Reset() {
 	*x = ServerInfo{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[66]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5792,7 +5873,7 @@ func (x *ServerInfo) String() string {
 func (*ServerInfo) ProtoMessage() {}
 
 func (x *ServerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[66]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5805,7 +5886,7 @@ func (x *ServerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerInfo.ProtoReflect.Descriptor instead.
 func (*ServerInfo) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{66}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ServerInfo) GetNode() string {
@@ -6137,11 +6218,15 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x10previous_conn_id\x18\v \x01(\tR\x0epreviousConnId\x1a;\n" +
 	"\rUserDataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"_\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"s\n" +
 	"\aCallEnd\x125\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1d.sipcluster.tlib.v1.EndReasonR\x06reason\x12\x1d\n" +
 	"\n" +
-	"sip_status\x18\x02 \x01(\rR\tsipStatus\"<\n" +
+	"sip_status\x18\x02 \x01(\rR\tsipStatus\x12\x12\n" +
+	"\x04text\x18( \x01(\tR\x04text\"D\n" +
+	"\x03Try\x12\x0e\n" +
+	"\x02dn\x18\x01 \x01(\tR\x02dn\x12-\n" +
+	"\x03end\x18\x02 \x01(\v2\x1b.sipcluster.tlib.v1.CallEndR\x03end\"<\n" +
 	"\fEventRinging\x12,\n" +
 	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\"<\n" +
 	"\fEventDialing\x12,\n" +
@@ -6174,19 +6259,21 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x0ethird_party_dn\x18\x02 \x01(\tR\fthirdPartyDn\"m\n" +
 	"\x0eEventAbandoned\x12,\n" +
 	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\x12-\n" +
-	"\x03end\x18\x02 \x01(\v2\x1b.sipcluster.tlib.v1.CallEndR\x03end\"g\n" +
+	"\x03end\x18\x02 \x01(\v2\x1b.sipcluster.tlib.v1.CallEndR\x03end\"\x96\x01\n" +
 	"\vEventQueued\x12,\n" +
 	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\x12\x14\n" +
 	"\x05tried\x18\x02 \x03(\tR\x05tried\x12\x14\n" +
-	"\x05group\x18\x03 \x01(\tR\x05group\"W\n" +
+	"\x05group\x18\x03 \x01(\tR\x05group\x12-\n" +
+	"\x05tries\x18( \x03(\v2\x17.sipcluster.tlib.v1.TryR\x05tries\"W\n" +
 	"\x11EventQueueChanged\x12,\n" +
 	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\"C\n" +
 	"\x13EventRouteWithdrawn\x12,\n" +
-	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\"W\n" +
+	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\"\x86\x01\n" +
 	"\x11EventRouteRequest\x12,\n" +
 	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\x12\x14\n" +
-	"\x05tried\x18\x02 \x03(\tR\x05tried\"d\n" +
+	"\x05tried\x18\x02 \x03(\tR\x05tried\x12-\n" +
+	"\x05tries\x18( \x03(\v2\x17.sipcluster.tlib.v1.TryR\x05tries\"d\n" +
 	"\x0eEventRouteUsed\x12,\n" +
 	"\x04call\x18\x01 \x01(\v2\x18.sipcluster.tlib.v1.CallR\x04call\x12$\n" +
 	"\x0ethird_party_dn\x18\x02 \x01(\tR\fthirdPartyDn\"c\n" +
@@ -6350,7 +6437,7 @@ func file_api_tlibpb_tlib_proto_rawDescGZIP() []byte {
 }
 
 var file_api_tlibpb_tlib_proto_enumTypes = make([]protoimpl.EnumInfo, 13)
-var file_api_tlibpb_tlib_proto_msgTypes = make([]protoimpl.MessageInfo, 77)
+var file_api_tlibpb_tlib_proto_msgTypes = make([]protoimpl.MessageInfo, 78)
 var file_api_tlibpb_tlib_proto_goTypes = []any{
 	(AddressMode)(0),                 // 0: sipcluster.tlib.v1.AddressMode
 	(EventKind)(0),                   // 1: sipcluster.tlib.v1.EventKind
@@ -6411,43 +6498,44 @@ var file_api_tlibpb_tlib_proto_goTypes = []any{
 	(*EventAgentReserved)(nil),       // 56: sipcluster.tlib.v1.EventAgentReserved
 	(*Call)(nil),                     // 57: sipcluster.tlib.v1.Call
 	(*CallEnd)(nil),                  // 58: sipcluster.tlib.v1.CallEnd
-	(*EventRinging)(nil),             // 59: sipcluster.tlib.v1.EventRinging
-	(*EventDialing)(nil),             // 60: sipcluster.tlib.v1.EventDialing
-	(*EventAttachedDataChanged)(nil), // 61: sipcluster.tlib.v1.EventAttachedDataChanged
-	(*EventUserEvent)(nil),           // 62: sipcluster.tlib.v1.EventUserEvent
-	(*EventEstablished)(nil),         // 63: sipcluster.tlib.v1.EventEstablished
-	(*EventReleased)(nil),            // 64: sipcluster.tlib.v1.EventReleased
-	(*EventHeld)(nil),                // 65: sipcluster.tlib.v1.EventHeld
-	(*EventRetrieved)(nil),           // 66: sipcluster.tlib.v1.EventRetrieved
-	(*EventPartyChanged)(nil),        // 67: sipcluster.tlib.v1.EventPartyChanged
-	(*EventPartyAdded)(nil),          // 68: sipcluster.tlib.v1.EventPartyAdded
-	(*EventPartyDeleted)(nil),        // 69: sipcluster.tlib.v1.EventPartyDeleted
-	(*EventAbandoned)(nil),           // 70: sipcluster.tlib.v1.EventAbandoned
-	(*EventQueued)(nil),              // 71: sipcluster.tlib.v1.EventQueued
-	(*EventQueueChanged)(nil),        // 72: sipcluster.tlib.v1.EventQueueChanged
-	(*EventRouteWithdrawn)(nil),      // 73: sipcluster.tlib.v1.EventRouteWithdrawn
-	(*EventRouteRequest)(nil),        // 74: sipcluster.tlib.v1.EventRouteRequest
-	(*EventRouteUsed)(nil),           // 75: sipcluster.tlib.v1.EventRouteUsed
-	(*EventDiverted)(nil),            // 76: sipcluster.tlib.v1.EventDiverted
-	(*EndOfSnapshot)(nil),            // 77: sipcluster.tlib.v1.EndOfSnapshot
-	(*EventNodeDraining)(nil),        // 78: sipcluster.tlib.v1.EventNodeDraining
-	(*ServerInfo)(nil),               // 79: sipcluster.tlib.v1.ServerInfo
-	nil,                              // 80: sipcluster.tlib.v1.AgentLogin.ReasonsEntry
-	nil,                              // 81: sipcluster.tlib.v1.AgentLogout.ReasonsEntry
-	nil,                              // 82: sipcluster.tlib.v1.AgentReady.ReasonsEntry
-	nil,                              // 83: sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
-	nil,                              // 84: sipcluster.tlib.v1.UpdateUserData.UserDataEntry
-	nil,                              // 85: sipcluster.tlib.v1.DistributeUserEvent.UserDataEntry
-	nil,                              // 86: sipcluster.tlib.v1.RouteCall.UserDataEntry
-	nil,                              // 87: sipcluster.tlib.v1.Agent.ReasonsEntry
-	nil,                              // 88: sipcluster.tlib.v1.Call.UserDataEntry
-	nil,                              // 89: sipcluster.tlib.v1.EventUserEvent.UserDataEntry
-	(*durationpb.Duration)(nil),      // 90: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),    // 91: google.protobuf.Timestamp
-	(*tcpb.DNStatus)(nil),            // 92: sipcluster.tc.v1.DNStatus
-	(tcpb.Reason)(0),                 // 93: sipcluster.tc.v1.Reason
-	(*tcpb.Uses)(nil),                // 94: sipcluster.tc.v1.Uses
-	(*tcpb.CoolDown)(nil),            // 95: sipcluster.tc.v1.CoolDown
+	(*Try)(nil),                      // 59: sipcluster.tlib.v1.Try
+	(*EventRinging)(nil),             // 60: sipcluster.tlib.v1.EventRinging
+	(*EventDialing)(nil),             // 61: sipcluster.tlib.v1.EventDialing
+	(*EventAttachedDataChanged)(nil), // 62: sipcluster.tlib.v1.EventAttachedDataChanged
+	(*EventUserEvent)(nil),           // 63: sipcluster.tlib.v1.EventUserEvent
+	(*EventEstablished)(nil),         // 64: sipcluster.tlib.v1.EventEstablished
+	(*EventReleased)(nil),            // 65: sipcluster.tlib.v1.EventReleased
+	(*EventHeld)(nil),                // 66: sipcluster.tlib.v1.EventHeld
+	(*EventRetrieved)(nil),           // 67: sipcluster.tlib.v1.EventRetrieved
+	(*EventPartyChanged)(nil),        // 68: sipcluster.tlib.v1.EventPartyChanged
+	(*EventPartyAdded)(nil),          // 69: sipcluster.tlib.v1.EventPartyAdded
+	(*EventPartyDeleted)(nil),        // 70: sipcluster.tlib.v1.EventPartyDeleted
+	(*EventAbandoned)(nil),           // 71: sipcluster.tlib.v1.EventAbandoned
+	(*EventQueued)(nil),              // 72: sipcluster.tlib.v1.EventQueued
+	(*EventQueueChanged)(nil),        // 73: sipcluster.tlib.v1.EventQueueChanged
+	(*EventRouteWithdrawn)(nil),      // 74: sipcluster.tlib.v1.EventRouteWithdrawn
+	(*EventRouteRequest)(nil),        // 75: sipcluster.tlib.v1.EventRouteRequest
+	(*EventRouteUsed)(nil),           // 76: sipcluster.tlib.v1.EventRouteUsed
+	(*EventDiverted)(nil),            // 77: sipcluster.tlib.v1.EventDiverted
+	(*EndOfSnapshot)(nil),            // 78: sipcluster.tlib.v1.EndOfSnapshot
+	(*EventNodeDraining)(nil),        // 79: sipcluster.tlib.v1.EventNodeDraining
+	(*ServerInfo)(nil),               // 80: sipcluster.tlib.v1.ServerInfo
+	nil,                              // 81: sipcluster.tlib.v1.AgentLogin.ReasonsEntry
+	nil,                              // 82: sipcluster.tlib.v1.AgentLogout.ReasonsEntry
+	nil,                              // 83: sipcluster.tlib.v1.AgentReady.ReasonsEntry
+	nil,                              // 84: sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
+	nil,                              // 85: sipcluster.tlib.v1.UpdateUserData.UserDataEntry
+	nil,                              // 86: sipcluster.tlib.v1.DistributeUserEvent.UserDataEntry
+	nil,                              // 87: sipcluster.tlib.v1.RouteCall.UserDataEntry
+	nil,                              // 88: sipcluster.tlib.v1.Agent.ReasonsEntry
+	nil,                              // 89: sipcluster.tlib.v1.Call.UserDataEntry
+	nil,                              // 90: sipcluster.tlib.v1.EventUserEvent.UserDataEntry
+	(*durationpb.Duration)(nil),      // 91: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),    // 92: google.protobuf.Timestamp
+	(*tcpb.DNStatus)(nil),            // 93: sipcluster.tc.v1.DNStatus
+	(tcpb.Reason)(0),                 // 94: sipcluster.tc.v1.Reason
+	(*tcpb.Uses)(nil),                // 95: sipcluster.tc.v1.Uses
+	(*tcpb.CoolDown)(nil),            // 96: sipcluster.tc.v1.CoolDown
 }
 var file_api_tlibpb_tlib_proto_depIdxs = []int32{
 	18,  // 0: sipcluster.tlib.v1.ClientMessage.query_server:type_name -> sipcluster.tlib.v1.QueryServer
@@ -6474,74 +6562,74 @@ var file_api_tlibpb_tlib_proto_depIdxs = []int32{
 	20,  // 21: sipcluster.tlib.v1.MonitorAll.filter:type_name -> sipcluster.tlib.v1.MonitorFilter
 	1,   // 22: sipcluster.tlib.v1.MonitorFilter.kinds:type_name -> sipcluster.tlib.v1.EventKind
 	2,   // 23: sipcluster.tlib.v1.AgentLogin.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	80,  // 24: sipcluster.tlib.v1.AgentLogin.reasons:type_name -> sipcluster.tlib.v1.AgentLogin.ReasonsEntry
-	81,  // 25: sipcluster.tlib.v1.AgentLogout.reasons:type_name -> sipcluster.tlib.v1.AgentLogout.ReasonsEntry
+	81,  // 24: sipcluster.tlib.v1.AgentLogin.reasons:type_name -> sipcluster.tlib.v1.AgentLogin.ReasonsEntry
+	82,  // 25: sipcluster.tlib.v1.AgentLogout.reasons:type_name -> sipcluster.tlib.v1.AgentLogout.ReasonsEntry
 	2,   // 26: sipcluster.tlib.v1.AgentReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	82,  // 27: sipcluster.tlib.v1.AgentReady.reasons:type_name -> sipcluster.tlib.v1.AgentReady.ReasonsEntry
+	83,  // 27: sipcluster.tlib.v1.AgentReady.reasons:type_name -> sipcluster.tlib.v1.AgentReady.ReasonsEntry
 	2,   // 28: sipcluster.tlib.v1.AgentNotReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	83,  // 29: sipcluster.tlib.v1.AgentNotReady.reasons:type_name -> sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
-	84,  // 30: sipcluster.tlib.v1.UpdateUserData.user_data:type_name -> sipcluster.tlib.v1.UpdateUserData.UserDataEntry
-	85,  // 31: sipcluster.tlib.v1.DistributeUserEvent.user_data:type_name -> sipcluster.tlib.v1.DistributeUserEvent.UserDataEntry
-	90,  // 32: sipcluster.tlib.v1.ReserveAgent.duration:type_name -> google.protobuf.Duration
-	86,  // 33: sipcluster.tlib.v1.RouteCall.user_data:type_name -> sipcluster.tlib.v1.RouteCall.UserDataEntry
-	90,  // 34: sipcluster.tlib.v1.RouteCall.timeout:type_name -> google.protobuf.Duration
+	84,  // 29: sipcluster.tlib.v1.AgentNotReady.reasons:type_name -> sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
+	85,  // 30: sipcluster.tlib.v1.UpdateUserData.user_data:type_name -> sipcluster.tlib.v1.UpdateUserData.UserDataEntry
+	86,  // 31: sipcluster.tlib.v1.DistributeUserEvent.user_data:type_name -> sipcluster.tlib.v1.DistributeUserEvent.UserDataEntry
+	91,  // 32: sipcluster.tlib.v1.ReserveAgent.duration:type_name -> google.protobuf.Duration
+	87,  // 33: sipcluster.tlib.v1.RouteCall.user_data:type_name -> sipcluster.tlib.v1.RouteCall.UserDataEntry
+	91,  // 34: sipcluster.tlib.v1.RouteCall.timeout:type_name -> google.protobuf.Duration
 	34,  // 35: sipcluster.tlib.v1.RouteCall.overflow:type_name -> sipcluster.tlib.v1.RoutePlace
 	37,  // 36: sipcluster.tlib.v1.ServerMessage.events:type_name -> sipcluster.tlib.v1.Event
-	91,  // 37: sipcluster.tlib.v1.Event.time:type_name -> google.protobuf.Timestamp
+	92,  // 37: sipcluster.tlib.v1.Event.time:type_name -> google.protobuf.Timestamp
 	38,  // 38: sipcluster.tlib.v1.Event.error:type_name -> sipcluster.tlib.v1.EventError
 	39,  // 39: sipcluster.tlib.v1.Event.registered:type_name -> sipcluster.tlib.v1.EventRegistered
 	40,  // 40: sipcluster.tlib.v1.Event.unregistered:type_name -> sipcluster.tlib.v1.EventUnregistered
-	71,  // 41: sipcluster.tlib.v1.Event.queued:type_name -> sipcluster.tlib.v1.EventQueued
-	76,  // 42: sipcluster.tlib.v1.Event.diverted:type_name -> sipcluster.tlib.v1.EventDiverted
-	70,  // 43: sipcluster.tlib.v1.Event.abandoned:type_name -> sipcluster.tlib.v1.EventAbandoned
-	59,  // 44: sipcluster.tlib.v1.Event.ringing:type_name -> sipcluster.tlib.v1.EventRinging
-	60,  // 45: sipcluster.tlib.v1.Event.dialing:type_name -> sipcluster.tlib.v1.EventDialing
-	63,  // 46: sipcluster.tlib.v1.Event.established:type_name -> sipcluster.tlib.v1.EventEstablished
-	64,  // 47: sipcluster.tlib.v1.Event.released:type_name -> sipcluster.tlib.v1.EventReleased
-	65,  // 48: sipcluster.tlib.v1.Event.held:type_name -> sipcluster.tlib.v1.EventHeld
-	66,  // 49: sipcluster.tlib.v1.Event.retrieved:type_name -> sipcluster.tlib.v1.EventRetrieved
-	67,  // 50: sipcluster.tlib.v1.Event.party_changed:type_name -> sipcluster.tlib.v1.EventPartyChanged
-	68,  // 51: sipcluster.tlib.v1.Event.party_added:type_name -> sipcluster.tlib.v1.EventPartyAdded
-	69,  // 52: sipcluster.tlib.v1.Event.party_deleted:type_name -> sipcluster.tlib.v1.EventPartyDeleted
-	74,  // 53: sipcluster.tlib.v1.Event.route_request:type_name -> sipcluster.tlib.v1.EventRouteRequest
-	75,  // 54: sipcluster.tlib.v1.Event.route_used:type_name -> sipcluster.tlib.v1.EventRouteUsed
+	72,  // 41: sipcluster.tlib.v1.Event.queued:type_name -> sipcluster.tlib.v1.EventQueued
+	77,  // 42: sipcluster.tlib.v1.Event.diverted:type_name -> sipcluster.tlib.v1.EventDiverted
+	71,  // 43: sipcluster.tlib.v1.Event.abandoned:type_name -> sipcluster.tlib.v1.EventAbandoned
+	60,  // 44: sipcluster.tlib.v1.Event.ringing:type_name -> sipcluster.tlib.v1.EventRinging
+	61,  // 45: sipcluster.tlib.v1.Event.dialing:type_name -> sipcluster.tlib.v1.EventDialing
+	64,  // 46: sipcluster.tlib.v1.Event.established:type_name -> sipcluster.tlib.v1.EventEstablished
+	65,  // 47: sipcluster.tlib.v1.Event.released:type_name -> sipcluster.tlib.v1.EventReleased
+	66,  // 48: sipcluster.tlib.v1.Event.held:type_name -> sipcluster.tlib.v1.EventHeld
+	67,  // 49: sipcluster.tlib.v1.Event.retrieved:type_name -> sipcluster.tlib.v1.EventRetrieved
+	68,  // 50: sipcluster.tlib.v1.Event.party_changed:type_name -> sipcluster.tlib.v1.EventPartyChanged
+	69,  // 51: sipcluster.tlib.v1.Event.party_added:type_name -> sipcluster.tlib.v1.EventPartyAdded
+	70,  // 52: sipcluster.tlib.v1.Event.party_deleted:type_name -> sipcluster.tlib.v1.EventPartyDeleted
+	75,  // 53: sipcluster.tlib.v1.Event.route_request:type_name -> sipcluster.tlib.v1.EventRouteRequest
+	76,  // 54: sipcluster.tlib.v1.Event.route_used:type_name -> sipcluster.tlib.v1.EventRouteUsed
 	50,  // 55: sipcluster.tlib.v1.Event.agent_login:type_name -> sipcluster.tlib.v1.EventAgentLogin
 	51,  // 56: sipcluster.tlib.v1.Event.agent_logout:type_name -> sipcluster.tlib.v1.EventAgentLogout
 	52,  // 57: sipcluster.tlib.v1.Event.agent_ready:type_name -> sipcluster.tlib.v1.EventAgentReady
 	53,  // 58: sipcluster.tlib.v1.Event.agent_not_ready:type_name -> sipcluster.tlib.v1.EventAgentNotReady
 	54,  // 59: sipcluster.tlib.v1.Event.dnd_on:type_name -> sipcluster.tlib.v1.EventDNDOn
 	55,  // 60: sipcluster.tlib.v1.Event.dnd_off:type_name -> sipcluster.tlib.v1.EventDNDOff
-	61,  // 61: sipcluster.tlib.v1.Event.attached_data_changed:type_name -> sipcluster.tlib.v1.EventAttachedDataChanged
+	62,  // 61: sipcluster.tlib.v1.Event.attached_data_changed:type_name -> sipcluster.tlib.v1.EventAttachedDataChanged
 	41,  // 62: sipcluster.tlib.v1.Event.address_info:type_name -> sipcluster.tlib.v1.EventAddressInfo
 	42,  // 63: sipcluster.tlib.v1.Event.server_info:type_name -> sipcluster.tlib.v1.EventServerInfo
 	44,  // 64: sipcluster.tlib.v1.Event.link_disconnected:type_name -> sipcluster.tlib.v1.EventLinkDisconnected
 	43,  // 65: sipcluster.tlib.v1.Event.link_connected:type_name -> sipcluster.tlib.v1.EventLinkConnected
-	62,  // 66: sipcluster.tlib.v1.Event.user_event:type_name -> sipcluster.tlib.v1.EventUserEvent
+	63,  // 66: sipcluster.tlib.v1.Event.user_event:type_name -> sipcluster.tlib.v1.EventUserEvent
 	56,  // 67: sipcluster.tlib.v1.Event.agent_reserved:type_name -> sipcluster.tlib.v1.EventAgentReserved
 	45,  // 68: sipcluster.tlib.v1.Event.dn_out_of_service:type_name -> sipcluster.tlib.v1.EventDNOutOfService
 	46,  // 69: sipcluster.tlib.v1.Event.dn_back_in_service:type_name -> sipcluster.tlib.v1.EventDNBackInService
-	77,  // 70: sipcluster.tlib.v1.Event.end_of_snapshot:type_name -> sipcluster.tlib.v1.EndOfSnapshot
-	78,  // 71: sipcluster.tlib.v1.Event.node_draining:type_name -> sipcluster.tlib.v1.EventNodeDraining
+	78,  // 70: sipcluster.tlib.v1.Event.end_of_snapshot:type_name -> sipcluster.tlib.v1.EndOfSnapshot
+	79,  // 71: sipcluster.tlib.v1.Event.node_draining:type_name -> sipcluster.tlib.v1.EventNodeDraining
 	47,  // 72: sipcluster.tlib.v1.Event.dn_owner_changed:type_name -> sipcluster.tlib.v1.EventDNOwnerChanged
 	48,  // 73: sipcluster.tlib.v1.Event.dn_use_changed:type_name -> sipcluster.tlib.v1.EventDNUseChanged
-	73,  // 74: sipcluster.tlib.v1.Event.route_withdrawn:type_name -> sipcluster.tlib.v1.EventRouteWithdrawn
-	72,  // 75: sipcluster.tlib.v1.Event.queue_changed:type_name -> sipcluster.tlib.v1.EventQueueChanged
+	74,  // 74: sipcluster.tlib.v1.Event.route_withdrawn:type_name -> sipcluster.tlib.v1.EventRouteWithdrawn
+	73,  // 75: sipcluster.tlib.v1.Event.queue_changed:type_name -> sipcluster.tlib.v1.EventQueueChanged
 	12,  // 76: sipcluster.tlib.v1.EventError.code:type_name -> sipcluster.tlib.v1.ErrorCode
-	92,  // 77: sipcluster.tlib.v1.EventRegistered.status:type_name -> sipcluster.tc.v1.DNStatus
-	92,  // 78: sipcluster.tlib.v1.EventAddressInfo.status:type_name -> sipcluster.tc.v1.DNStatus
-	79,  // 79: sipcluster.tlib.v1.EventServerInfo.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	79,  // 80: sipcluster.tlib.v1.EventLinkConnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	93,  // 77: sipcluster.tlib.v1.EventRegistered.status:type_name -> sipcluster.tc.v1.DNStatus
+	93,  // 78: sipcluster.tlib.v1.EventAddressInfo.status:type_name -> sipcluster.tc.v1.DNStatus
+	80,  // 79: sipcluster.tlib.v1.EventServerInfo.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	80,  // 80: sipcluster.tlib.v1.EventLinkConnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
 	4,   // 81: sipcluster.tlib.v1.EventLinkConnected.capabilities:type_name -> sipcluster.tlib.v1.Capability
-	79,  // 82: sipcluster.tlib.v1.EventLinkDisconnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	93,  // 83: sipcluster.tlib.v1.EventDNOutOfService.reason:type_name -> sipcluster.tc.v1.Reason
-	92,  // 84: sipcluster.tlib.v1.EventDNOutOfService.status:type_name -> sipcluster.tc.v1.DNStatus
-	93,  // 85: sipcluster.tlib.v1.EventDNBackInService.reason:type_name -> sipcluster.tc.v1.Reason
-	92,  // 86: sipcluster.tlib.v1.EventDNBackInService.status:type_name -> sipcluster.tc.v1.DNStatus
-	93,  // 87: sipcluster.tlib.v1.EventDNOwnerChanged.reason:type_name -> sipcluster.tc.v1.Reason
-	94,  // 88: sipcluster.tlib.v1.EventDNUseChanged.uses:type_name -> sipcluster.tc.v1.Uses
-	95,  // 89: sipcluster.tlib.v1.EventDNUseChanged.cool_down:type_name -> sipcluster.tc.v1.CoolDown
+	80,  // 82: sipcluster.tlib.v1.EventLinkDisconnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	94,  // 83: sipcluster.tlib.v1.EventDNOutOfService.reason:type_name -> sipcluster.tc.v1.Reason
+	93,  // 84: sipcluster.tlib.v1.EventDNOutOfService.status:type_name -> sipcluster.tc.v1.DNStatus
+	94,  // 85: sipcluster.tlib.v1.EventDNBackInService.reason:type_name -> sipcluster.tc.v1.Reason
+	93,  // 86: sipcluster.tlib.v1.EventDNBackInService.status:type_name -> sipcluster.tc.v1.DNStatus
+	94,  // 87: sipcluster.tlib.v1.EventDNOwnerChanged.reason:type_name -> sipcluster.tc.v1.Reason
+	95,  // 88: sipcluster.tlib.v1.EventDNUseChanged.uses:type_name -> sipcluster.tc.v1.Uses
+	96,  // 89: sipcluster.tlib.v1.EventDNUseChanged.cool_down:type_name -> sipcluster.tc.v1.CoolDown
 	2,   // 90: sipcluster.tlib.v1.Agent.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	87,  // 91: sipcluster.tlib.v1.Agent.reasons:type_name -> sipcluster.tlib.v1.Agent.ReasonsEntry
+	88,  // 91: sipcluster.tlib.v1.Agent.reasons:type_name -> sipcluster.tlib.v1.Agent.ReasonsEntry
 	49,  // 92: sipcluster.tlib.v1.EventAgentLogin.agent:type_name -> sipcluster.tlib.v1.Agent
 	49,  // 93: sipcluster.tlib.v1.EventAgentLogout.agent:type_name -> sipcluster.tlib.v1.Agent
 	5,   // 94: sipcluster.tlib.v1.EventAgentLogout.cause:type_name -> sipcluster.tlib.v1.AgentCause
@@ -6549,45 +6637,48 @@ var file_api_tlibpb_tlib_proto_depIdxs = []int32{
 	5,   // 96: sipcluster.tlib.v1.EventAgentReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
 	49,  // 97: sipcluster.tlib.v1.EventAgentNotReady.agent:type_name -> sipcluster.tlib.v1.Agent
 	5,   // 98: sipcluster.tlib.v1.EventAgentNotReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	91,  // 99: sipcluster.tlib.v1.EventAgentNotReady.until:type_name -> google.protobuf.Timestamp
+	92,  // 99: sipcluster.tlib.v1.EventAgentNotReady.until:type_name -> google.protobuf.Timestamp
 	6,   // 100: sipcluster.tlib.v1.EventAgentReserved.outcome:type_name -> sipcluster.tlib.v1.ReservationOutcome
-	91,  // 101: sipcluster.tlib.v1.EventAgentReserved.expires_at:type_name -> google.protobuf.Timestamp
+	92,  // 101: sipcluster.tlib.v1.EventAgentReserved.expires_at:type_name -> google.protobuf.Timestamp
 	9,   // 102: sipcluster.tlib.v1.Call.this_dn_role:type_name -> sipcluster.tlib.v1.DNRole
-	88,  // 103: sipcluster.tlib.v1.Call.user_data:type_name -> sipcluster.tlib.v1.Call.UserDataEntry
+	89,  // 103: sipcluster.tlib.v1.Call.user_data:type_name -> sipcluster.tlib.v1.Call.UserDataEntry
 	10,  // 104: sipcluster.tlib.v1.Call.call_type:type_name -> sipcluster.tlib.v1.CallType
 	7,   // 105: sipcluster.tlib.v1.Call.call_state:type_name -> sipcluster.tlib.v1.CallState
 	8,   // 106: sipcluster.tlib.v1.CallEnd.reason:type_name -> sipcluster.tlib.v1.EndReason
-	57,  // 107: sipcluster.tlib.v1.EventRinging.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 108: sipcluster.tlib.v1.EventDialing.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 109: sipcluster.tlib.v1.EventAttachedDataChanged.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 110: sipcluster.tlib.v1.EventUserEvent.call:type_name -> sipcluster.tlib.v1.Call
-	89,  // 111: sipcluster.tlib.v1.EventUserEvent.user_data:type_name -> sipcluster.tlib.v1.EventUserEvent.UserDataEntry
-	57,  // 112: sipcluster.tlib.v1.EventEstablished.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 113: sipcluster.tlib.v1.EventReleased.call:type_name -> sipcluster.tlib.v1.Call
-	58,  // 114: sipcluster.tlib.v1.EventReleased.end:type_name -> sipcluster.tlib.v1.CallEnd
-	57,  // 115: sipcluster.tlib.v1.EventHeld.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 116: sipcluster.tlib.v1.EventRetrieved.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 117: sipcluster.tlib.v1.EventPartyChanged.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 118: sipcluster.tlib.v1.EventPartyAdded.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 119: sipcluster.tlib.v1.EventPartyDeleted.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 120: sipcluster.tlib.v1.EventAbandoned.call:type_name -> sipcluster.tlib.v1.Call
-	58,  // 121: sipcluster.tlib.v1.EventAbandoned.end:type_name -> sipcluster.tlib.v1.CallEnd
-	57,  // 122: sipcluster.tlib.v1.EventQueued.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 123: sipcluster.tlib.v1.EventQueueChanged.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 124: sipcluster.tlib.v1.EventRouteWithdrawn.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 125: sipcluster.tlib.v1.EventRouteRequest.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 126: sipcluster.tlib.v1.EventRouteUsed.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 127: sipcluster.tlib.v1.EventDiverted.call:type_name -> sipcluster.tlib.v1.Call
-	79,  // 128: sipcluster.tlib.v1.EventNodeDraining.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	91,  // 129: sipcluster.tlib.v1.EventNodeDraining.until:type_name -> google.protobuf.Timestamp
-	11,  // 130: sipcluster.tlib.v1.ServerInfo.port:type_name -> sipcluster.tlib.v1.Port
-	13,  // 131: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
-	36,  // 132: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
-	132, // [132:133] is the sub-list for method output_type
-	131, // [131:132] is the sub-list for method input_type
-	131, // [131:131] is the sub-list for extension type_name
-	131, // [131:131] is the sub-list for extension extendee
-	0,   // [0:131] is the sub-list for field type_name
+	58,  // 107: sipcluster.tlib.v1.Try.end:type_name -> sipcluster.tlib.v1.CallEnd
+	57,  // 108: sipcluster.tlib.v1.EventRinging.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 109: sipcluster.tlib.v1.EventDialing.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 110: sipcluster.tlib.v1.EventAttachedDataChanged.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 111: sipcluster.tlib.v1.EventUserEvent.call:type_name -> sipcluster.tlib.v1.Call
+	90,  // 112: sipcluster.tlib.v1.EventUserEvent.user_data:type_name -> sipcluster.tlib.v1.EventUserEvent.UserDataEntry
+	57,  // 113: sipcluster.tlib.v1.EventEstablished.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 114: sipcluster.tlib.v1.EventReleased.call:type_name -> sipcluster.tlib.v1.Call
+	58,  // 115: sipcluster.tlib.v1.EventReleased.end:type_name -> sipcluster.tlib.v1.CallEnd
+	57,  // 116: sipcluster.tlib.v1.EventHeld.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 117: sipcluster.tlib.v1.EventRetrieved.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 118: sipcluster.tlib.v1.EventPartyChanged.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 119: sipcluster.tlib.v1.EventPartyAdded.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 120: sipcluster.tlib.v1.EventPartyDeleted.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 121: sipcluster.tlib.v1.EventAbandoned.call:type_name -> sipcluster.tlib.v1.Call
+	58,  // 122: sipcluster.tlib.v1.EventAbandoned.end:type_name -> sipcluster.tlib.v1.CallEnd
+	57,  // 123: sipcluster.tlib.v1.EventQueued.call:type_name -> sipcluster.tlib.v1.Call
+	59,  // 124: sipcluster.tlib.v1.EventQueued.tries:type_name -> sipcluster.tlib.v1.Try
+	57,  // 125: sipcluster.tlib.v1.EventQueueChanged.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 126: sipcluster.tlib.v1.EventRouteWithdrawn.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 127: sipcluster.tlib.v1.EventRouteRequest.call:type_name -> sipcluster.tlib.v1.Call
+	59,  // 128: sipcluster.tlib.v1.EventRouteRequest.tries:type_name -> sipcluster.tlib.v1.Try
+	57,  // 129: sipcluster.tlib.v1.EventRouteUsed.call:type_name -> sipcluster.tlib.v1.Call
+	57,  // 130: sipcluster.tlib.v1.EventDiverted.call:type_name -> sipcluster.tlib.v1.Call
+	80,  // 131: sipcluster.tlib.v1.EventNodeDraining.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	92,  // 132: sipcluster.tlib.v1.EventNodeDraining.until:type_name -> google.protobuf.Timestamp
+	11,  // 133: sipcluster.tlib.v1.ServerInfo.port:type_name -> sipcluster.tlib.v1.Port
+	13,  // 134: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
+	36,  // 135: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
+	135, // [135:136] is the sub-list for method output_type
+	134, // [134:135] is the sub-list for method input_type
+	134, // [134:134] is the sub-list for extension type_name
+	134, // [134:134] is the sub-list for extension extendee
+	0,   // [0:134] is the sub-list for field type_name
 }
 
 func init() { file_api_tlibpb_tlib_proto_init() }
@@ -6674,7 +6765,7 @@ func file_api_tlibpb_tlib_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tlibpb_tlib_proto_rawDesc), len(file_api_tlibpb_tlib_proto_rawDesc)),
 			NumEnums:      13,
-			NumMessages:   77,
+			NumMessages:   78,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -28,7 +28,7 @@ func whole() []proto.Message {
 			Dids: []string{"+4930101"}, CallerId: &configpb.CallerID{Number: "+4930101", Name: "Anna", Withheld: true}},
 		&configpb.DN{Number: "1002", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: strings.Repeat("b", 64), Algorithm: configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256, Disabled: true},
 		&configpb.DN{Number: "2001", Kind: configpb.DNKind_DN_KIND_PSTN, External: "+15551234567", Groups: []string{"plain"}},
-		&configpb.DN{Number: "3000", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT, RoutingPoint: &configpb.RoutingPoint{DefaultGroup: "sales", TimeoutMs: 3000, TellPosition: true,
+		&configpb.DN{Number: "3000", Kind: configpb.DNKind_DN_KIND_ROUTING_POINT, RoutingPoint: &configpb.RoutingPoint{DefaultGroup: "sales", TimeoutMs: 3000, TellPosition: true, PreferSameMedia: true,
 			Policy: &configpb.Policy{RingTimeoutMs: proto.Uint32(9000), NoAnswerAction: 3, CoolDownS: proto.Uint32(0)}}},
 		&configpb.DN{Number: "*51", Kind: configpb.DNKind_DN_KIND_FEATURE, Feature: &configpb.Feature{Action: 5}},
 		&configpb.DN{Number: "4000", Kind: configpb.DNKind_DN_KIND_TRUNK, Outbound: &configpb.Outbound{Class: 2}, Trunk: &configpb.Trunk{
@@ -68,6 +68,7 @@ var changes = map[string]func(any){
 	"AgentGroup.policy.desktop_lost":          ofSales(func(p *configpb.Policy) { p.DesktopLost = 0 }),
 	"DN.routing_point.policy.ring_timeout_ms": ofDN("3000", func(d *configpb.DN) { d.RoutingPoint.Policy.RingTimeoutMs = nil }), "DN.routing_point.policy.no_answer_action": ofDN("3000", func(d *configpb.DN) { d.RoutingPoint.Policy.NoAnswerAction = 1 }),
 	"DN.routing_point.policy.cool_down_s": ofDN("3000", func(d *configpb.DN) { d.RoutingPoint.Policy.CoolDownS = nil }),
+	"DN.routing_point.prefer_same_media":  ofDN("3000", func(d *configpb.DN) { d.RoutingPoint.PreferSameMedia = false }),
 	"DN.routing_point.tell_position":      ofDN("3000", func(d *configpb.DN) { d.RoutingPoint.TellPosition = false }), "Options.voicemail_trunk": option(func(o *configpb.Options) { o.VoicemailTrunk = "4001" }),
 	"Options.dual_registration": option(func(o *configpb.Options) { o.DualRegistration = false }), "DN.dual_registration": ofDN("1001", func(d *configpb.DN) { d.DualRegistration = false }),
 	"DN.feature.action": ofDN("*51", func(d *configpb.DN) { d.Feature.Action = 6 }), "DN.capacity": ofDN("1001", func(d *configpb.DN) { d.Capacity = 0 }), "DN.skills": ofDN("1001", func(d *configpb.DN) { d.Skills["sales"] = 8 }),

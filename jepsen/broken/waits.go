@@ -1,7 +1,7 @@
 package broken
 
 // waitFaults are those of what phones and callers are told beside their calls: of their
-// own mailbox, and of their place among those that wait.
+// own mailbox, of their place among those that wait, and why there is no sound between them.
 func waitFaults() []Fault {
 	in := func(pkg, run string, kind Kind, name, what, file, before, after string) Fault {
 		return Fault{Name: name, Kind: kind, What: what, Edits: []Edit{{file, before, after}}, Package: pkg, Run: run}
@@ -17,5 +17,15 @@ func waitFaults() []Fault {
 			"node/routing/place.go", ".GetRoutingPoint().GetTellPosition()", " != nil"),
 		in("./sip", "^TestTell_", Calls, "place-lost-behind-ring", "what a caller is told while a 180 waits for its PRACK is lost",
 			"sip/proxy/reliable.go", "	if r.waits {\n		r.ring()\n	}\n", ""),
+		in("./node/routing", "^TestMedia_AgentsThatFit", Calls, "media-any-agent", "an agent is called whose phone does not speak what the caller offers, though another's does",
+			"node/routing/strategy.go", "		return c.fit > d.fit\n", "		return c.fit < d.fit\n"),
+		in("./node/routing", "^TestMedia_ARefusal", Calls, "media-why-sticks", "what is said of a phone's 488 is said of the next phone's answer, too",
+			"node/routing/media.go", "	if why == j.why {", "	if why == \"\" {"),
+		in("./node/dn", "^TestTable_KnowsTheMedia$", Registrations, "media-forgotten", "what a phone has said of its media is forgotten when it registers again",
+			"node/dn/media.go", "	if s.Said == 0 && s.Usual == was.Usual {", "	if s.Said != 0 {"),
+		in("./sip/profile", "^TestOf_", Calls, "profile-of-video", "the keys of a video stream count as those of the sound",
+			"sip/profile/profile.go", "		if end := bytes.Index(one, next); end >= 0 {\n			one = one[:end]\n		}\n", ""),
+		in("./sip", "^TestMedia_", Calls, "media-of-answers-unseen", "what a phone answers says nothing of its media",
+			"sip/proxy/attempt.go", "		c.in.answered(b, res)\n", ""),
 	}
 }

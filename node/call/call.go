@@ -184,6 +184,8 @@ type Event struct {
 	// Cause of a release: the SIP status code that ended it, 0 when somebody
 	// hung up, or NodeLost.
 	Cause int
+	// Why, in words, where more is known than the Cause says; "" otherwise.
+	Why string
 	// Info of the call at that time. From a peer nil: as it was told before.
 	*Info
 	// Fresh: the first event of the call with this Info.

@@ -65,7 +65,7 @@ func (i *Info) sound() bool {
 // sound tells whether a peer may say that.
 func (e *Event) sound() bool {
 	return e.Call.Valid() && len(e.Of) <= 255 && (e.Kind <= Dialing || e.Kind == DataChanged || e.Kind == Held || e.Kind == Retrieved || e.Kind.Waiting() && e.Role == Called) && e.Role < roles && soundTime(e.Time) && dn.ValidNumber(string(e.ThisDN)) &&
-		shown(e.OtherDN) == e.OtherDN && 0 <= e.Cause && e.Cause <= 699 && (e.Info == nil || e.Info.sound())
+		len(e.Why) <= MaxWhy && shown(e.OtherDN) == e.OtherDN && 0 <= e.Cause && e.Cause <= 699 && (e.Info == nil || e.Info.sound())
 }
 
 // sound tells whether a peer may have that call. Its caller comes first.

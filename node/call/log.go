@@ -64,7 +64,7 @@ func (l *eventLog) holds(seq uint64) bool { return l.tail <= seq && seq <= l.hea
 // size is about how much memory the event holds: its Info counts with the
 // first event that has it.
 func (e *Event) size() int {
-	n := 160 + len(e.ThisDN) + len(e.OtherDN)
+	n := 176 + len(e.ThisDN) + len(e.OtherDN) + len(e.Why)
 	if e.Kind == Local {
 		return n + max(0, e.Cause)
 	}

@@ -168,6 +168,19 @@ func (c *Call) calledEvent(k Kind, n dn.Number, at int64, cause int) *Event {
 	return c.event(k, &Party{DN: n, Role: Called, Other: c.ANI}, at, max(0, min(cause, 699)))
 }
 
+// MaxWhy bounds Event.Why in bytes.
+const MaxWhy = 128
+
+// Explain says more of the causes that follow for an own call than their codes do; ""
+// says nothing more.
+func (t *Table) Explain(id ID, why string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e := t.mine(id); e != nil {
+		e.why = why[:min(len(why), MaxWhy)]
+	}
+}
+
 // End says that the call is over for all that are left in it. gaveUp: the caller hung up
 // before it was answered, so where it rings it is Abandoned; otherwise all
 // are Released. A call that nobody was told of ends without a word. False:

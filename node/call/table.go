@@ -95,6 +95,8 @@ type entry struct {
 	handed bool
 	// told is the Info that the peers know.
 	told *Info
+	// why is what is known of the last cause.
+	why string
 }
 
 // origin is a node that has calls. Guarded by Table.mu.
@@ -221,6 +223,9 @@ func (t *Table) happen(e *entry, ev *Event) bool {
 		return false
 	}
 	ev.Info, ev.Fresh = next.Info, e.told != next.Info
+	if ev.Cause != 0 && ev.Why == "" {
+		ev.Why = e.why
+	}
 	if ev.Kind == Ringing || ev.Kind == Established || ev.Kind == Dialing {
 		t.show(e)
 	}

@@ -77,7 +77,7 @@ func (c *Copy) unmark() {
 			return err // so will be who asked for this one
 		}
 		if r := e.by(c.node); r != nil {
-			r.mark = !c.o.mark
+			r.traits = traitsOf(!c.o.mark, r.traits.spoken())
 		}
 		return nil
 	})
@@ -187,7 +187,7 @@ func (c *Copy) apply(r *Record, now time.Time) {
 		return
 	}
 	e := t.entry(r.Number)
-	rec := record{claim: r.ClaimTime, since: r.Since, seq: r.Seq, node: c.node, state: r.State, reason: r.Reason, way: r.Way, floor: r.Floor, mark: c.o.mark}
+	rec := record{claim: r.ClaimTime, since: r.Since, seq: r.Seq, node: c.node, state: r.State, reason: r.Reason, way: r.Way, floor: r.Floor, traits: traitsOf(c.o.mark, r.Spoken)}
 	var was record
 	if old := e.by(c.node); old != nil {
 		was, rec.x = *old, old.x
@@ -293,7 +293,7 @@ func (c *Copy) sweep() error {
 		if err := c.feed.Check(); err != nil {
 			return err
 		}
-		if r := e.by(c.node); r != nil && r.mark != c.o.mark {
+		if r := e.by(c.node); r != nil && r.traits.mark() != c.o.mark {
 			c.t.unset(e, c.node, Unregistered)
 		}
 		return nil

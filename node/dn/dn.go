@@ -117,6 +117,8 @@ type Record struct {
 	// which no registration is one that it knew to be over.
 	Way   Way
 	Floor int64
+	// Spoken are the media of the phones.
+	Spoken Spoken
 	// Said is when the agent was changed last: later than all that was known of it
 	// then, ns since the epoch.
 	Said int64

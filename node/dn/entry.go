@@ -10,9 +10,8 @@ type record struct {
 	node   uint8
 	state  State
 	reason Reason
-	// mark is the node's sync round in which the record was last mentioned.
-	mark bool
-	x    *extra
+	traits traits
+	x      *extra
 }
 
 // place is where an entry stands in a journal: the visible one has a place for

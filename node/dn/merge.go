@@ -37,6 +37,8 @@ type Status struct {
 	// CoolUntil is until when no call is sent to it because nobody answered, AgentUntil when
 	// the agent's state ends by itself, ns since the epoch; 0 for none.
 	CoolUntil, AgentUntil int64
+	// Media of its phones, 0 when nothing tells; while it has an owner.
+	Media Media
 	// Keeper is the node whose word about the agent this is: the owner, or the
 	// last one that was heard of while the DN is out of service.
 	Keeper Node
@@ -238,6 +240,9 @@ func (t *Table) status(e *entry, v told) Status {
 	}
 	if v.owned && t.nodes[v.owner] != nil {
 		s.Owner = t.nodes[v.owner].id
+		if w := e.by(v.owner); w != nil {
+			s.Media = w.traits.spoken().Media()
+		}
 		if w := t.standby(e, v.owner); w != nil {
 			s.Standby = t.nodes[w.node].id
 		}

@@ -11,7 +11,7 @@ func (t *Table) Reaches(n Number, reached bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := t.entry(n)
-	rec.claim, rec.mark = max(now, e.maxClaim()+1), t.nodes[0].mark
+	rec.claim, rec.traits = max(now, e.maxClaim()+1), traitsOf(t.nodes[0].mark, Spoken{})
 	t.set(e, rec)
 }
 

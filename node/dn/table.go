@@ -109,17 +109,26 @@ func (t *Table) Register(n Number, r Reason) Record { return t.RegisterWay(n, r,
 
 // RegisterWay is Register for a phone that may have other ways at other nodes: it takes
 // nothing from those.
-func (t *Table) RegisterWay(n Number, r Reason, w Way) Record {
+func (t *Table) RegisterWay(n Number, r Reason, w Way) Record { return t.RegisterPhone(n, r, w, 0) }
+
+// RegisterPhone is RegisterWay for phones that usually speak such media; 0: nobody knows.
+func (t *Table) RegisterPhone(n Number, r Reason, w Way, usual Media) Record {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.register(n, r, w, nil)
+	return t.register(n, r, w, func(e *entry, rec *record) {
+		s := Spoken{Usual: usual}
+		if old := e.by(0); old != nil && old.state == InSrv {
+			s = s.again(old.traits.spoken())
+		}
+		rec.traits = traitsOf(rec.traits.mark(), s)
+	})
 }
 
 // register is RegisterWay with mu held; amend may change the record before it counts.
 func (t *Table) register(n Number, r Reason, w Way, amend func(*entry, *record)) Record {
 	now := t.cfg.Now().UnixNano()
 	e := t.entry(n)
-	rec := record{claim: max(now, e.maxClaim()+1, t.cfg.Floor+1), since: now, state: InSrv, reason: r, way: w, mark: t.nodes[0].mark}
+	rec := record{claim: max(now, e.maxClaim()+1, t.cfg.Floor+1), since: now, state: InSrv, reason: r, way: w, traits: traitsOf(t.nodes[0].mark, Spoken{})}
 	if w.Line != 0 {
 		rec.since, rec.floor = rec.claim, e.floor(w) // behind the ways that are known
 	}
@@ -226,7 +235,7 @@ func (t *Table) Restore(r Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := t.entry(r.Number)
-	rec := record{claim: r.ClaimTime, since: r.Since, seq: r.Seq, state: r.State, reason: r.Reason, way: r.Way, floor: r.Floor}
+	rec := record{claim: r.ClaimTime, since: r.Since, seq: r.Seq, state: r.State, reason: r.Reason, way: r.Way, floor: r.Floor, traits: traitsOf(false, r.Spoken)}
 	if old := e.by(0); old != nil {
 		rec.x = old.x
 	}
@@ -274,7 +283,7 @@ func (t *Table) export(e *entry) Record {
 	if r == nil || r.local() {
 		return Record{Number: e.number, Gone: true}
 	}
-	out := Record{Number: e.number, ClaimTime: r.claim, Seq: r.seq, State: r.state, Reason: r.reason, Since: r.since, Way: r.way, Floor: r.floor}
+	out := Record{Number: e.number, ClaimTime: r.claim, Seq: r.seq, State: r.state, Reason: r.reason, Since: r.since, Way: r.way, Floor: r.floor, Spoken: r.traits.spoken()}
 	if r.x != nil {
 		r.x.say(&out, t.clock())
 	}

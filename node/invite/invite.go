@@ -51,6 +51,8 @@ type Origin struct {
 	// DN of the phone that proved to be it, or of the trunk.
 	DN    dn.Number
 	Trunk bool
+	// Media that the caller offers; 0: nothing is known of them.
+	Media dn.Media
 	// Number that the caller shows.
 	Number string
 	// Transfer says for which call's sake it was made; nil: for none's that is known.

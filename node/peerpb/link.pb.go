@@ -837,7 +837,11 @@ type Record struct {
 	// The registrations by clients of a phone's DN, newest first: as told to its keeper.
 	Desks []*Desk `protobuf:"bytes,20,rep,name=desks,proto3" json:"desks,omitempty"`
 	// Further reservations of a DN that takes several calls.
-	Holds         []*Hold `protobuf:"bytes,21,rep,name=holds,proto3" json:"holds,omitempty"`
+	Holds []*Hold `protobuf:"bytes,21,rep,name=holds,proto3" json:"holds,omitempty"`
+	// Media of its phones, sets of bits: 1 RTP, 2 SRTP, 4 DTLS-SRTP. What the last session
+	// description said, and what phones usually speak that register in that way.
+	MediaSaid     uint32 `protobuf:"varint,40,opt,name=media_said,json=mediaSaid,proto3" json:"media_said,omitempty"`
+	MediaUsual    uint32 `protobuf:"varint,41,opt,name=media_usual,json=mediaUsual,proto3" json:"media_usual,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -996,6 +1000,20 @@ func (x *Record) GetHolds() []*Hold {
 		return x.Holds
 	}
 	return nil
+}
+
+func (x *Record) GetMediaSaid() uint32 {
+	if x != nil {
+		return x.MediaSaid
+	}
+	return 0
+}
+
+func (x *Record) GetMediaUsual() uint32 {
+	if x != nil {
+		return x.MediaUsual
+	}
+	return 0
 }
 
 // Hold is a reservation: who has it, and how long still, ns.
@@ -2124,7 +2142,9 @@ type CallEvent struct {
 	// which the call goes to this_dn, "" for not said.
 	Of string `protobuf:"bytes,9,opt,name=of,proto3" json:"of,omitempty"`
 	// Of USER_EVENT.
-	Data          map[string]string `protobuf:"bytes,10,rep,name=data,proto3" json:"data,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Data map[string]string `protobuf:"bytes,10,rep,name=data,proto3" json:"data,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Why, in words, where more is known than the cause says.
+	Why           string `protobuf:"bytes,40,opt,name=why,proto3" json:"why,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2229,6 +2249,13 @@ func (x *CallEvent) GetData() map[string]string {
 	return nil
 }
 
+func (x *CallEvent) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
 var File_node_peerpb_link_proto protoreflect.FileDescriptor
 
 const file_node_peerpb_link_proto_rawDesc = "" +
@@ -2274,7 +2301,7 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\aresumed\x18\x03 \x01(\bR\aresumed\"U\n" +
 	"\vRecordBatch\x124\n" +
 	"\arecords\x18\x01 \x03(\v2\x1a.sipcluster.peer.v1.RecordR\arecords\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\xc4\x04\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\x84\x05\n" +
 	"\x06Record\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x1d\n" +
 	"\n" +
@@ -2296,7 +2323,11 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x0edo_not_disturb\x18\f \x01(\bR\fdoNotDisturb\x12\x19\n" +
 	"\bcool_for\x18\r \x01(\x03R\acoolFor\x12.\n" +
 	"\x05desks\x18\x14 \x03(\v2\x18.sipcluster.peer.v1.DeskR\x05desks\x12.\n" +
-	"\x05holds\x18\x15 \x03(\v2\x18.sipcluster.peer.v1.HoldR\x05holdsJ\x04\b\t\x10\n" +
+	"\x05holds\x18\x15 \x03(\v2\x18.sipcluster.peer.v1.HoldR\x05holds\x12\x1d\n" +
+	"\n" +
+	"media_said\x18( \x01(\rR\tmediaSaid\x12\x1f\n" +
+	"\vmedia_usual\x18) \x01(\rR\n" +
+	"mediaUsualJ\x04\b\t\x10\n" +
 	"\"2\n" +
 	"\x04Hold\x12\x16\n" +
 	"\x06holder\x18\x01 \x01(\tR\x06holder\x12\x12\n" +
@@ -2377,7 +2408,7 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x05since\x18\x05 \x01(\x03R\x05since\x12\x1d\n" +
 	"\n" +
 	"held_since\x18\x06 \x01(\x03R\theldSince\x12\x0e\n" +
-	"\x02at\x18\x14 \x01(\tR\x02at\"\x99\x03\n" +
+	"\x02at\x18\x14 \x01(\tR\x02at\"\xab\x03\n" +
 	"\tCallEvent\x125\n" +
 	"\x04kind\x18\x01 \x01(\x0e2!.sipcluster.peer.v1.CallEventKindR\x04kind\x12\x12\n" +
 	"\x04call\x18\x02 \x01(\tR\x04call\x12\x17\n" +
@@ -2389,7 +2420,8 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x04info\x18\b \x01(\v2\x1c.sipcluster.peer.v1.CallInfoR\x04info\x12\x0e\n" +
 	"\x02of\x18\t \x01(\tR\x02of\x12;\n" +
 	"\x04data\x18\n" +
-	" \x03(\v2'.sipcluster.peer.v1.CallEvent.DataEntryR\x04data\x1a7\n" +
+	" \x03(\v2'.sipcluster.peer.v1.CallEvent.DataEntryR\x04data\x12\x10\n" +
+	"\x03why\x18( \x01(\tR\x03why\x1a7\n" +
 	"\tDataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*Q\n" +

@@ -78,7 +78,7 @@ func TestClass_GoesWithACallThatIsRouted(t *testing.T) {
 	x.write(pstn)
 	x.table.Register("2001", dn.Registered)
 	j := &journey{r: x.r, in: &script{origin: invite.Origin{DN: "1004"}}}
-	if n, _ := x.r.longestIdle("sales", j.skip); n != "1003" {
+	if n, _ := x.r.longestIdle("sales", 0, j.skip); n != "1003" {
 		t.Errorf("the strategy picks %s", n)
 	}
 	if !j.skip("2001") || j.skip("1003") {

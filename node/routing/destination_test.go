@@ -167,7 +167,7 @@ func TestRouteCall_ComesBack(t *testing.T) {
 			t.Fatalf("step %d: %d calls wait, %d at 9000", i, len(waiting), len(elsewhere))
 		}
 		w := waiting[0]
-		if !slices.Equal(w.Tried, c.tried) || !maps.Equal(w.Call.UserData, c.data) || !w.Asked || w.Message != tlibpb.Message_MESSAGE_EVENT_QUEUED || w.RP != "9001" || w.Since.IsZero() {
+		if !slices.Equal(dnsOf(w.Tried), c.tried) || !maps.Equal(w.Call.UserData, c.data) || !w.Asked || w.Message != tlibpb.Message_MESSAGE_EVENT_QUEUED || w.RP != "9001" || w.Since.IsZero() {
 			t.Errorf("step %d: %+v with %v", i, w, w.Call.UserData)
 		}
 	}
@@ -288,7 +288,7 @@ func TestRouting_WhoCallsIsBusyUntilItIsOver(t *testing.T) {
 func TestStrategy_WhoIsIdleTheLongest(t *testing.T) {
 	none := func(dn.Number) bool { return false }
 	pick := func(x *exchange, skip func(dn.Number) bool) string {
-		n, found := x.r.longestIdle("sales", skip)
+		n, found := x.r.longestIdle("sales", 0, skip)
 		return fmt.Sprint(n, " ", found)
 	}
 	for name, c := range map[string]struct {

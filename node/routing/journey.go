@@ -19,7 +19,7 @@ type journey struct {
 	r     *Engine
 	in    invite.Call
 	id    call.ID
-	tries []dn.Number
+	tries []Try
 	last  map[dn.Number]miss // those that were tried in vain
 	rings dn.Number          // the DN that rings now, or is in the call
 	at    dn.Node            // by which the try that is under way goes there
@@ -32,6 +32,8 @@ type journey struct {
 	// passedBy are the addresses of trunks that have not taken it.
 	passedBy string
 	ended    atomic.Bool
+	// why says more of the last try's code than that does; "" nothing.
+	why string
 }
 
 // Arrive sends a call on and follows it to its end. It does not wait.
@@ -174,14 +176,14 @@ type miss struct {
 }
 
 // missed notes a try in vain.
-func (j *journey) missed(n dn.Number, since int64, pause time.Duration) {
+func (j *journey) missed(n dn.Number, since int64, pause time.Duration, code int) {
 	if n == "" {
 		return
 	}
 	if j.last == nil {
 		j.last = map[dn.Number]miss{}
 	}
-	j.tries, j.last[n] = append(j.tries, n), miss{time.Now().Add(pause), since}
+	j.tries, j.last[n] = append(j.tries, Try{n, code, j.why}), miss{time.Now().Add(pause), since}
 	j.tries = j.tries[max(0, len(j.tries)-maxTried):]
 }
 
@@ -191,7 +193,7 @@ func (j *journey) anotherThan(n dn.Number) bool {
 	if j.rp == "" {
 		return false
 	}
-	_, found := j.r.longestIdle(j.group, func(other dn.Number) bool { return other == n || j.skip(other) })
+	_, found := j.r.longestIdle(j.group, j.media(), func(other dn.Number) bool { return other == n || j.skip(other) })
 	return found || j.r.announcer.Routers(j.rp)
 }
 
@@ -222,6 +224,7 @@ func (j *journey) ringing(n dn.Number) {
 
 // tried is told when a try has ended, whatever its outcome.
 func (j *journey) tried(n dn.Number, out invite.Outcome) {
+	j.explain(n, &out)
 	switch {
 	case out.Answered:
 		j.ringing(n) // who answers has rung

@@ -172,7 +172,7 @@ func (j *journey) agent(ctx context.Context, stop <-chan struct{}, group string,
 			}
 		}
 		spared := false
-		n, giveBack, refused := r.seize(ctx, group, j.holder(), func(n dn.Number) bool {
+		n, giveBack, refused := r.seize(ctx, group, j.holder(), j.media(), func(n dn.Number) bool {
 			skip := j.skip(n)
 			spared = spared || skip
 			return skip
@@ -187,12 +187,13 @@ func (j *journey) agent(ctx context.Context, stop <-chan struct{}, group string,
 	}
 }
 
-// seize reserves the best agent that nobody else is faster to get; giveBack is nil when
+// seize reserves the best agent that nobody else is faster to get, for a call with such
+// media; giveBack is nil when
 // there is none, and refused tells whether there seemed to be one.
-func (r *Engine) seize(ctx context.Context, group, holder string, skip func(dn.Number) bool) (n dn.Number, giveBack func(), refused bool) {
+func (r *Engine) seize(ctx context.Context, group, holder string, media dn.Media, skip func(dn.Number) bool) (n dn.Number, giveBack func(), refused bool) {
 	passed := map[dn.Number]bool{}
 	for {
-		n, found := r.longestIdle(group, func(n dn.Number) bool { return passed[n] || skip(n) })
+		n, found := r.longestIdle(group, media, func(n dn.Number) bool { return passed[n] || skip(n) })
 		if !found {
 			return "", nil, len(passed) > 0
 		}

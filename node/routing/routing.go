@@ -35,14 +35,22 @@ type Visit struct {
 	RP      dn.Number
 	// To is where it leaves for.
 	To string
-	// Tried are DNs that it was sent to from there in vain, the last ones.
-	Tried []dn.Number
+	// Tried is where it was sent to from there in vain, the last ones.
+	Tried []Try
 	// Cause is the SIP status by which an abandoned call ended there.
 	Cause int
 	// Answers is the Route.Request that this answers; with MESSAGE_EVENT_ERROR, which is
 	// for who asked alone, Refused says why nothing came of it.
 	Answers uint64
 	Refused *refusal.Error
+}
+
+// Try is what became of a call at a DN that did not take it.
+type Try struct {
+	DN dn.Number
+	// Code of the answer; 0 when it was not sent there. Why says more; "" nothing.
+	Code int
+	Why  string
 }
 
 // Announcer tells the sessions of this node's default port what happens at

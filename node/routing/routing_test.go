@@ -33,9 +33,16 @@ type stage struct {
 func (s *stage) Announce(v Visit) {
 	s.calls.Tell(v, 0)
 	if v.Message == tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST {
-		s.tried = v.Tried
+		s.tried = dnsOf(v.Tried)
 		s.asked <- v.Call.ID
 	}
+}
+
+func dnsOf(tries []Try) (all []dn.Number) {
+	for i := range tries {
+		all = append(all, tries[i].DN)
+	}
+	return all
 }
 
 func (s *stage) Routers(dn.Number) bool { return s.routers.Load() }
@@ -283,7 +290,7 @@ func TestRoutingPoint_CallerIsNoAgent(t *testing.T) {
 }
 
 func TestStrategy_OwnSiteFirstThenTheLongestIdle(t *testing.T) {
-	order := []candidate{{"8", true, 9, 0, 30}, {"5", true, 0, 0, 10}, {"6", true, 0, 0, 20}, {"7", true, 0, 0, 20}, {"4", true, 0, 1, 5}, {"3", false, 5, 0, 9}, {"1", false, 0, 0, 1}, {"2", false, 0, 0, 2}}
+	order := []candidate{{"9", dn.Together, false, 0, 9, 40}, {"8", 0, true, 9, 0, 30}, {"5", 0, true, 0, 0, 10}, {"6", 0, true, 0, 0, 20}, {"7", 0, true, 0, 0, 20}, {"4", 0, true, 0, 1, 5}, {"3", 0, false, 5, 0, 9}, {"1", 0, false, 0, 0, 1}, {"2", 0, false, 0, 0, 2}}
 	for i, a := range order {
 		for k, b := range order {
 			if a.better(b) != (i < k) {

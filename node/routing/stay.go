@@ -279,7 +279,8 @@ func (s *stay) toAgent(ctx context.Context, n dn.Number, giveBack func(), err er
 	case errors.Is(err, errFull):
 		return turn{done: true, cause: s.refuse(503, "Too many calls wait")}
 	case err != nil:
-		s.missed(n, s.r.agentSince(n), pause)
+		s.why = ""
+		s.missed(n, s.r.agentSince(n), pause, 0)
 		return turn{}
 	}
 	since := s.r.agentSince(n)
@@ -326,9 +327,9 @@ func (s *stay) back(ctx context.Context, n dn.Number, since int64, out invite.Ou
 	case out.Answered || ctx.Err() != nil || out.Code >= 600:
 		return turn{done: true, cause: s.finish(out)}
 	case out.NoWord:
-		s.missed(n, since, noWordPause)
+		s.missed(n, since, noWordPause, out.Code)
 	default:
-		s.missed(n, since, pause)
+		s.missed(n, since, pause, out.Code)
 	}
 	return turn{left: true}
 }

@@ -60,8 +60,8 @@ type visit struct {
 	routed bool
 	// routers tells that there may be fewer of them.
 	routers wake.Signal
-	// tried are DNs that the call was sent to in vain.
-	tried []dn.Number
+	// tried is where the call was sent to in vain.
+	tried []Try
 }
 
 // visits are the calls at this node's routing points, by ConnID.
@@ -206,7 +206,7 @@ func (v *visit) word() (Route, bool) {
 	}
 }
 
-func (v *visit) becomes(m tlibpb.Message, tried []dn.Number) {
+func (v *visit) becomes(m tlibpb.Message, tried []Try) {
 	switch m {
 	case tlibpb.Message_MESSAGE_EVENT_QUEUED:
 		v.waits, v.tried, v.since = true, tried, time.Now()

@@ -49,15 +49,15 @@ func visitEvent(v *routing.Visit) *tlibpb.Event {
 	}
 	switch v.Message {
 	case tlibpb.Message_MESSAGE_EVENT_QUEUED:
-		e.Body = &tlibpb.Event_Queued{Queued: &tlibpb.EventQueued{Call: c, Tried: numbers(v.Tried)}}
+		e.Body = &tlibpb.Event_Queued{Queued: &tlibpb.EventQueued{Call: c, Tried: triedDNs(v.Tried), Tries: tries(v.Tried)}}
 	case tlibpb.Message_MESSAGE_EVENT_ROUTE_REQUEST:
-		e.Body = &tlibpb.Event_RouteRequest{RouteRequest: &tlibpb.EventRouteRequest{Call: c, Tried: numbers(v.Tried)}}
+		e.Body = &tlibpb.Event_RouteRequest{RouteRequest: &tlibpb.EventRouteRequest{Call: c, Tried: triedDNs(v.Tried), Tries: tries(v.Tried)}}
 	case tlibpb.Message_MESSAGE_EVENT_ROUTE_USED:
 		e.Body = &tlibpb.Event_RouteUsed{RouteUsed: &tlibpb.EventRouteUsed{Call: c, ThirdPartyDn: v.To}}
 	case tlibpb.Message_MESSAGE_EVENT_DIVERTED:
 		e.Body = &tlibpb.Event_Diverted{Diverted: &tlibpb.EventDiverted{Call: c, ThirdPartyDn: v.To}}
 	case tlibpb.Message_MESSAGE_EVENT_ABANDONED:
-		e.Body = &tlibpb.Event_Abandoned{Abandoned: &tlibpb.EventAbandoned{Call: c, End: ending(v.Cause)}}
+		e.Body = &tlibpb.Event_Abandoned{Abandoned: &tlibpb.EventAbandoned{Call: c, End: ending(v.Cause, "")}}
 	case tlibpb.Message_MESSAGE_EVENT_ROUTE_WITHDRAWN:
 		e.Body = &tlibpb.Event_RouteWithdrawn{RouteWithdrawn: &tlibpb.EventRouteWithdrawn{Call: c}}
 	default:
@@ -66,11 +66,21 @@ func visitEvent(v *routing.Visit) *tlibpb.Event {
 	return e
 }
 
-// numbers as text.
-func numbers(list []dn.Number) []string {
+func triedDNs(list []routing.Try) []string {
 	all := make([]string, len(list))
-	for i, n := range list {
-		all[i] = string(n)
+	for i := range list {
+		all[i] = string(list[i].DN)
+	}
+	return all
+}
+
+func tries(list []routing.Try) []*tlibpb.Try {
+	all := make([]*tlibpb.Try, len(list))
+	for i, t := range list {
+		all[i] = &tlibpb.Try{Dn: string(t.DN)}
+		if t.Code != 0 {
+			all[i].End = ending(t.Code, t.Why)
+		}
 	}
 	return all
 }

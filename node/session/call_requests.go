@@ -103,7 +103,7 @@ func (s *session) releaseCall(m *tlibpb.ReleaseCall, ref uint64) {
 		return
 	}
 	s.c.cfg.Release(c.ID)
-	e := answer(ref, n, &tlibpb.Event_Released{Released: &tlibpb.EventReleased{Call: wholeCall(id, c), End: ending(0)}})
+	e := answer(ref, n, &tlibpb.Event_Released{Released: &tlibpb.EventReleased{Call: wholeCall(id, c), End: ending(0, "")}})
 	e.Owner, e.Site = s.feeder.events.nameAndSite(s.c.table.Self())
 	s.out.add(e)
 }

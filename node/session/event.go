@@ -214,7 +214,7 @@ func (ev *events) call(e *call.Event) *tlibpb.Event {
 	case call.Established:
 		out.Body = &tlibpb.Event_Established{Established: &tlibpb.EventEstablished{Call: c}}
 	case call.Released:
-		out.Body = &tlibpb.Event_Released{Released: &tlibpb.EventReleased{Call: c, End: ending(e.Cause)}}
+		out.Body = &tlibpb.Event_Released{Released: &tlibpb.EventReleased{Call: c, End: ending(e.Cause, e.Why)}}
 	case call.Held:
 		out.Body = &tlibpb.Event_Held{Held: &tlibpb.EventHeld{Call: c}}
 	case call.Retrieved:
@@ -223,7 +223,7 @@ func (ev *events) call(e *call.Event) *tlibpb.Event {
 		c.PreviousConnId = string(e.Move.Previous)
 		out.Body = moved(e, c)
 	case call.Abandoned:
-		out.Body = &tlibpb.Event_Abandoned{Abandoned: &tlibpb.EventAbandoned{Call: c, End: ending(e.Cause)}}
+		out.Body = &tlibpb.Event_Abandoned{Abandoned: &tlibpb.EventAbandoned{Call: c, End: ending(e.Cause, e.Why)}}
 	}
 	return out
 }
@@ -300,7 +300,7 @@ func callUUID(id call.ID) string {
 }
 
 // ending is how a call ended by that cause.
-func ending(cause int) *tlibpb.CallEnd {
+func ending(cause int, why string) *tlibpb.CallEnd {
 	switch cause {
 	case 0:
 		return &tlibpb.CallEnd{Reason: tlibpb.EndReason_END_REASON_HANGUP}
@@ -309,7 +309,7 @@ func ending(cause int) *tlibpb.CallEnd {
 	case call.NodeLost:
 		return &tlibpb.CallEnd{Reason: tlibpb.EndReason_END_REASON_NODE_LOST}
 	}
-	return &tlibpb.CallEnd{Reason: tlibpb.EndReason_END_REASON_REFUSED, SipStatus: uint32(cause)}
+	return &tlibpb.CallEnd{Reason: tlibpb.EndReason_END_REASON_REFUSED, SipStatus: uint32(cause), Text: why}
 }
 
 // waiting are the rows that tell of calls that wait at this node.

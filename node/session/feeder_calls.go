@@ -122,7 +122,7 @@ func (f *feeder) queued(view *fsm.View, it *call.Item) {
 	case e.OtherDN != "":
 		out.Body = &tlibpb.Event_Diverted{Diverted: &tlibpb.EventDiverted{Call: c, ThirdPartyDn: e.OtherDN}}
 	default:
-		out.Body = &tlibpb.Event_Abandoned{Abandoned: &tlibpb.EventAbandoned{Call: c, End: ending(e.Cause)}}
+		out.Body = &tlibpb.Event_Abandoned{Abandoned: &tlibpb.EventAbandoned{Call: c, End: ending(e.Cause, e.Why)}}
 	}
 	out.Owner, out.Site = f.events.nameAndSite(e.Node)
 	f.out.add(out)

@@ -205,7 +205,7 @@ func callToProto(c *call.Call) *peerpb.Call {
 func (p *sentEvent) set(e *call.Event) {
 	p.Kind, p.Role, p.Cause = peerpb.CallEventKind(e.Kind+1), peerpb.CallRole(e.Role+1), uint32(max(0, e.Cause))
 	p.Call, p.ThisDn, p.Other, p.Time, p.Of = string(e.Call), string(e.ThisDN), e.OtherDN, e.Time, string(e.Of)
-	p.Data = e.Data
+	p.Data, p.Why = e.Data, e.Why
 	if p.Info, p.info.UserData = nil, nil; e.Fresh {
 		p.Info = infoToProto(&p.info, e.Info)
 	}
@@ -265,7 +265,7 @@ func eventFromProto(p *peerpb.CallEvent) *call.Event {
 	e := &call.Event{
 		Kind: call.Kind(enum(int32(p.GetKind()))), Call: call.ID(p.GetCall()), ThisDN: dn.Number(p.GetThisDn()),
 		Role: call.Role(enum(int32(p.GetRole()))), OtherDN: p.GetOther(), Time: p.GetTime(), Cause: int(min(p.GetCause(), 1000)),
-		Info: infoFromProto(p.GetInfo()), Of: dn.Node(p.GetOf()), Data: p.GetData(),
+		Info: infoFromProto(p.GetInfo()), Of: dn.Node(p.GetOf()), Data: p.GetData(), Why: p.GetWhy(),
 	}
 	if e.Cause == call.NodeLost {
 		e.Cause = 1000 // only who lost a node may say so

@@ -42,6 +42,7 @@ func toProto(p *peerpb.Record, r *dn.Record) {
 		p.Holds = append(p.Holds, &peerpb.Hold{Holder: x.Holder, Left: x.Left})
 	}
 	p.Line, p.Flow, p.Floor, p.Said = r.Way.Line, uint32(r.Way.Flow), r.Floor, r.Said
+	p.MediaSaid, p.MediaUsual = uint32(r.Spoken.Said), uint32(r.Spoken.Usual)
 	p.DoNotDisturb, p.CoolFor, p.Desks = r.DoNotDisturb, r.CoolLeft, desksToProto(r.Desks)
 	if p.Agent != nil {
 		p.Agent.StateFor = r.AgentLeft
@@ -130,6 +131,7 @@ func fromProto(p *peerpb.Record) dn.Record {
 		Agent:    agentFromProto(p.GetAgent()),
 		Reserved: reservedFromProto(p),
 		Way:      dn.Way{Line: p.GetLine(), Flow: uint16(p.GetFlow())}, Floor: p.GetFloor(), Said: p.GetSaid(),
+		Spoken:       dn.Spoken{Said: dn.Media(p.GetMediaSaid()), Usual: dn.Media(p.GetMediaUsual())},
 		DoNotDisturb: p.GetDoNotDisturb(), CoolLeft: p.GetCoolFor(), AgentLeft: p.GetAgent().GetStateFor(),
 		Desks: desksFromProto(p.GetDesks()),
 	}

@@ -57,7 +57,7 @@ func TestRecord_EveryFieldTravels(t *testing.T) {
 			Desks:  &dn.Desks{{Node: "n3", Incarnation: 31, Claim: 32, Private: true}, {Node: "n4", Incarnation: 33, Claim: 30, Private: true}},
 			Number: "1001", ClaimTime: 11, Seq: 12, State: dn.InSrv, Reason: dn.OwnerMoved, Since: 13, Gone: true,
 			Agent:    &dn.Agent{ID: "7001", State: dn.Ready, Mode: 5, Since: 14, Login: 15, Reasons: []dn.KeyValue{{Key: "k", Value: "v"}, {Key: "l", Value: "w"}}},
-			Reserved: dn.Reservation{Holder: "router", Left: 15, Next: &dn.Reservation{Holder: "call", Left: 16, Next: &dn.Reservation{Holder: "other", Left: 17}}}, Way: dn.Way{Line: 16, Flow: 17}, Said: 18, Floor: 10, DoNotDisturb: true, CoolLeft: 19, AgentLeft: 20,
+			Reserved: dn.Reservation{Holder: "router", Left: 15, Next: &dn.Reservation{Holder: "call", Left: 16, Next: &dn.Reservation{Holder: "other", Left: 17}}}, Way: dn.Way{Line: 16, Flow: 17}, Said: 18, Floor: 10, DoNotDisturb: true, CoolLeft: 19, AgentLeft: 20, Spoken: dn.Spoken{Said: dn.SRTP, Usual: dn.DTLS},
 		}
 	}
 	s := sample()
@@ -160,7 +160,7 @@ func TestCall_EveryFieldOfAnEventTravels(t *testing.T) {
 		sent.set(e)
 		return &sent.CallEvent
 	}
-	e := call.Event{Kind: call.Released, Call: "00000000000000aa", ThisDN: "1001", Role: call.Called, OtherDN: "4930", Time: 24, Cause: 487, Of: "n9", Data: map[string]string{"d": "e"}, Info: sampleInfo(), Fresh: true}
+	e := call.Event{Kind: call.Released, Call: "00000000000000aa", ThisDN: "1001", Role: call.Called, OtherDN: "4930", Time: 24, Cause: 487, Of: "n9", Data: map[string]string{"d": "e"}, Info: sampleInfo(), Fresh: true, Why: "why"}
 	full(t, reflect.ValueOf(e), "Event", "Event.Node", "Event.Local", "Event.Move")
 	got := eventFromProto(crosses(t, eventToProto(&e), &peerpb.CallEvent{}))
 	if got.Fresh = true; !reflect.DeepEqual(*got, e) { // that is for the copy to say

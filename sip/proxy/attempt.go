@@ -229,6 +229,7 @@ func (a *Attempt) won(b *branch, res *message.Message) {
 			srv.Acked()
 			client.Acked()
 		})
+		c.in.answered(b, res)
 		c.in.hanger.take(c, b, a.call, out.Dialog, res)
 		if leg, d := a.leg, out.Dialog; leg != nil {
 			d.Then(func(dialog.Side) {

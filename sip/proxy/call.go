@@ -51,7 +51,9 @@ type Call struct {
 	called string
 	invite bool   // false for a request outside of calls
 	birth  uint64 // 0 for those
-	timer  sessionTimer
+	// media that a caller here offers; 0: nothing is known of them.
+	media dn.Media
+	timer sessionTimer
 	// transfer is what a REFER said of the call; nil: nothing.
 	transfer *invite.Transfer
 	srv      *transaction.Server
@@ -81,7 +83,7 @@ type Call struct {
 
 // Origin implements invite.Call.
 func (c *Call) Origin() invite.Origin {
-	return invite.Origin{DN: c.origin.dn, Trunk: c.origin.kind == fromTrunk, Number: c.origin.number, Transfer: c.transfer}
+	return invite.Origin{DN: c.origin.dn, Trunk: c.origin.kind == fromTrunk, Number: c.origin.number, Media: c.media, Transfer: c.transfer}
 }
 
 // token is what the tokens of the called side have in common.

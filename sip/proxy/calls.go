@@ -59,6 +59,7 @@ func (cs *calls) begin(sh *shard, m *message.Message, in *packet, mark [13]byte,
 	if c.invite {
 		c.transfer = cs.transferOf(&u, &c.origin, req.URI)
 		c.birth = cs.births.next()
+		cs.offers(c)
 	}
 	return c
 }

@@ -80,6 +80,22 @@ func wayOf(bindings []location.Binding, pair bool, was dn.Way) (w dn.Way) {
 	return w
 }
 
+// usual are the media that phones speak which register by such transports: a browser is
+// one with a WebSocket.
+func usual(bindings []location.Binding) (m dn.Media) {
+	for i := range bindings {
+		switch bindings[i].Transport {
+		case location.WS, location.WSS:
+			m |= dn.DTLS
+		case location.TLS:
+			m |= dn.RTP | dn.SRTP
+		default:
+			m |= dn.RTP
+		}
+	}
+	return m
+}
+
 // replaces tells whether the contact of a request is the same device as a binding
 // and the newer of both: it came under another Call-ID, or later under the same.
 func (c *contact) replaces(r *Request, b *location.Binding) bool {

@@ -234,7 +234,7 @@ func (g *Registrar) commit(r *Request, n dn.Number, e *location.Entry, dec *deci
 		} else {
 			g.cfg.Stats.Refreshes.Add(1)
 		}
-		rec := g.cfg.Table.RegisterWay(n, dn.Registered, dec.way)
+		rec := g.cfg.Table.RegisterPhone(n, dn.Registered, dec.way, usual(dec.bindings))
 		g.cfg.Store.Put(&location.Entry{Record: rec, Bindings: dec.bindings})
 		return !r.Transport.Connected() || g.cfg.Flows.Attach(r.flow(), n)
 	case len(dec.bindings) > 0:

@@ -38,7 +38,9 @@ func (g *Registrar) Restore() {
 	now := g.cfg.Now()
 	gone := func(b *location.Binding) bool { return b.Transport.Connected() || !b.Expires.After(now) }
 	g.cfg.Store.Range(func(e *location.Entry) bool {
-		g.cfg.Table.Restore(e.Record)
+		rec := e.Record
+		rec.Spoken.Usual = usual(e.Bindings)
+		g.cfg.Table.Restore(rec)
 		g.cfg.Stats.Bindings.Add(int64(len(e.Bindings)))
 		for i := range e.Bindings {
 			if gone(&e.Bindings[i]) {

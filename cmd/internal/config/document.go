@@ -86,6 +86,7 @@ type routingPointDoc struct {
 	TimeoutMS    uint32     `yaml:"timeout_ms,omitempty"`
 	Policy       *policyDoc `yaml:"policy,omitempty"`
 	TellPosition bool       `yaml:"tell_position,omitempty"`
+	PreferMedia  bool       `yaml:"prefer_same_media,omitempty"`
 }
 
 // maxDocument bounds a YAML file in bytes: that of a million DNs has less.
@@ -214,7 +215,7 @@ func newDNDoc(d *configpb.DN) DN {
 		n.Algorithm = algorithmName(d.Algorithm)
 	}
 	if r := d.RoutingPoint; r != nil {
-		n.RoutingPoint = &routingPointDoc{r.DefaultGroup, r.TimeoutMs, newPolicyDoc(r.Policy), r.TellPosition}
+		n.RoutingPoint = &routingPointDoc{r.DefaultGroup, r.TimeoutMs, newPolicyDoc(r.Policy), r.TellPosition, r.PreferSameMedia}
 	}
 	if d.Trunk != nil {
 		n.Trunk = newTrunkDoc(d.Trunk)

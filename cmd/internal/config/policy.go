@@ -64,6 +64,6 @@ func (n *DN) policies(d *configpb.DN) error {
 	if err != nil {
 		return fmt.Errorf("routing_point.%w", err)
 	}
-	d.RoutingPoint = &configpb.RoutingPoint{DefaultGroup: n.RoutingPoint.DefaultGroup, TimeoutMs: n.RoutingPoint.TimeoutMS, Policy: p, TellPosition: n.RoutingPoint.TellPosition}
+	d.RoutingPoint = &configpb.RoutingPoint{DefaultGroup: n.RoutingPoint.DefaultGroup, TimeoutMs: n.RoutingPoint.TimeoutMS, Policy: p, TellPosition: n.RoutingPoint.TellPosition, PreferSameMedia: n.RoutingPoint.PreferMedia}
 	return nil
 }

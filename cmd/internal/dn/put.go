@@ -38,6 +38,7 @@ type putFlags struct {
 	dual            bool
 	skills          map[string]string
 	tellPosition    bool
+	preferMedia     bool
 }
 
 func (c commands) dnPutCommand() *cobra.Command {
@@ -82,6 +83,7 @@ func (f *putFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.defaultGroup, "default-group", "", "agent `GROUP` that a routing point uses when no router decides")
 	flags.DurationVar(&f.routeTimeout, "route-timeout", 0, "how long a routing point waits for a router before it decides itself")
 	flags.BoolVar(&f.tellPosition, "tell-position", false, "a routing point tells callers their place among those that wait (182 Queued)")
+	flags.BoolVar(&f.preferMedia, "prefer-same-media", false, "a routing point prefers agents whose phones speak what the caller offers: RTP, SRTP or DTLS-SRTP")
 	flags.StringVar(&f.outbound, "outbound", "all", "where calls of a sip DN or trunk may go: all, none, internal (by no trunk), or `PREFIXES` of numbers as +49,00")
 	flags.StringVar(&f.feature, "feature", "", "what dialling a DN of kind feature does: `ACTION` login, logout, ready, not-ready, dnd-on, dnd-off")
 	flags.Uint32Var(&f.capacity, "capacity", 1, "how many `CALLS` a sip or pstn DN may have before it is busy")
@@ -238,7 +240,7 @@ func (f *putFlags) changeTakes(d *configpb.DN) error {
 
 func (f *putFlags) changeRoute(d *configpb.DN) {
 	flags := f.cmd.Flags()
-	if !flags.Changed("default-group") && !flags.Changed("route-timeout") && !flags.Changed("tell-position") {
+	if !slices.ContainsFunc([]string{"default-group", "route-timeout", "tell-position", "prefer-same-media"}, flags.Changed) {
 		return
 	}
 	if d.RoutingPoint == nil {
@@ -252,6 +254,9 @@ func (f *putFlags) changeRoute(d *configpb.DN) {
 	}
 	if flags.Changed("tell-position") {
 		d.RoutingPoint.TellPosition = f.tellPosition
+	}
+	if flags.Changed("prefer-same-media") {
+		d.RoutingPoint.PreferSameMedia = f.preferMedia
 	}
 }
 

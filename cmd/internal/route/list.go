@@ -24,6 +24,15 @@ type waitingJSON struct {
 	WaitsFor     string            `json:"waits_for"`
 	Tried        []string          `json:"tried"`
 	UserData     map[string]string `json:"user_data"`
+	Tries        []tryJSON         `json:"tries"`
+}
+
+// tryJSON is what became of a call at one of tried; 0 and "": it was not sent there, or
+// nothing more is known.
+type tryJSON struct {
+	DN        string `json:"dn"`
+	SIPStatus uint32 `json:"sip_status"`
+	Text      string `json:"text"`
 }
 
 // waitingCall is a call at a routing point.
@@ -44,10 +53,12 @@ arrived: ask each node for its own.
 A call that waits for a "router" can be routed: sipcluster route call. One that
 waits for an "agent" was routed to a group in which no agent is free; it can be
 routed again when the router that did so is gone. TRIED lists the DNs that did not
-take the call.
+take the call, with the SIP status that came, and with more where that is known: that a phone's
+media don't fit the caller's.
 
 With -o json an array of
-  {"conn_id","routing_point","caller","called","since","waits_for","tried","user_data"}`,
+  {"conn_id","routing_point","caller","called","since","waits_for","tried","user_data",
+   "tries":[{"dn","sip_status","text"}]}`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return console.Doing(strings.Join(append([]string{"route list"}, args...), " "), c.routeList(cmd.Context(), addr, args))
 		},
@@ -122,6 +133,33 @@ func (w *waitingCall) tried() []string {
 	return append([]string{}, w.GetQueued().GetTried()...)
 }
 
+// triesText are the DNs that did not take the call, each with what it answered.
+func (w *waitingCall) triesText() string {
+	var all []string
+	for _, t := range w.GetQueued().GetTries() {
+		switch end := t.GetEnd(); {
+		case end.GetText() != "":
+			all = append(all, fmt.Sprintf("%s (%d, %s)", t.GetDn(), end.GetSipStatus(), end.GetText()))
+		case end.GetSipStatus() != 0:
+			all = append(all, fmt.Sprintf("%s (%d)", t.GetDn(), end.GetSipStatus()))
+		default:
+			all = append(all, t.GetDn())
+		}
+	}
+	if all == nil { // a node of before
+		all = w.tried()
+	}
+	return strings.Join(all, ", ")
+}
+
+func (w *waitingCall) tries() []tryJSON {
+	all := []tryJSON{}
+	for _, t := range w.GetQueued().GetTries() {
+		all = append(all, tryJSON{t.GetDn(), t.GetEnd().GetSipStatus(), t.GetEnd().GetText()})
+	}
+	return all
+}
+
 // waitsFor is "router" or "agent".
 func (w *waitingCall) waitsFor() string {
 	if w.asked {
@@ -142,7 +180,7 @@ func (c commands) showWaiting(calls []*waitingCall) error {
 	}
 	t := &console.Table{Head: []string{"CONNID", "ROUTING POINT", "CALLER", "FOR", "WAITS FOR", "TRIED"}}
 	for _, w := range calls {
-		t.Add(console.Text(w.GetCall().GetConnId()), console.Text(w.GetThisDn()), console.Text(console.Dash(w.GetCall().GetAni())), console.Text(view.Age(c.Now(), w.GetTime())), console.Text(w.waitsFor()), console.Text(console.Dash(strings.Join(w.tried(), ", "))))
+		t.Add(console.Text(w.GetCall().GetConnId()), console.Text(w.GetThisDn()), console.Text(console.Dash(w.GetCall().GetAni())), console.Text(view.Age(c.Now(), w.GetTime())), console.Text(w.waitsFor()), console.Text(console.Dash(w.triesText())))
 	}
 	return c.Print(t)
 }
@@ -152,5 +190,5 @@ func newWaitingJSON(w *waitingCall) waitingJSON {
 	if data == nil {
 		data = map[string]string{}
 	}
-	return waitingJSON{w.GetCall().GetConnId(), w.GetThisDn(), w.GetCall().GetAni(), w.GetCall().GetDnis(), view.RFC3339(w.GetTime()), w.waitsFor(), w.tried(), data}
+	return waitingJSON{w.GetCall().GetConnId(), w.GetThisDn(), w.GetCall().GetAni(), w.GetCall().GetDnis(), view.RFC3339(w.GetTime()), w.waitsFor(), w.tried(), data, w.tries()}
 }

@@ -87,8 +87,11 @@ func (l *eventLines) party(e *tlibpb.Event) error {
 	if e.GetEnd().GetSipStatus() != 0 {
 		why = strconv.Itoa(int(e.GetEnd().GetSipStatus()))
 	}
-	return l.line(l.clock(e.GetSnapshot()), tlib.EventName(e.GetMessage()), "-", e.GetThisDn(), "-", "-", "-", console.Dash(why),
-		fmt.Sprintf("with %s, call %s at %s", console.Dash(e.GetCall().GetOtherDn()), e.GetCall().GetConnId(), e.GetOwner()))
+	of := fmt.Sprintf("with %s, call %s at %s", console.Dash(e.GetCall().GetOtherDn()), e.GetCall().GetConnId(), e.GetOwner())
+	if text := e.GetEnd().GetText(); text != "" {
+		of += ": " + text
+	}
+	return l.line(l.clock(e.GetSnapshot()), tlib.EventName(e.GetMessage()), "-", e.GetThisDn(), "-", "-", "-", console.Dash(why), of)
 }
 
 func (l *eventLines) EndOfSnapshot(seq uint64) error {

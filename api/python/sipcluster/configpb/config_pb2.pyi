@@ -288,16 +288,18 @@ class Policy(_message.Message):
     def __init__(self, ring_timeout_ms: _Optional[int] = ..., no_answer_action: _Optional[_Union[NoAnswerAction, str]] = ..., cool_down_s: _Optional[int] = ..., wrap_up_s: _Optional[int] = ..., desktop_lost: _Optional[_Union[DesktopLost, str]] = ...) -> None: ...
 
 class RoutingPoint(_message.Message):
-    __slots__ = ["default_group", "policy", "tell_position", "timeout_ms"]
+    __slots__ = ["default_group", "policy", "prefer_same_media", "tell_position", "timeout_ms"]
     DEFAULT_GROUP_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
+    PREFER_SAME_MEDIA_FIELD_NUMBER: _ClassVar[int]
     TELL_POSITION_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_MS_FIELD_NUMBER: _ClassVar[int]
     default_group: str
     policy: Policy
+    prefer_same_media: bool
     tell_position: bool
     timeout_ms: int
-    def __init__(self, default_group: _Optional[str] = ..., timeout_ms: _Optional[int] = ..., policy: _Optional[_Union[Policy, _Mapping]] = ..., tell_position: bool = ...) -> None: ...
+    def __init__(self, default_group: _Optional[str] = ..., timeout_ms: _Optional[int] = ..., policy: _Optional[_Union[Policy, _Mapping]] = ..., prefer_same_media: bool = ..., tell_position: bool = ...) -> None: ...
 
 class Trunk(_message.Message):
     __slots__ = ["address", "caller_id", "inbound_auth", "inbound_limit", "inbound_numbers", "more_addresses", "no_options", "outbound_auth", "outbound_limit", "outbound_numbers", "outbound_realm", "preferred_identity", "prefix", "priority", "registration", "sources", "tls_name", "transport", "trusted", "user_phone"]

@@ -239,12 +239,14 @@ class Call(_message.Message):
     def __init__(self, conn_id: _Optional[str] = ..., other_dn: _Optional[str] = ..., this_dn_role: _Optional[_Union[DNRole, str]] = ..., ani: _Optional[str] = ..., dnis: _Optional[str] = ..., user_data: _Optional[_Mapping[str, str]] = ..., call_type: _Optional[_Union[CallType, str]] = ..., this_queue: _Optional[str] = ..., call_uuid: _Optional[str] = ..., call_state: _Optional[_Union[CallState, str]] = ..., previous_conn_id: _Optional[str] = ...) -> None: ...
 
 class CallEnd(_message.Message):
-    __slots__ = ["reason", "sip_status"]
+    __slots__ = ["reason", "sip_status", "text"]
     REASON_FIELD_NUMBER: _ClassVar[int]
     SIP_STATUS_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
     reason: EndReason
     sip_status: int
-    def __init__(self, reason: _Optional[_Union[EndReason, str]] = ..., sip_status: _Optional[int] = ...) -> None: ...
+    text: str
+    def __init__(self, reason: _Optional[_Union[EndReason, str]] = ..., sip_status: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
 
 class ClientMessage(_message.Message):
     __slots__ = ["agent_login", "agent_logout", "agent_not_ready", "agent_ready", "distribute_user_event", "make_call", "monitor_all", "open_session", "query_address", "query_server", "reference_id", "register_address", "release_call", "reserve_agent", "route_call", "set_dnd_off", "set_dnd_on", "stop_monitor", "unregister_address", "update_user_data", "withdraw_route"]
@@ -618,14 +620,16 @@ class EventQueueChanged(_message.Message):
     def __init__(self, call: _Optional[_Union[Call, _Mapping]] = ..., group: _Optional[str] = ...) -> None: ...
 
 class EventQueued(_message.Message):
-    __slots__ = ["call", "group", "tried"]
+    __slots__ = ["call", "group", "tried", "tries"]
     CALL_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     TRIED_FIELD_NUMBER: _ClassVar[int]
+    TRIES_FIELD_NUMBER: _ClassVar[int]
     call: Call
     group: str
     tried: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, call: _Optional[_Union[Call, _Mapping]] = ..., tried: _Optional[_Iterable[str]] = ..., group: _Optional[str] = ...) -> None: ...
+    tries: _containers.RepeatedCompositeFieldContainer[Try]
+    def __init__(self, call: _Optional[_Union[Call, _Mapping]] = ..., tried: _Optional[_Iterable[str]] = ..., group: _Optional[str] = ..., tries: _Optional[_Iterable[_Union[Try, _Mapping]]] = ...) -> None: ...
 
 class EventRegistered(_message.Message):
     __slots__ = ["status"]
@@ -654,12 +658,14 @@ class EventRinging(_message.Message):
     def __init__(self, call: _Optional[_Union[Call, _Mapping]] = ...) -> None: ...
 
 class EventRouteRequest(_message.Message):
-    __slots__ = ["call", "tried"]
+    __slots__ = ["call", "tried", "tries"]
     CALL_FIELD_NUMBER: _ClassVar[int]
     TRIED_FIELD_NUMBER: _ClassVar[int]
+    TRIES_FIELD_NUMBER: _ClassVar[int]
     call: Call
     tried: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, call: _Optional[_Union[Call, _Mapping]] = ..., tried: _Optional[_Iterable[str]] = ...) -> None: ...
+    tries: _containers.RepeatedCompositeFieldContainer[Try]
+    def __init__(self, call: _Optional[_Union[Call, _Mapping]] = ..., tried: _Optional[_Iterable[str]] = ..., tries: _Optional[_Iterable[_Union[Try, _Mapping]]] = ...) -> None: ...
 
 class EventRouteUsed(_message.Message):
     __slots__ = ["call", "third_party_dn"]
@@ -860,6 +866,14 @@ class SetDNDOn(_message.Message):
 class StopMonitor(_message.Message):
     __slots__ = []
     def __init__(self) -> None: ...
+
+class Try(_message.Message):
+    __slots__ = ["dn", "end"]
+    DN_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    dn: str
+    end: CallEnd
+    def __init__(self, dn: _Optional[str] = ..., end: _Optional[_Union[CallEnd, _Mapping]] = ...) -> None: ...
 
 class UnregisterAddress(_message.Message):
     __slots__ = ["dn"]
