@@ -76,7 +76,7 @@ func (r *Engine) atPoint(i *Inquiry, rp *configpb.DN) {
 	case group == "":
 		i.say("it has no default group")
 	default:
-		if n, found := r.longestIdle(group, func(n dn.Number) bool { return false }); found {
+		if n, found := r.longestIdle(group, 0, func(n dn.Number) bool { return false }); found {
 			i.say("of group %s it is DN %s's turn", group, n)
 		} else {
 			i.say("in group %s nobody is free: the call waits", group)
