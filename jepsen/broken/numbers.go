@@ -32,7 +32,7 @@ func numberFaults() []Fault {
 		unitFault("retry-after-unused", "a trunk that wants to be left alone is tried by the next call", "./node/routing", "^TestTrunk_IsLeft",
 			Edit{"node/routing/trunks.go", "	if r.quotas.Paused(n, time.Now()) > 0 {\n\t\treturn nil", "	if false {\n\t\treturn nil"}),
 		unitFault("full-trunk-is-asked", "route test says that a trunk is tried whatever its limit", "./node/quota", "^TestTable_Calls",
-			Edit{"node/quota/quota.go", "	return u != nil && u.full(l, now)", "	return false"}),
+			Edit{"node/quota/quota.go", "	return u != nil && u.full(l, now)", "	return u == nil"}),
 		unitFault("carriers-secret-is-shown", "who exports no secrets gets the digests of trunks", "./api", "^TestConfiguration_TellsNoSecretOfATrunk",
 			Edit{"api/configuration.go", "{d.GetTrunk().GetInboundAuth(), d.GetTrunk().GetOutboundAuth()}", "{d.GetTrunk().GetInboundAuth()}"}),
 		unitFault("every-node-registers", "each node registers at a carrier", "./sip/enrolment", "^TestKeeper_OneNode",
