@@ -15,17 +15,17 @@ func reservationFaults() []Fault {
 		{
 			Name: "one-more-than-it-takes", Kind: Reservations, What: "a DN is reserved for one call more than it takes",
 			Edits:   []Edit{{"node/dn/reservation.go", "s.Room = int(s.Taken) < t.cfg.Takes(s.Number)", "s.Room = int(s.Taken) <= t.cfg.Takes(s.Number) && s.Taken > 1"}},
-			Package: "./node/agent", Run: "^TestReserve_(ADN|Never)",
+			Package: "./node/agent", Run: "^TestReserve_(OneThat|Never)",
 		},
 		{
 			Name: "one-at-a-time", Kind: Reservations, What: "a DN that takes several calls is reserved for one",
 			Edits:   []Edit{{"node/agent/reserve.go", "	case s.Reserved && !s.Room:\n", "	case s.Reserved:\n"}},
-			Package: "./node/agent", Run: "^TestReserve_(ADN|Never)",
+			Package: "./node/agent", Run: "^TestReserve_(OneThat|Never)",
 		},
 		{
 			Name: "several-end-together", Kind: Reservations, What: "with one of the reservations of a DN all end",
 			Edits:   []Edit{{"node/agent/round.go", "r.Reserved = r.Reserved.Without(holder)", "r.Reserved = dn.Reservation{}"}},
-			Package: "./node/agent", Run: "^TestReserve_ADN",
+			Package: "./node/agent", Run: "^TestReserve_OneThat",
 		},
 		{
 			Name: "rings-and-is-reserved", Kind: Reservations, What: "a call that rings under its own reservation takes a DN twice",

@@ -29,7 +29,7 @@ func (k *node) holders() (all []string) {
 
 // Two callers at once have a DN that takes two calls, a third one goes elsewhere until one of
 // them gives back what it has, and nothing else; at the DN's node or from another one.
-func TestReserve_ADNThatTakesTwoCalls(t *testing.T) {
+func TestReserve_OneThatTakesTwoCalls(t *testing.T) {
 	a, b := pair(t, twoNodes(t, takes(2)))
 	a.table.Register("1000", dn.Registered)
 	b.sees(t, "1000", "a")
@@ -54,9 +54,8 @@ func TestReserve_ADNThatTakesTwoCalls(t *testing.T) {
 		{a, call(a, "6"), tlibpb.ErrorCode_ERROR_CODE_RESOURCE_SEIZED, "[b/call/4 b/call/5]"},
 	} {
 		err := ask(c.by, c.r)
-		if code := tlibpb.ErrorCode(0); err != nil {
-			code = codeOf(t, err)
-			if code != c.code {
+		if err != nil {
+			if codeOf(t, err) != c.code {
 				t.Errorf("%d: %v", i, err)
 			}
 		} else if c.code != 0 {

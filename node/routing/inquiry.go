@@ -72,8 +72,8 @@ func (r *Engine) atPoint(i *Inquiry, rp *configpb.DN) {
 	} else {
 		i.say("no router registered it at this node")
 	}
-	switch group := rp.GetRoutingPoint().GetDefaultGroup(); {
-	case group == "":
+	switch group := rp.GetRoutingPoint().GetDefaultGroup(); group {
+	case "":
 		i.say("it has no default group")
 	default:
 		if n, found := r.longestIdle(group, 0, func(n dn.Number) bool { return false }); found {

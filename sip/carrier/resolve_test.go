@@ -168,7 +168,7 @@ func TestBook_FollowsNames(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	over := make(chan error, 1)
 	go func() { over <- b.Run(ctx) }()
-	defer func() { cancel(); _ = <-over }()
+	defer func() { cancel(); <-over }()
 	b.Put("9000", &configpb.Trunk{Address: "c.example"})
 	patience.Receive(t, "the name is found", moved)
 	has := func(want string) func() bool {

@@ -191,7 +191,7 @@ func TestKeeper_RefreshesInTime(t *testing.T) {
 			t.Fatalf("%+v", first)
 		}
 		for range 100 {
-			time.Sleep(time.Minute)
+			passes(time.Minute)
 			synctest.Wait()
 			if got := r.has(); len(got) != 1 {
 				t.Fatal("registered:", got)
@@ -240,7 +240,7 @@ func TestKeeper_OneNodeOnEachSide(t *testing.T) {
 		one := Chosen("gw", names)
 		two := Chosen("gw", slices.DeleteFunc(slices.Clone(names), func(n dn.Node) bool { return n == one }))
 		check("at first", one)
-		time.Sleep(firstWait) // by then who has just begun hears whom it can
+		passes(firstWait) // by then who has just begun hears whom it can
 		x.change(func() { x.cut[one] = true })
 		check("cut off", one, two)
 		x.change(func() { x.cut[one] = false })
@@ -279,7 +279,7 @@ func TestKeeper_WaitsWhenItIsRefused(t *testing.T) {
 		if s, _ := x.keepers["a"].Status("gw"); s.Error != "403 Who?" || !s.Until.IsZero() {
 			t.Errorf("%+v", s)
 		}
-		time.Sleep(3 * time.Minute)
+		passes(3 * time.Minute)
 		synctest.Wait()
 		if want := []time.Duration{0, 0, 5 * time.Second, 15 * time.Second, 75 * time.Second}; !slices.Equal(at, want) {
 			t.Errorf("asked at %v, want %v", at, want)
@@ -303,10 +303,13 @@ func TestKeeper_WhoHasJustBegunWaits(t *testing.T) {
 		if got := r.has(); len(got) != 0 {
 			t.Error("registered at once:", got)
 		}
-		time.Sleep(firstWait)
+		passes(firstWait)
 		synctest.Wait()
 		if got := r.has(); len(got) != 2 {
 			t.Error("registered are", got)
 		}
 	})
 }
+
+// passes is time that goes by in the bubble.
+func passes(d time.Duration) { <-time.After(d) }

@@ -31,9 +31,6 @@ type hop struct {
 // exits are the ways out of the proxy; nil before Connect.
 type exits struct{ *wire.Exits }
 
-// datagrams is the hop over UDP to an address.
-func (e *exits) datagrams(addr netip.AddrPort) *hop { return &hop{out: e.Exits, addr: addr} }
-
 // carrier is the hop to an address of a trunk.
 func (e *exits) carrier(w carrier.Way) *hop {
 	return &hop{out: e.Exits, transport: w.Transport, addr: w.Addr, dials: w.Transport.Connected(), name: w.Name}
