@@ -2,6 +2,7 @@ package carrier
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -168,7 +169,12 @@ func TestBook_FollowsNames(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	over := make(chan error, 1)
 	go func() { over <- b.Run(ctx) }()
-	defer func() { cancel(); <-over }()
+	defer func() {
+		cancel()
+		if err := <-over; !errors.Is(err, context.Canceled) && err != nil {
+			t.Error(err)
+		}
+	}()
 	b.Put("9000", &configpb.Trunk{Address: "c.example"})
 	patience.Receive(t, "the name is found", moved)
 	has := func(want string) func() bool {
