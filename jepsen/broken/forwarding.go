@@ -24,7 +24,7 @@ func routeFaults() []Fault {
 		route("./sip", "^TestThief_OfACallThatIsUp$", "trunk-where-the-request-says", "a token of a trunk leads to any address",
 			Edit{path, "ok && d.trunks.leads(k.Number, addr)", "ok"}),
 		route("./sip", "^TestTrunk_ACallThatIsUp", "carrier-bills-on", "a carrier does not hear that a call is over when its trunk was disabled or moved",
-			Edit{path, "took := known && k.Called && k.Addr.IsValid()", "took := false"}),
+			Edit{path, "took := ends && k.Called && k.Addr.IsValid()", "took := false"}),
 		route("./sip", "^TestTrunk_ACallThatIsUp", "carrier-may-not-hang-up", "a carrier whose trunk was disabled or moved can't end its calls",
 			Edit{admission, "took && ad.trunks.get(k.Number)", "false && took && ad.trunks.get(k.Number)"}),
 		route("./sip", "^TestThief_OfACallThatIsUp$", "any-port-of-a-phone", "a token of a phone leads to any port of its machine",

@@ -145,7 +145,7 @@ func (x *relay) answers(res *message.Message) bool {
 		return false
 	}
 	line := accountAt(x.in.path.trunks.get(s.Last.Number).configured()).answer(res, string(m.Method), s.URI)
-	to, f := x.in.path.next(&s, x.in.dialogs.Contact(x.at.Key, x.at.By.Other()), &d)
+	to, f := x.in.path.next(&s, x.in.dialogs.Contact(x.at.Key, x.at.By.Other()), &d, x.method == methodBye)
 	if line == nil || f != nil || to == nil || x.method != methodBye && !x.in.dialogs.Raise(x.at) {
 		return false
 	}

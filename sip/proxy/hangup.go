@@ -53,7 +53,7 @@ func (h *hanger) reach(d *dialog.Dialog, to dialog.Side) (*hop, *route.Set) {
 	if f != nil {
 		return nil, nil
 	}
-	hop, f := h.path.next(&s, contact, &within)
+	hop, f := h.path.next(&s, contact, &within, true)
 	if f != nil {
 		return nil, nil
 	}

@@ -38,8 +38,8 @@ var (
 )
 
 // next finds where a request of a dialog goes (RFC 3261 §16.12). The contact is where the
-// other side says that it is reached; nil when that is not known.
-func (d *dialogPath) next(s *route.Set, contact []byte, within *route.Dialog) (to *hop, f *message.Fault) {
+// other side says that it is reached; nil when that is not known. ends: it is a BYE.
+func (d *dialogPath) next(s *route.Set, contact []byte, within *route.Dialog, ends bool) (to *hop, f *message.Fault) {
 	if s.Peer.Purpose != route.None {
 		if d.machine.View().Node(string(s.Peer.Node)) == nil {
 			return nil, errNoPeer
@@ -50,7 +50,7 @@ func (d *dialogPath) next(s *route.Set, contact []byte, within *route.Dialog) (t
 	case route.Phone:
 		return d.flowOf(s, contact, within)
 	case route.Trunk:
-		return d.toTrunk(s, contact != nil)
+		return d.toTrunk(s, ends && contact != nil)
 	}
 	return nil, errForeign
 }
@@ -158,11 +158,11 @@ func (d *dialogPath) elsewhere(s *route.Set, within *route.Dialog, h *hop) *hop 
 
 // toTrunk is the way to a gateway: the connection that it has opened, the address that
 // it gave for the call, the one that the call went to, or another one of its; each is one
-// of the trunk's now, but that which has taken a call that is known to be up: it goes on
-// there, whatever became of the trunk.
-func (d *dialogPath) toTrunk(s *route.Set, known bool) (*hop, *message.Fault) {
+// of the trunk's now, but where a call that is known to be up ends: whoever has taken it
+// hears of its end, whatever became of the trunk.
+func (d *dialogPath) toTrunk(s *route.Set, ends bool) (*hop, *message.Fault) {
 	k := &s.Last
-	took := known && k.Called && k.Addr.IsValid()
+	took := ends && k.Called && k.Addr.IsValid()
 	if h := (&hop{out: d.exits.Exits, transport: k.Transport, addr: k.Addr}); h.connected() && h.alive() && (took || d.trunks.speaks(k.Number, &packet{exits: d.exits, source: k.Addr, transport: k.Transport})) {
 		return h, nil
 	}

@@ -84,7 +84,7 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 		}
 		return
 	}
-	to, f := rs.path.next(s, rs.dialogs.Contact(at.Key, at.By.Other()), d)
+	to, f := rs.path.next(s, rs.dialogs.Contact(at.Key, at.By.Other()), d, methodOf(m) == methodBye)
 	if f == nil {
 		f = rs.referred(m, s, at)
 	}
@@ -244,7 +244,7 @@ func (rs *relays) ack(sh *shard, m *message.Message, in *packet) {
 	if !rs.admit.admit(sh, m, in, &s, at.Key, &a) {
 		return
 	}
-	to, f := rs.path.next(&s, rs.dialogs.Contact(at.Key, at.By.Other()), &d)
+	to, f := rs.path.next(&s, rs.dialogs.Contact(at.Key, at.By.Other()), &d, false)
 	if f != nil {
 		return
 	}
