@@ -123,7 +123,7 @@ func TestRoute_ACallThatWaitsGoesToADN(t *testing.T) {
 		t.Errorf("%+v", w)
 	}
 	list := o.does("", "route", "list", "9000")
-	if !strings.HasPrefix(list, "CONNID            ROUTING POINT  CALLER  FOR  WAITS FOR  TRIED\n"+w.ConnID+"  9000           1001    ") || !strings.HasSuffix(list, "s   router     1002\n") {
+	if !strings.HasPrefix(list, "CONNID            ROUTING POINT  CALLER  FOR  WAITS FOR  TRIED\n"+w.ConnID+"  9000           1001    ") || !strings.HasSuffix(list, "s   router     1002 (486)\n") {
 		t.Errorf("%q", list)
 	}
 	answer := o.does("", "route", "call", w.ConnID, "--reject", "603", "-o", "json")

@@ -21,16 +21,16 @@ func TestEvents_AtARoutingPoint(t *testing.T) {
 	event := func(m, ref, more string) string {
 		return m + " " + ref + "this_dn=9001 time=now" + node + " call_seq=+" + call + more
 	}
-	for _, tried := range []string{"", " tried=[2001]", " tried=[2001 2002]"} {
+	for _, tried := range []string{"", " tried=[2001] tries=[{dn=2001}]", " tried=[2001 2002] tries=[{dn=2001} {dn=2002}]"} {
 		if tried == "" { // it enters once
 			w.tells(event("EVENT_QUEUED", "", tried), event("EVENT_ROUTE_REQUEST", "", tried))
 		} else {
 			w.tells(event("EVENT_ROUTE_REQUEST", "", tried))
 		}
-		if tried == " tried=[2001 2002]" {
+		if tried == " tried=[2001 2002] tries=[{dn=2001} {dn=2002}]" {
 			break
 		}
-		to := map[string]string{"": "2001", " tried=[2001]": "2002"}[tried]
+		to := map[string]string{"": "2001", " tried=[2001] tries=[{dn=2001}]": "2002"}[tried]
 		w.routes(l.waits("+1", true), to)
 		w.wait("the refusal", func(e *tlibpb.Event) bool { return e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_ERROR })
 		l.waits("+1", true)
@@ -42,7 +42,7 @@ func TestEvents_AtARoutingPoint(t *testing.T) {
 	again.heard()
 	again.post(registerAddress("9001", watched))
 	row := func(m string) string {
-		return m + " this_dn=9001 time=now snapshot=true" + node + call + " tried=[2001 2002]"
+		return m + " this_dn=9001 time=now snapshot=true" + node + call + " tried=[2001 2002] tries=[{dn=2001} {dn=2002}]"
 	}
 	again.wait("the rows", func(e *tlibpb.Event) bool { return whole(e) == row("EVENT_ROUTE_REQUEST") })
 	again.wait("the first row", func(e *tlibpb.Event) bool { return whole(e) == row("EVENT_QUEUED") })

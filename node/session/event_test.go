@@ -68,7 +68,11 @@ func field(f protoreflect.FieldDescriptor, v protoreflect.Value) string {
 	case f.IsList():
 		var items []string
 		for i := range v.List().Len() {
-			items = append(items, fmt.Sprint(v.List().Get(i)))
+			item := fmt.Sprint(v.List().Get(i))
+			if f.Message() != nil {
+				item = "{" + strings.Join(fields(v.List().Get(i).Message()), " ") + "}"
+			}
+			items = append(items, item)
 		}
 		return fmt.Sprint(items)
 	case f.Message() != nil:
