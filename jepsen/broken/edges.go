@@ -60,7 +60,7 @@ func edgeFaults() []Fault {
 		{
 			Name: "endless-reservation", Kind: Reservations, What: "a reservation at an owner that is lost never ends in the others' view",
 			Edits: []Edit{
-				{"node/dn/agent.go", "if !r.x.reserved(now) || !o.heard && !o.syncing && now >= o.lostClock+int64(Lease) {", "if _, _ = now, o; r.x == nil || r.x.holder == \"\" {"},
+				{"node/dn/agent.go", "if !r.x.reserved(now) || !o.heard && !o.syncing && now >= o.lostClock+int64(Lease) {", "if _, _ = now, o; r.x == nil || r.x.holds == nil {"},
 			},
 			Package: "./node/agent", Run: "^TestReserve_(WhoMay|OneHolderWhatever|OfALost)",
 			Scenario: "half-minute", For: 26 * time.Second, Settle: time.Second, Statements: []string{"S22"},

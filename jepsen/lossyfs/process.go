@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 )
@@ -19,6 +20,9 @@ type Process struct {
 	in      io.Closer
 	orders  *json.Encoder
 	answers *json.Decoder
+	// ended lets the thread go that has started it.
+	ended chan struct{}
+	end   func()
 }
 
 // Missing is what this machine lacks to mount a file system; "" for nothing.
@@ -57,10 +61,21 @@ func Start(path, dir string, start func(*exec.Cmd) error) (*Process, error) {
 	if err := errors.Join(errIn, errOut); err != nil {
 		return nil, err
 	}
-	if err := start(cmd); err != nil {
+	p := &Process{cmd: cmd, in: in, orders: json.NewEncoder(in), answers: json.NewDecoder(out), ended: make(chan struct{})}
+	p.end = sync.OnceFunc(func() { close(p.ended) })
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // Pdeathsig means the thread, which Go ends when it likes
+		defer runtime.UnlockOSThread()
+		err := start(cmd)
+		started <- err
+		if err == nil {
+			<-p.ended
+		}
+	}()
+	if err := <-started; err != nil {
 		return nil, err
 	}
-	p := &Process{cmd: cmd, in: in, orders: json.NewEncoder(in), answers: json.NewDecoder(out)}
 	var ready answer
 	if err := p.answers.Decode(&ready); err != nil {
 		return nil, errors.Join(fmt.Errorf("lossyd did not start: %w", err), p.Close())
@@ -89,6 +104,7 @@ func (p *Process) Freeze(on bool) error {
 
 // Close unmounts the file system: whoever waits for it gets an error.
 func (p *Process) Close() error {
+	defer p.end()
 	if err := errors.Join(p.in.Close(), p.cmd.Wait()); err != nil {
 		return fmt.Errorf("lossyd: %w", err)
 	}
