@@ -9,7 +9,7 @@ unit = $$(go list ./sip ./node ./node/dn ./node/consensus ./cmd/sipcluster ./sip
 golangci = go tool -modfile=tools/golangci-lint.mod golangci-lint
 buf = go tool -modfile=tools/buf.mod buf
 
-.PHONY: help build run dev demo setup test unit test-python e2e lint fmt generate api-baseline browser-bundles check-generated bench bench-full bench-peer jepsen jepsen-short jepsen-regressions jepsen-broken jepsen-broken-quick mutants mutants-quick mutants-e2e package test-package test-alerts clean
+.PHONY: help build run dev demo setup test unit unit-plain test-python e2e lint fmt generate api-baseline browser-bundles check-generated bench bench-full bench-peer jepsen jepsen-short jepsen-regressions jepsen-broken jepsen-broken-quick mutants mutants-quick mutants-e2e package test-package test-alerts clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,14 +29,17 @@ setup: ## what the tests need of Debian: sipp, baresip, sipsak, chromium, nft, i
 	@scripts/setup
 
 # The simulations make all their runs without the race detector, and a tenth with it.
-test: setup ## everything: unit and property tests with the race detector and without it, then real clusters
+test: setup ## everything: unit and property tests with the race detector, long ones without it, then real clusters
 	go test -race -short -p $(P) $(unit)
-	go test -p $(P) $(unit)
+	scripts/test-long -p $(P)
 	@$(MAKE) --no-print-directory test-python
 	go test -count=1 -timeout=15m ./jepsen/...
 
 unit: ## only the unit and property tests, with the race detector
 	go test -race -p $(P) $(unit)
+
+unit-plain: ## the same without it: what is slow there may hide what is fast here
+	go test -p $(P) $(unit)
 
 test-python: setup build ## the Python client: its types, and its tests with a real cluster
 	scripts/test-python
