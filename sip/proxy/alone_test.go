@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"hash/maphash"
 	"log/slog"
 	"net/netip"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/route"
@@ -70,7 +72,7 @@ func newAlone(t *testing.T) *Proxy {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	return New(Config{Machine: newConfiguration(t).machine, Table: dn.New(dn.Config{Self: "n1", Incarnation: 1}), Store: store,
+	return New(Config{Machine: newConfiguration(t).machine, Table: dn.New(dn.Config{Self: "n1", Incarnation: 1}), Store: store, Stats: &answer.Counters{}, TagSeed: maphash.MakeSeed(),
 		Log: slog.New(slog.DiscardHandler), Now: time.Now, RouteKeys: []route.Key{{ID: 1, Secret: []byte("secret")}}, LeadsHere: func(message.URI) bool { return false },
 		RecordRoutes: location.NewHosts([...]string{"n1.test:5060", "n1.test:5061", "n1.test:5062", "n1.test:5063", "n1.test:5064"})})
 }

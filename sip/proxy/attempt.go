@@ -241,8 +241,8 @@ func (a *Attempt) won(b *branch, res *message.Message) {
 			})
 		}
 	}
-	c.respond(res, b.domain, c.timer.answerLines(res))
 	c.finish()
+	c.respond(res, b.domain, c.timer.answerLines(res))
 }
 
 // stop gives up: what rings is canceled, for a reason where the caller has none, and has a

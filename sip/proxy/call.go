@@ -141,8 +141,9 @@ func (c *Call) reject(code int, reason string) {
 		a.Set(487, "Request Terminated")
 	}
 	c.sh.stats.Answered(a.Code)
-	_ = c.srv.Respond(a.Code, c.sh.answer(c.req, &a)) // the transaction repeats it
+	b := c.sh.answer(c.req, &a)
 	c.finish()
+	_ = c.srv.Respond(a.Code, b) // the transaction repeats it
 }
 
 // pass gives the caller the answer that a Send ended with, as it came: for a
@@ -157,12 +158,13 @@ func (c *Call) pass(o Outcome) {
 		c.reject(o.Code, o.Reason)
 	default:
 		c.sh.stats.Answered(o.Code)
-		c.respond(o.res, o.domain, o.challenges)
 		c.finish()
+		c.respond(o.res, o.domain, o.challenges)
 	}
 }
 
-// finish notes that the caller has a final answer.
+// finish notes that the caller gets its final answer, which goes out next: who has it finds
+// the call's place free.
 func (c *Call) finish() {
 	if c.final {
 		return
