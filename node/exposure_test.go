@@ -100,7 +100,7 @@ func (x attacker) tries(t *testing.T, port, addr string, mayNot func(method stri
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*soon)
 	defer cancel()
 	var wg sync.WaitGroup
 	defer wg.Wait()

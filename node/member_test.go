@@ -29,8 +29,8 @@ import (
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
-// soon bounds every wait.
-const soon = 15 * time.Second
+// soon bounds every wait: far more than a machine that does other work needs.
+const soon = 45 * time.Second
 
 const realm = "test.example"
 
@@ -205,10 +205,11 @@ func (m *member) status(t *testing.T) *tcpb.StatusResponse {
 // write changes the configuration through this node, and waits until all have it.
 func (m *member) write(t *testing.T, all []*member, mutations ...*configpb.Mutation) {
 	t.Helper()
-	w, err := configpb.NewConfigurationClient(m.tc).Write(t.Context(), &configpb.WriteRequest{Mutations: mutations})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client, w := configpb.NewConfigurationClient(m.tc), (*configpb.WriteResponse)(nil)
+	written(t, func() (err error) {
+		w, err = client.Write(t.Context(), &configpb.WriteRequest{Mutations: mutations})
+		return err
+	})
 	for _, other := range all {
 		await(t, other.cfg.Name+" has the configuration", func() bool { return other.machine.View().Index() >= w.GetRevision() })
 	}

@@ -39,7 +39,7 @@ func (w *watching) comes(t *testing.T, part string) {
 			if strings.Contains(l, part) {
 				return
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience.Limit):
 			t.Fatalf("no %s", part)
 		}
 	}

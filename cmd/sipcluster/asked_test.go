@@ -199,9 +199,9 @@ func TestDNWatch_ResumesBehindWhatWasTold(t *testing.T) {
 // A node that says something now and then is not silent, however long it takes.
 func TestDNWatch_HeartbeatsKeepTheStream(t *testing.T) {
 	s := newScripted(t)
-	s.pause = 700 * time.Millisecond
-	s.streams = [][]*tcpb.WatchResponse{{started(5, false), wholeAt(1), beat(1), beat(1), beat(1), beat(1), told(2, false)}}
-	w := operator{t, s.addr}.begins("dn", "watch", "-o", "json", "--timeout", "1s")
+	s.pause = 600 * time.Millisecond
+	s.streams = [][]*tcpb.WatchResponse{{started(5, false), wholeAt(1), beat(1), beat(1), beat(1), beat(1), beat(1), beat(1), told(2, false)}}
+	w := operator{t, s.addr}.begins("dn", "watch", "-o", "json", "--timeout", "3500ms") // shorter than all of it, far longer than what lies between two words
 	w.wants(t, `"event":"EndOfSnapshot"`)
 	w.wants(t, `"event":"EventDNBackInService"`) // and no word of a lost connection
 	w.stop()

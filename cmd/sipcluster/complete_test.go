@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 // A shell completes what the node knows: DNs, nodes, groups, and the words of flags.
@@ -39,7 +41,7 @@ func TestComplete(t *testing.T) {
 		}
 	}
 	began := time.Now()
-	if _, out, _ := runCLI(t.Context(), "", "__complete", "dn", "get", "--addr", "127.0.0.1:1", "1"); !strings.HasPrefix(out, ":") || time.Since(began) > 5*time.Second {
+	if _, out, _ := runCLI(t.Context(), "", "__complete", "dn", "get", "--addr", "127.0.0.1:1", "1"); !strings.HasPrefix(out, ":") || time.Since(began) > patience.Limit {
 		t.Errorf("without a node: %q after %v", out, time.Since(began))
 	}
 }

@@ -42,7 +42,7 @@ func TestFailure_OfAnAnswer(t *testing.T) {
 	t.Run("no answer in time", func(t *testing.T) {
 		s := newScripted(t)
 		s.write = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-		fails(t, s.addr, "the node at ADDR did not answer within 500ms (--timeout)"+check, "--timeout", "500ms")
+		fails(t, s.addr, "the node at ADDR did not answer within 3s (--timeout)"+check, "--timeout", "3s")
 	})
 }
 
@@ -65,11 +65,11 @@ func TestFailure_WithoutANode(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	for name, tc := range map[string]struct{ addr, want string }{
-		"nobody":       {"127.0.0.1:1", "no sipcluster node answers at ADDR: is it running? (--addr)"},
-		"a web server": {web.Listener.Addr().String(), "what answers at ADDR is not a TCport: want a node's --tc-addr (--addr)"},
-		"silence":      {silent.Addr().String(), "the node at ADDR did not answer within 300ms (--timeout); nothing was sent"},
+	for name, tc := range map[string]struct{ addr, timeout, want string }{
+		"nobody":       {"127.0.0.1:1", "20s", "no sipcluster node answers at ADDR: is it running? (--addr)"},
+		"a web server": {web.Listener.Addr().String(), "20s", "what answers at ADDR is not a TCport: want a node's --tc-addr (--addr)"},
+		"silence":      {silent.Addr().String(), "300ms", "the node at ADDR did not answer within 300ms (--timeout); nothing was sent"},
 	} {
-		t.Run(name, func(t *testing.T) { fails(t, tc.addr, tc.want, "--timeout", "300ms") })
+		t.Run(name, func(t *testing.T) { fails(t, tc.addr, tc.want, "--timeout", tc.timeout) })
 	}
 }

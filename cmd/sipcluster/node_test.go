@@ -428,7 +428,7 @@ func (w *watching) wants(t *testing.T, part string) {
 		if !strings.Contains(l, part) {
 			t.Errorf("got %s, want %s", l, part)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience.Limit):
 		t.Fatalf("no %s", part)
 	}
 }

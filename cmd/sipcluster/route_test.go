@@ -138,8 +138,8 @@ func TestRoute_ACallThatWaitsGoesToAGroup(t *testing.T) {
 	router(t, cfg)
 	call := calls(t, caller, "9000")
 	w := o.waits("router")
-	o.fails("", "route call "+w.ConnID+": no agent of group support became free within 300ms: the call keeps waiting for one (see sipcluster route list)",
-		"route", "call", w.ConnID, "--group", "support", "--timeout", "300ms")
+	o.fails("", "route call "+w.ConnID+": no agent of group support became free within 3s: the call keeps waiting for one (see sipcluster route list)",
+		"route", "call", w.ConnID, "--group", "support", "--timeout", "3s")
 	w = o.waits("agent")
 	clienttest.Same(t, o.does("", "route", "call", w.ConnID, "--to", "1002"), "call "+w.ConnID+" left 9000 for 1002\n") // who sent it to the group is gone
 	call.Cancel()

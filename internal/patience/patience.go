@@ -10,7 +10,7 @@ import (
 
 // Limit is how long a test waits for what takes no time. It is far more than
 // a machine that does other work needs.
-const Limit = 20 * time.Second
+const Limit = 45 * time.Second
 
 // Until waits until ok says so, which it asks in the test's goroutine.
 func Until(t testing.TB, what string, ok func() bool) {

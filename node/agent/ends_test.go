@@ -3,11 +3,13 @@ package agent
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
@@ -44,30 +46,30 @@ func TestUnanswered_WhatBecomesOfWhom(t *testing.T) {
 // A DN of another node that did not answer is left alone by every node, until the time is
 // over or somebody logs in there; what was said outlives the keeper's process.
 func TestUnanswered_EveryNodeLeavesItAlone(t *testing.T) {
-	view := twoNodes(t, &configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{Policy: &configpb.Policy{CoolDownS: proto.Uint32(3)}}}})
-	a, b := pair(t, view)
-	b.table.Register("1000", dn.Registered)
-	a.sees(t, "1000", "b")
-	if err := a.agents.Unanswered(t.Context(), "1000", ""); err != nil {
-		t.Fatal(err)
-	}
-	routable := func(k *node) bool { s, _ := k.table.Get("1000"); return s.Routable(false) }
-	tails := map[*node]*dn.Stream{}
-	for _, k := range []*node{a, b} {
-		waitFor(t, "the cool-down is known", func() bool { return !routable(k) })
-		tails[k] = k.table.Tail()
-	}
-	for k, tail := range tails {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		for over := false; !over; {
-			items, err := tail.Next(ctx, nil)
-			if err != nil {
-				t.Fatalf("nobody was told of the end at %s", k.id)
-			}
-			over = items[len(items)-1].Status.Routable(false)
+	synctest.Test(t, func(t *testing.T) {
+		view := twoNodes(t, &configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{Policy: &configpb.Policy{CoolDownS: proto.Uint32(3)}}}})
+		a, b := pair(t, view)
+		b.table.Register("1000", dn.Registered)
+		a.sees(t, "1000", "b")
+		tails := map[*node]*dn.Stream{a: a.table.Tail(), b: b.table.Tail()}
+		if err := a.agents.Unanswered(t.Context(), "1000", ""); err != nil {
+			t.Fatal(err)
 		}
-		cancel()
-	}
+		for k := range tails {
+			waitFor(t, "the cool-down is known", func() bool { s, _ := k.table.Get("1000"); return !s.Routable(false) })
+		}
+		for k, tail := range tails {
+			ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
+			for over := false; !over; {
+				items, err := tail.Next(ctx, nil)
+				if err != nil {
+					t.Fatalf("nobody was told of the end at %s", k.id)
+				}
+				over = items[len(items)-1].Status.Routable(false)
+			}
+			cancel()
+		}
+	})
 }
 
 // Do not disturb and the cool-down come back with the keeper.
@@ -106,36 +108,38 @@ func TestRestore_WhatKeepsCallsAwayComesBack(t *testing.T) {
 // The wrap-up ends by itself at the keeper, after a restart too, and before that when the
 // agent says so.
 func TestWrapUp_EndsByItselfOrByTheAgent(t *testing.T) {
-	dir, view := t.TempDir(), twoNodes(t)
-	k := openNode(t, "a", dir, view).run(t)
-	for _, n := range []dn.Number{"1000", "1001"} {
-		k.table.Register(n, dn.Registered)
-		k.does(t, n, Change{Request: peerpb.AgentRequest_AGENT_REQUEST_LOGIN, AgentID: "7" + string(n)})
-		k.does(t, n, Change{Request: peerpb.AgentRequest_AGENT_REQUEST_READY})
-		k.table.WrapUp(n, time.Now().UnixNano(), 2*time.Second)
-	}
-	k.does(t, "1001", Change{Request: peerpb.AgentRequest_AGENT_REQUEST_READY})
-	waitFor(t, "the wrap-up is stored", func() bool {
-		k.agents.store.mu.Lock()
-		defer k.agents.store.mu.Unlock()
-		return !k.agents.store.words["1000"].ends.IsZero() && len(k.agents.store.dirty) == 0
-	})
-	if s, _ := k.table.Get("1001"); s.Agent.State != dn.Ready || s.AgentUntil != 0 {
-		t.Errorf("ended by the agent: %+v until %d", s.Agent, s.AgentUntil)
-	}
-	k.stop()
-	if err := k.agents.Close(); err != nil {
-		t.Fatal(err)
-	}
-	again := openNode(t, "a", dir, view)
-	again.agents.Restore()
-	again.run(t)
-	again.table.Register("1000", dn.Registered)
-	if s, _ := again.table.Get("1000"); s.Agent.Mode != dn.AfterCallWork {
-		t.Errorf("after the restart: %+v", s.Agent)
-	}
-	waitFor(t, "the end of the wrap-up", func() bool {
-		s, _ := again.table.Get("1000")
-		return s.Agent.State == dn.Ready && s.AgentUntil == 0
+	synctest.Test(t, func(t *testing.T) {
+		dir, view := t.TempDir(), twoNodes(t)
+		k := openNode(t, "a", dir, view).run(t)
+		for _, n := range []dn.Number{"1000", "1001"} {
+			k.table.Register(n, dn.Registered)
+			k.does(t, n, Change{Request: peerpb.AgentRequest_AGENT_REQUEST_LOGIN, AgentID: "7" + string(n)})
+			k.does(t, n, Change{Request: peerpb.AgentRequest_AGENT_REQUEST_READY})
+			k.table.WrapUp(n, time.Now().UnixNano(), 2*time.Second)
+		}
+		k.does(t, "1001", Change{Request: peerpb.AgentRequest_AGENT_REQUEST_READY})
+		waitFor(t, "the wrap-up is stored", func() bool {
+			k.agents.store.mu.Lock()
+			defer k.agents.store.mu.Unlock()
+			return !k.agents.store.words["1000"].ends.IsZero() && len(k.agents.store.dirty) == 0
+		})
+		if s, _ := k.table.Get("1001"); s.Agent.State != dn.Ready || s.AgentUntil != 0 {
+			t.Errorf("ended by the agent: %+v until %d", s.Agent, s.AgentUntil)
+		}
+		k.stop()
+		if err := k.agents.Close(); err != nil {
+			t.Fatal(err)
+		}
+		again := openNode(t, "a", dir, view)
+		again.agents.Restore()
+		again.run(t)
+		again.table.Register("1000", dn.Registered)
+		if s, _ := again.table.Get("1000"); s.Agent.Mode != dn.AfterCallWork {
+			t.Errorf("after the restart: %+v", s.Agent)
+		}
+		waitFor(t, "the end of the wrap-up", func() bool {
+			s, _ := again.table.Get("1000")
+			return s.Agent.State == dn.Ready && s.AgentUntil == 0
+		})
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc"
@@ -210,23 +211,25 @@ func TestRegistry_FaultsOfTheWayToTheKeeper(t *testing.T) {
 
 // The keeper takes the request and is silent: nobody knows what it did.
 func TestRegistry_SilentKeeperTimesOut(t *testing.T) {
-	a, b := pair(t, twoNodes(t))
-	b.table.Register("1000", dn.Registered)
-	a.sees(t, "1000", "b")
-	over := make(chan struct{})
-	defer close(over)
-	hang := func(context.Context) { patience.Receive(t, "the end of the call", over) }
-	b.before.Store(&hang)
-	began := time.Now()
-	_, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: "7"})
-	if codeOf(t, err) != tlibpb.ErrorCode_ERROR_CODE_TIMEOUT || time.Since(began) > 2*AnswerTimeout {
-		t.Errorf("after %v: %v", time.Since(began), err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := a.agents.SetAgent(ctx, "1000", Change{Request: logout}); !errors.Is(err, context.Canceled) {
-		t.Errorf("a caller who left: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t, twoNodes(t))
+		b.table.Register("1000", dn.Registered)
+		a.sees(t, "1000", "b")
+		over := make(chan struct{})
+		defer close(over)
+		hang := func(context.Context) { patience.Receive(t, "the end of the call", over) }
+		b.before.Store(&hang)
+		began := time.Now()
+		_, err := a.agents.SetAgent(t.Context(), "1000", Change{Request: login, AgentID: "7"})
+		if codeOf(t, err) != tlibpb.ErrorCode_ERROR_CODE_TIMEOUT || time.Since(began) > 2*AnswerTimeout {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := a.agents.SetAgent(ctx, "1000", Change{Request: logout}); !errors.Is(err, context.Canceled) {
+			t.Errorf("a caller who left: %v", err)
+		}
+	})
 }
 
 func TestRegistry_UnreachableKeeperWasNotAsked(t *testing.T) {

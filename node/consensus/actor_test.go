@@ -61,7 +61,7 @@ func last(m *member) *configpb.AuditEntry {
 // TestActor_IsTheLeadersWord: whatever a node says in a command of who gave it, and
 // when, the leader judges the client's own proof.
 func TestActor_IsTheLeadersWord(t *testing.T) {
-	c, nodes := threeOf(t, func(m *member) { m.clients = &desk{} })
+	c, nodes := threeOf(t, func(m *member) { m.clients, m.election = &desk{}, patientElection })
 	leader := c.leader(nodes[:]...)
 	other := followers(leader, nodes[:]...)[0]
 	forged := proposal(phone("1"))
@@ -94,7 +94,7 @@ func TestActor_IsTheLeadersWord(t *testing.T) {
 // TestActor_ACertificateIsTakenByTheLeaderAlone: its proof can't travel, and a node
 // that claims to have seen one is not believed.
 func TestActor_ACertificateIsTakenByTheLeaderAlone(t *testing.T) {
-	c, nodes := threeOf(t, func(m *member) { m.clients, m.self.TcAddr = &desk{}, "192.0.2.1:7001" })
+	c, nodes := threeOf(t, func(m *member) { m.clients, m.self.TcAddr, m.election = &desk{}, "192.0.2.1:7001", patientElection })
 	leader := c.leader(nodes[:]...)
 	other := followers(leader, nodes[:]...)[0]
 	shown := as(t.Context(), Client{Certificate: "cert"})

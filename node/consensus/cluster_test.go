@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/raft"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
@@ -27,7 +28,11 @@ import (
 )
 
 const (
-	testElection = 300 * time.Millisecond
+	// testElection is that of tests in which a leader dies: as long as a machine needs
+	// that does other work.
+	testElection = time.Second
+	// compareEach is Config.CompareEvery.
+	compareEach = 300 * time.Millisecond
 )
 
 // cluster is a group of real nodes over loopback TCP, whose links can be cut.
@@ -103,6 +108,15 @@ func ownLoopback() string {
 	return fmt.Sprintf("127.%d.%d.%d", 100+pid/250%100, 1+pid%250, 1+n%250)
 }
 
+// patient is add of a node that elects nobody by itself: who leads goes on, however busy
+// the machine is.
+func (c *cluster) patient(name string) *member {
+	c.t.Helper()
+	m := c.add(name)
+	m.election = patientElection
+	return m
+}
+
 // add makes a node that is not started.
 func (c *cluster) add(name string) *member {
 	c.t.Helper()
@@ -130,7 +144,7 @@ func (m *member) start(clusterID string) {
 	m.self.FeatureLevel = m.machine.Features().Announced()
 	m.group, err = Open(Config{
 		Dir: filepath.Join(m.dir, "raft"), Self: m.self, ClusterID: clusterID, Member: m.member, Machine: m.machine,
-		Listener: raftListener, Dial: m.dialRaft, DialGRPC: m.dialGRPC, Election: cmp.Or(m.election, testElection), SnapshotAfter: m.snapshotAfter, CompareEvery: testElection, Clients: m.clients, Reach: m.reach, Log: slog.New(slog.DiscardHandler),
+		Listener: raftListener, Dial: m.dialRaft, DialGRPC: m.dialGRPC, Election: cmp.Or(m.election, testElection), SnapshotAfter: m.snapshotAfter, CompareEvery: compareEach, Clients: m.clients, Reach: m.reach, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -261,6 +275,12 @@ func three(t testing.TB) (*cluster, [3]*member) {
 	return threeOf(t, nil)
 }
 
+// steady is three whose leader stays one, however busy the machine is.
+func steady(t testing.TB) (*cluster, [3]*member) {
+	t.Helper()
+	return threeOf(t, func(m *member) { m.election = patientElection })
+}
+
 // threeOf is three, of members that were changed before they start.
 func threeOf(t testing.TB, change func(*member)) (*cluster, [3]*member) {
 	t.Helper()
@@ -348,6 +368,18 @@ func (c *cluster) leader(among ...*member) *member {
 	return leader
 }
 
+// lead has a member lead.
+func (c *cluster) lead(m *member, among ...*member) {
+	c.t.Helper()
+	c.waitFor(m.self.Name+" leads", func() bool {
+		l := c.leader(among...)
+		if l != m {
+			_ = l.group.raft.LeadershipTransferToServer(raft.ServerID(m.self.Id), raft.ServerAddress(m.self.ClusterAddr)).Error()
+		}
+		return l == m
+	})
+}
+
 func followers(of *member, among ...*member) (rest []*member) {
 	for _, m := range among {
 		if m != of {
@@ -363,15 +395,20 @@ func phone(number string) *configpb.Mutation {
 	}}}
 }
 
+// put proposes mutations that may be made twice, again and again while elections and a
+// slow machine leave open what became of them.
+func (m *member) put(ms ...*configpb.Mutation) (err error) {
+	patience.Within(patience.Limit, func() bool {
+		_, err = m.group.Propose(context.Background(), proposal(ms...))
+		return !errors.Is(err, ErrNoQuorum) && !errors.Is(err, ErrUnknownOutcome)
+	})
+	return err
+}
+
 // write proposes one DN; the test fails when it isn't acknowledged.
 func (m *member) write(number int) {
 	m.c.t.Helper()
-	var err error
-	patience.Within(patience.Limit, func() bool { // a busy machine's leader steps down now and then: nothing was written
-		_, err = m.group.Propose(context.Background(), proposal(phone(fmt.Sprint(number))))
-		return !errors.Is(err, ErrNoQuorum)
-	})
-	if err != nil {
+	if err := m.put(phone(fmt.Sprint(number))); err != nil {
 		m.c.t.Fatalf("writing at %s: %v", m.self.Name, err)
 	}
 }

@@ -1,13 +1,11 @@
 package consensus
 
 import (
-	"context"
 	"errors"
 	"testing"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
-	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 // next is the feature level behind that of this program.
@@ -22,10 +20,7 @@ func toCome() *fsm.Features {
 }
 
 func (m *member) putGroup(login bool) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience.Limit)
-	defer cancel()
-	_, err := m.group.Propose(ctx, proposal(&configpb.Mutation{Op: &configpb.Mutation_PutGroup{PutGroup: &configpb.AgentGroup{Name: "sales", LoginRequired: login}}}))
-	return err
+	return m.put(&configpb.Mutation{Op: &configpb.Mutation_PutGroup{PutGroup: &configpb.AgentGroup{Name: "sales", LoginRequired: login}}})
 }
 
 // restart has the member run as another program.
@@ -89,7 +84,7 @@ func followersOf(m *member, which func(*configpb.Node) bool) (found []*configpb.
 
 // A parked node does not lead: it would acknowledge nothing.
 func TestFeatures_AParkedLeaderHandsOver(t *testing.T) {
-	c, m := three(t)
+	c, m := steady(t)
 	old := c.leader(m[:]...)
 	_ = old.machine.Park(fsm.ErrLevel)
 	next := c.leader(m[:]...)

@@ -46,12 +46,15 @@ func TestWithout_CountsTheLiving(t *testing.T) {
 const patientElection = 5 * time.Second
 
 func TestHandOver_AnotherLeadsWithoutAnElectionTimeout(t *testing.T) {
-	c, m := threeOf(t, func(m *member) { m.election = patientElection })
-	ctx, cancel := context.WithTimeout(t.Context(), patientElection)
-	defer cancel()
-	if err := m[0].group.HandOver(ctx); err != nil {
+	const election = 15 * time.Second
+	c, m := threeOf(t, func(m *member) { m.election = election })
+	soon, over := context.WithTimeout(t.Context(), election)
+	defer over()
+	if err := m[0].group.HandOver(soon); err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
+	defer cancel()
 	if l := c.leader(m[:]...); l == m[0] {
 		t.Fatal("it leads still")
 	}
@@ -83,8 +86,7 @@ func (m *member) removal(id string) (err error) {
 
 func TestRemove_TheLeaderOfTwo(t *testing.T) {
 	c := newCluster(t)
-	a, b := c.add("a"), c.add("b")
-	a.election, b.election = patientElection, patientElection
+	a, b := c.patient("a"), c.patient("b")
 	a.bootstrap()
 	b.startJoined(a)
 	c.waitFor("two voters", func() bool { return a.voters() == 2 && b.voters() == 2 })
@@ -100,7 +102,7 @@ func TestRemove_TheLeaderOfTwo(t *testing.T) {
 }
 
 func TestRemove_ALivingOneBesideADeadOne(t *testing.T) {
-	_, m := three(t)
+	_, m := steady(t)
 	m[2].kill()
 	err := m[0].removal(m[1].self.Id)
 	if !errors.Is(err, fsm.ErrConflict) || !strings.Contains(err.Error(), "a would answer, and c would not") {
@@ -109,14 +111,15 @@ func TestRemove_ALivingOneBesideADeadOne(t *testing.T) {
 	if err := m[1].removal(m[0].self.Id); !errors.Is(err, fsm.ErrConflict) {
 		t.Fatal("the leader, asked elsewhere:", err)
 	}
-	if err := m[0].removal(m[2].self.Id); err != nil {
-		t.Fatal("the dead one:", err)
-	}
+	patience.Until(t, "the removal of the dead one", func() bool { // a busy machine's living one may answer too late
+		err = m[0].removal(m[2].self.Id)
+		return err == nil
+	})
 	m[1].write(1001)
 }
 
 func TestRemove_ByForce(t *testing.T) {
-	_, m := three(t)
+	_, m := steady(t)
 	m[2].kill()
 	patience.Until(t, "a removal by force", func() bool { return m[0].remove(m[1].self.Id, true) == nil })
 	patience.Until(t, "a cluster without a quorum", func() bool {
@@ -127,19 +130,22 @@ func TestRemove_ByForce(t *testing.T) {
 
 // Two removals that are harmless one by one are not written together.
 func TestRemove_TwoAtATime(t *testing.T) {
-	c, m := three(t)
-	d := c.add("d")
+	c, m := steady(t)
+	d := c.patient("d")
 	d.startJoined(m[0])
 	c.waitFor("four voters", func() bool { return m[0].voters() == 4 })
 	d.kill()
 	lead := c.leader(m[:]...)
 	others := followers(lead, m[:]...)
-	done := make(chan error, 2)
-	for _, o := range others {
-		go func() { done <- lead.removal(o.self.Id) }()
-	}
-	one, two := patience.Receive(t, "the first removal", done), patience.Receive(t, "the second removal", done)
-	if (one == nil) == (two == nil) {
-		t.Fatal(one, two)
-	}
+	patience.Until(t, "a removal", func() bool { // a busy machine's living one may answer too late
+		done := make(chan error, 2)
+		for _, o := range others {
+			go func() { done <- lead.removal(o.self.Id) }()
+		}
+		one, two := patience.Receive(t, "the first removal", done), patience.Receive(t, "the second removal", done)
+		if one == nil && two == nil {
+			t.Fatal("both are removed")
+		}
+		return one == nil || two == nil
+	})
 }

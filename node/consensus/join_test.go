@@ -83,6 +83,7 @@ func TestJoin_AsksAgainWhatMayChange(t *testing.T) {
 func TestReconcile_WhoIsNotThereDoesNotVote(t *testing.T) {
 	c := newCluster(t)
 	a, b := c.add("a"), c.add("b")
+	a.election = 300 * time.Millisecond // it is the only one that votes
 	a.bootstrap()
 	if _, err := b.join(a); err != nil {
 		t.Fatal(err)
@@ -91,7 +92,7 @@ func TestReconcile_WhoIsNotThereDoesNotVote(t *testing.T) {
 		f := a.group.raft.GetConfiguration()
 		return f.Error() == nil && len(f.Configuration().Servers) == 2
 	})
-	over := time.NewTimer(4 * testElection) // the roster is looked at four times as often
+	over := time.NewTimer(4 * a.election) // the roster is looked at four times as often
 	defer over.Stop()
 	for i := 0; ; i++ {
 		if n := a.voters(); n != 1 {

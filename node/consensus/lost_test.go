@@ -40,6 +40,9 @@ func flipped(path string, b []byte) error {
 // acknowledged is lost, although it has forgotten for whom it voted.
 func TestGroup_ANodeWhoseLogIsDamagedComesBack(t *testing.T) {
 	for name, damage := range damages {
+		if testing.Short() && name != "bits" && name != "missing" {
+			continue // with the race detector, which is about races, two
+		}
 		t.Run(name, func(t *testing.T) {
 			c, n := threeOf(t, nil)
 			victim := n[2]

@@ -56,7 +56,7 @@ func (b *blind) looked() (all int) {
 func TestReach_TwoLook(t *testing.T) {
 	b := &blind{}
 	b.find()
-	_, all := threeOf(t, func(m *member) { m.reach = b.reach(m.self.GetName()) })
+	_, all := threeOf(t, func(m *member) { m.reach, m.election = b.reach(m.self.GetName()), patientElection })
 	leader := all[0]
 	others := []string{all[1].self.GetName(), all[2].self.GetName()}
 	put := func(addr string) error {

@@ -68,7 +68,7 @@ func TestErrors_OfStrangers(t *testing.T) {
 // a cluster of one has nobody to tell.
 func TestNudge_TellsTheOthersBehindAWrite(t *testing.T) {
 	c := newCluster(t)
-	a := c.add("a")
+	a := c.patient("a")
 	a.bootstrap()
 	const writes = 10
 	was := a.group.raft.LastIndex()
@@ -78,7 +78,7 @@ func TestNudge_TellsTheOthersBehindAWrite(t *testing.T) {
 	if grew := a.group.raft.LastIndex() - was; grew > writes+writes/2 { // a leader that has just begun adds one or two
 		t.Errorf("alone: %d writes are %d entries", writes, grew)
 	}
-	b := c.add("b")
+	b := c.patient("b")
 	b.startJoined(a)
 	c.waitFor("both vote", func() bool { return a.voters() == 2 })
 	a.write(2)

@@ -53,8 +53,10 @@ func TestNoAnswer_TheAbsentAgentIsRungOnce(t *testing.T) {
 			switch s, _ := x.table.Get("1003"); {
 			case login && (s.Agent.State != dn.NotReady || s.Agent.Reasons[0] != dn.KeyValue{Key: "reason", Value: "no-answer"} || s.CoolUntil != 0):
 				t.Errorf("the agent: %+v, cools down until %d", s.Agent, s.CoolUntil)
-			case !login && time.Until(time.Unix(0, s.CoolUntil)).Round(5*time.Second) != 30*time.Second:
-				t.Errorf("it cools down for %v", time.Until(time.Unix(0, s.CoolUntil)))
+			case !login:
+				if left := time.Until(time.Unix(0, s.CoolUntil)); left > 30*time.Second || left < 10*time.Second {
+					t.Errorf("it cools down for %v", left)
+				}
 			}
 		})
 	}

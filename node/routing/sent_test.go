@@ -127,7 +127,7 @@ func TestDial_EndsWithItsContext(t *testing.T) {
 			select {
 			case <-first.c:
 				done(invite.Outcome{Code: 487})
-			case <-time.After(5 * time.Second):
+			case <-time.After(patience.Limit):
 				done(invite.Outcome{})
 			}
 		}()

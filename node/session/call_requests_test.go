@@ -54,7 +54,7 @@ func TestUpdateUserData_EveryPartyIsTold(t *testing.T) {
 		t.Errorf("answered %v", e)
 	}
 	stat.wait("both parties' data", func(e *tlibpb.Event) bool { return e.GetAttachedDataChanged() != nil && e.GetThisDn() == "2001" })
-	for _, e := range stat.events {
+	for _, e := range stat.seen() {
 		if c := e.GetCall(); c.GetUserData()["new"] != "2" || c.GetConnId() != string(id) {
 			t.Errorf("told %v", e)
 		}

@@ -62,6 +62,7 @@ func TestDrain_KeepsAGatewaysDNs(t *testing.T) {
 		w.hears("EVENT_NODE_DRAINING draining")
 		<-time.After(2 * time.Second)
 		w.awaits("EVENT_DN_OUT_OF_SERVICE 2002  admin")
+		synctest.Wait()
 		for _, n := range []dn.Number{"2001", "2002"} {
 			if st, _ := o.table.Get(n); st.State != dn.OOS || st.Reason != dn.Admin {
 				t.Errorf("at the deadline %+v", st)
@@ -71,6 +72,7 @@ func TestDrain_KeepsAGatewaysDNs(t *testing.T) {
 		o.says(dn.Record{Number: "2002", ClaimTime: own.ClaimTime + 1, State: dn.InSrv, Reason: dn.Registered})
 		o.write(nodeOf("a", "n1", "dc1"))
 		w.awaits("EVENT_NODE_DRAINING undone")
+		synctest.Wait()
 		for n, owner := range map[dn.Number]dn.Node{"2001": "a", "2002": "b"} {
 			if st, _ := o.table.Get(n); st.State != dn.InSrv || st.Owner != owner {
 				t.Errorf("undone: %+v, want it at %s", st, owner)

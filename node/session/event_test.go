@@ -16,6 +16,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -52,7 +53,7 @@ func field(f protoreflect.FieldDescriptor, v protoreflect.Value) string {
 		}
 		return "then"
 	case "expires_at":
-		return fmt.Sprint("in ", time.Until(v.Message().Interface().(*timestamppb.Timestamp).AsTime()).Round(10*time.Second))
+		return fmt.Sprint("in ", time.Until(v.Message().Interface().(*timestamppb.Timestamp).AsTime()).Round(time.Minute))
 	case "seq", "call_seq", "conn_id", "reference_id", "session_token":
 		return "+"
 	}
@@ -106,7 +107,7 @@ func (w *wire) tells(want ...string) {
 func (o *office) awaitOrNot(cond func() bool) {
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for over := time.After(5 * time.Second); !cond(); {
+	for over := time.After(patience.Limit); !cond(); {
 		select {
 		case <-tick.C:
 		case <-over:
@@ -254,7 +255,7 @@ func TestEvents_OfAReservation(t *testing.T) {
 	w.post(reserve(60_000))
 	w.tells("EVENT_AGENT_RESERVED reference_id=+ this_dn=2001 time=now outcome=RESERVATION_OUTCOME_RESERVED expires_at=in 1m0s")
 	r, _ := o.table.Own("2001")
-	if left := time.Duration(r.Reserved.Left); !strings.HasPrefix(r.Reserved.Holder, "a/") || len(r.Reserved.Holder) != len("a/")+16 || left < 50*time.Second || left > time.Minute {
+	if left := time.Duration(r.Reserved.Left); !strings.HasPrefix(r.Reserved.Holder, "a/") || len(r.Reserved.Holder) != len("a/")+16 || left < 30*time.Second || left > time.Minute {
 		t.Errorf("reserved for %q for %v", r.Reserved.Holder, left)
 	}
 	other.says("EVENT_ERROR 2001 RESOURCE_SEIZED", reserve(60_000))

@@ -335,6 +335,13 @@ func (w *wire) wait(what string, is func(*tlibpb.Event) bool) {
 	}
 }
 
+// messages are how many events the largest had, and how many within a snapshot had a place.
+func (w *wire) messages() (largest, placed int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.largest, w.placed
+}
+
 // seen is everything that the client was told since it last heard; it stays to be heard.
 func (w *wire) seen() []*tlibpb.Event {
 	w.mu.Lock()

@@ -204,22 +204,24 @@ func TestPace_GrowsWithTheMonitors(t *testing.T) {
 // TestSession_AsksSoMuchAtOnce: requests that wait for an owner are bounded, and
 // each that is answered makes room.
 func TestSession_AsksSoMuchAtOnce(t *testing.T) {
-	o := newOffice(t)
-	o.write(&configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{ReservationCollectMs: 1000}}})
-	o.table.Register("2001", dn.Registered)
-	w := o.connect(TCport, nil)
-	w.ask(registerAddress("2002", private))
-	for range maxAsked + 10 { // one after the other
-		if code := w.ask(agentReady("2002")).GetError().GetCode(); code != tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION {
-			t.Fatal(code)
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t)
+		o.write(&configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{ReservationCollectMs: 1000}}})
+		o.table.Register("2001", dn.Registered)
+		w := o.connect(TCport, nil)
+		w.ask(registerAddress("2002", private))
+		for range maxAsked + 10 { // one after the other
+			if code := w.ask(agentReady("2002")).GetError().GetCode(); code != tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION {
+				t.Fatal(code)
+			}
 		}
-	}
-	for range maxAsked {
-		w.post(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: "2001", Duration: durationpb.New(time.Millisecond)}}})
-	}
-	w.heard()
-	w.says("EVENT_ERROR 2002 INTERNAL_ERROR", agentReady("2002"))
-	w.says("EVENT_ADDRESS_INFO 2001 InSrv", query("2001"))
+		for range maxAsked {
+			w.post(&tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{Dn: "2001", Duration: durationpb.New(time.Millisecond)}}})
+		}
+		w.heard()
+		w.says("EVENT_ERROR 2002 INTERNAL_ERROR", agentReady("2002"))
+		w.says("EVENT_ADDRESS_INFO 2001 InSrv", query("2001"))
+	})
 }
 
 // TestAgent_EveryStateIsToldOnce: to everybody, and in order. While an own request

@@ -203,7 +203,8 @@ func TestCalls_ManyAndLargeDoNotHoldUpTheRecords(t *testing.T) {
 // A peer that stands still holds up nobody; when it reads again, and has missed
 // more than the log holds, it gets the calls that are up.
 func TestCalls_ASlowPeerHoldsUpNobody(t *testing.T) {
-	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
+	const history = 1000
+	a, b := newSiteOf(t, "a", 1, "127.0.0.1:0", history), newSite(t, "b", 1, "127.0.0.1:0")
 	gone := a.begin(t, "1001", nil)
 	var vs valves
 	b.followVia(t, vs.dial, a)
@@ -214,7 +215,7 @@ func TestCalls_ASlowPeerHoldsUpNobody(t *testing.T) {
 	data := map[string]string{"k": strings.Repeat("x", 300)}
 	// Once what lies between the two is full nothing is handed to the link.
 	patience.Done(t, "a queue, and who writes waits for nobody", func() {
-		for end := time.Now().Add(patience.Limit); a.publisher.Backlog("b").CallEvents <= feed.DefaultHistory && time.Now().Before(end); {
+		for end := time.Now().Add(patience.Limit); a.publisher.Backlog("b").CallEvents <= history && time.Now().Before(end); {
 			id, err := a.calls.Begin(call.Info{Caller: "trunk1", UserData: data})
 			if err == nil && a.calls.Ringing(id, "1001", "") {
 				a.calls.End(id, 487, true)

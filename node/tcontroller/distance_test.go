@@ -94,6 +94,10 @@ func TestTimed_TheKernelsTimeIsThatOfThePeer(t *testing.T) {
 		t.Errorf("%d ms to this machine", got)
 	}
 	set(9000)
+	if due := time.Duration(conn.(*timed).next.Load()) - time.Since(epoch); due <= 0 || due > retimeEvery {
+		t.Errorf("it is looked at again in %v", due)
+	}
+	conn.(*timed).next.Store(int64(time.Since(epoch) + time.Hour))
 	if _, err := conn.Write([]byte("x")); err != nil || get() != 9000 {
 		t.Errorf("it was looked at again at once: %d ms, %v", get(), err)
 	}
@@ -183,6 +187,7 @@ type wire struct {
 	ends   time.Duration // how often a connection ends for no reason; 0: never
 	cut    time.Duration // when nothing arrives any more; 0: never
 	pair   bool          // gossip goes round a cut
+	chance *rand.Rand
 }
 
 const step = 10 * time.Millisecond
@@ -191,11 +196,11 @@ const step = 10 * time.Millisecond
 func (w *wire) seen(t time.Duration) (at time.Duration, repeated bool) {
 	for {
 		trip := w.trip(t)
-		at = t + trip/2 + rand.N(w.jitter+1) - w.jitter/2
+		at = t + trip/2 + time.Duration(w.chance.Int64N(int64(w.jitter+1))) - w.jitter/2
 		if w.cut > 0 && at >= w.cut {
 			return 0, repeated
 		}
-		if rand.Float64() >= w.loss {
+		if w.chance.Float64() >= w.loss {
 			return at, repeated
 		}
 		t, repeated = t+trip*5/4+10*ms, true
@@ -283,7 +288,8 @@ func TestDistance_NoFalseLossAndEveryCutInTime(t *testing.T) {
 		loss         float64
 	}{{0, 0, 0}, {20 * ms, 2 * ms, 0.02}, {150 * ms, 10 * ms, 0}, {250 * ms, 30 * ms, 0}, {250 * ms, 30 * ms, 0.02}, {400 * ms, 50 * ms, 0}, {400 * ms, 50 * ms, 0.02}} {
 		t.Run(fmt.Sprint(c.trip, c.jitter, c.loss), func(t *testing.T) {
-			w := &wire{trip: steady(c.trip), jitter: c.jitter, loss: c.loss}
+			chance := rand.New(rand.NewPCG(uint64(c.trip), uint64(c.jitter))) // what lost packets can do is the same each time
+			w := &wire{trip: steady(c.trip), jitter: c.jitter, loss: c.loss, chance: chance}
 			if c.loss == 0 && c.trip <= 250*ms { // otherwise it may not be back in time
 				w.ends = 20 * time.Second
 			}
@@ -292,9 +298,13 @@ func TestDistance_NoFalseLossAndEveryCutInTime(t *testing.T) {
 			}
 			late := 0
 			for range 15 {
-				cut := 10*time.Second + rand.N(time.Second)
-				for pair, most := range map[bool]time.Duration{false: usual + 3*c.trip, true: time.Second + 4*c.trip} {
-					w := &wire{trip: steady(c.trip), jitter: c.jitter, loss: c.loss, cut: cut, pair: pair}
+				cut := 10*time.Second + time.Duration(chance.Int64N(int64(time.Second)))
+				for _, pair := range []bool{false, true} {
+					most := usual + 3*c.trip
+					if pair {
+						most = time.Second + 4*c.trip
+					}
+					w := &wire{trip: steady(c.trip), jitter: c.jitter, loss: c.loss, cut: cut, pair: pair, chance: chance}
 					lost, grain := w.judged(15*time.Second), c.jitter+2*step
 					if lost < cut || lost-cut > 2700*ms+grain {
 						t.Errorf("cut at %v (of a pair: %v): lost %v later, want 2.7 s at the most", cut, pair, lost-cut)
@@ -317,7 +327,7 @@ func TestDistance_NoFalseLossAndEveryCutInTime(t *testing.T) {
 		}
 		return 20 * ms
 	}
-	w := &wire{trip: jumps, jitter: 5 * ms}
+	w := &wire{trip: jumps, jitter: 5 * ms, chance: rand.New(rand.NewPCG(1, 2))}
 	if lost := w.judged(30 * time.Minute); lost > 0 {
 		t.Errorf("lost after %v, when the round trip jumped", lost)
 	}

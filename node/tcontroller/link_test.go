@@ -146,9 +146,7 @@ func TestLink_KilledPublisherIsLostAndComesBack(t *testing.T) {
 	await(t, "the snapshot", func() bool { return b.table.Counts().InSrv == 2 })
 	a.server.Stop()
 	await(t, "the loss", func() bool { return state(b, "1") == "OOS a" })
-	if s := b.mesh.Status()[0]; s.Heard || s.Reason != "process died" {
-		t.Errorf("status %+v", s)
-	}
+	await(t, "why, which is told a moment later", func() bool { s := b.mesh.Status()[0]; return !s.Heard && s.Reason == "process died" })
 	// It restarts, and has lost one of the two.
 	again := newSite(t, "a", 2, a.addr)
 	again.table.Register("1", dn.Registered)
