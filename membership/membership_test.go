@@ -9,7 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/sipcluster/sipcluster/internal/leftover"
 	"github.com/sipcluster/sipcluster/internal/patience"
@@ -98,15 +97,7 @@ func (m *testMember) sees(id NodeID) Member {
 
 func await(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	tick, deadline := time.NewTicker(5*time.Millisecond), time.After(20*time.Second)
-	defer tick.Stop()
-	for !cond() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
+	patience.Until(t, what, cond)
 }
 
 func meet(members ...*testMember) {

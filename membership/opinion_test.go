@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/memberlist"
+
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 // silent is a Gossip without a network: a test plays memberlist's part.
@@ -282,7 +284,7 @@ func TestTransport_CutsSingleAddresses(t *testing.T) {
 		t.Errorf("what is lost on the way is an error: %v", err)
 	}
 	clear(cut)
-	conn, err := mc.Transport.DialTimeout(addr, 20*time.Second)
+	conn, err := mc.Transport.DialTimeout(addr, patience.Limit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +293,7 @@ func TestTransport_CutsSingleAddresses(t *testing.T) {
 		t.Error(err)
 	}
 	b := make([]byte, 10)
-	_ = packets.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = packets.SetReadDeadline(time.Now().Add(patience.Limit))
 	if n, _, err := packets.ReadFrom(b); err != nil || string(b[:n]) != "there" {
 		t.Errorf("read %q, %v: want what was not lost", b[:n], err)
 	}

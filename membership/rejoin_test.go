@@ -4,6 +4,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 // A node of the roster that is not there yet is found when it is: the others
@@ -16,7 +18,7 @@ func TestGossip_WhoComesLaterIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.SetPeers(map[NodeID]string{"a": a.addr, "b": addr})
-	_ = inVain.(*net.TCPListener).SetDeadline(time.Now().Add(20 * time.Second))
+	_ = inVain.(*net.TCPListener).SetDeadline(time.Now().Add(patience.Limit))
 	tried, err := inVain.Accept()
 	if err != nil {
 		t.Fatal(err)

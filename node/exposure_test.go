@@ -154,7 +154,7 @@ const (
 func talk(t *testing.T, c net.Conn, say string) string {
 	t.Helper()
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(soon))
 	_, _ = c.Write([]byte(say))
 	got, _ := io.ReadAll(c)
 	return string(got)

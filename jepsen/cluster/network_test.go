@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
 )
 
@@ -123,7 +124,11 @@ func cutsAreSilent(t *testing.T, c *cluster.Cluster) {
 			{a.Phones(), a.Place(), true},
 			{c.Visitor(), b.Place(), true},
 		} {
-			if got := reaches(t, w.from, w.to); got != w.want {
+			got := reaches(t, w.from, w.to)
+			if w.want && !got { // a busy machine may be late
+				got = patience.Within(patience.Limit, func() bool { return reaches(t, w.from, w.to) })
+			}
+			if got != w.want {
 				t.Errorf("%s: %s reaches %s: %v, want %v", s.name, w.from.Name(), w.to.Name(), got, w.want)
 			}
 		}
@@ -147,9 +152,7 @@ func TestCluster_OneWayCutStopsOnlyWhatGoesThatWay(t *testing.T) {
 	if arrives(t, from, at) {
 		t.Error("a packet crossed the cut")
 	}
-	if !arrives(t, at, from) {
-		t.Error("the way back is cut, too")
-	}
+	patience.Until(t, "the way back is open", func() bool { return arrives(t, at, from) })
 }
 
 func arrives(t *testing.T, from, to net.PacketConn) bool {

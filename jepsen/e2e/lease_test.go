@@ -41,7 +41,7 @@ func TestReserve_EndsWithItsHolder(t *testing.T) {
 			s.kill(t, router)
 			killed := time.Now()
 			expectRoutable(t, "8701", true, s.at...)
-			if took := time.Since(killed); took > freeWithin {
+			if took := time.Since(killed); took > 4*freeWithin { // on a busy machine
 				t.Errorf("it was free after %v", took)
 			}
 			again := connect(t, c.Node(3), cluster.DefaultPort)

@@ -18,9 +18,9 @@ import (
 
 // The bounds here tell working from broken; `make bench` measures.
 const (
-	soon     = 5 * time.Second  // a change reaches all nodes, a cut is noticed
-	afterCut = 8 * time.Second  // all nodes hear all nodes again
-	starting = 30 * time.Second // a node, built with the race detector, starts
+	soon     = 20 * time.Second // a change reaches all nodes, a cut is noticed: 5 s on a machine that has time
+	afterCut = 30 * time.Second // all nodes hear all nodes again: 8 s
+	starting = time.Minute      // a node, built with the race detector, starts
 )
 
 var shared clusters

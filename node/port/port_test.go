@@ -75,7 +75,7 @@ func accepted(t *testing.T, h *intake.Handover) net.Conn {
 func talk(t *testing.T, c net.Conn, say string) string {
 	t.Helper()
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience.Limit))
 	_, _ = c.Write([]byte(say))
 	got, _ := io.ReadAll(c)
 	return string(got)

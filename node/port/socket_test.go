@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/intake"
@@ -18,7 +17,7 @@ func TestClusterPort_TheSocketCanBeFoundAtBothEnds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
 			var wg sync.WaitGroup
 			wg.Go(func() { _ = p.Run(ctx) })
 			t.Cleanup(func() { cancel(); patience.Done(t, "the end of the cluster port", wg.Wait) })
