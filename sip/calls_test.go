@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -103,7 +104,7 @@ func callWorld(t testing.TB, change func(*Config), numbers ...string) *world {
 func (w *world) ua(network, number string) *siptest.UA {
 	w.t.Helper()
 	u := w.stranger(network, number)
-	ctx, cancel := siptest.Within(5 * time.Second)
+	ctx, cancel := siptest.Within(patience.Limit)
 	defer cancel()
 	if res, err := u.Register(ctx, time.Hour); err != nil || res.Code != 200 {
 		w.t.Fatal(res, err)
@@ -133,7 +134,7 @@ type script struct {
 }
 
 func newScript(t testing.TB) *script {
-	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*patience.Limit)
 	t.Cleanup(cancel)
 	return &script{t, ctx}
 }
@@ -255,23 +256,18 @@ func TestProxy_CancelWhileItRings(t *testing.T) {
 	}
 }
 
+// TestProxy_AnswerCrossesTheCancel: a phone has two seconds for its last word.
 func TestProxy_AnswerCrossesTheCancel(t *testing.T) {
-	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
-	a, b := w.ua("udp", "1001"), w.ua("tcp", "1002")
-	out := s.place(a, "1002")
-	in := s.take(b)
-	s.ok(in.Ring())
-	s.await(out, 180)
-	out.Cancel()
-	s.expect(in, "CANCEL")
-	s.ok(in.Answer())
-	s.await(out, 200)
-	s.ok(out.Ack())
-	s.expect(in, "ACK")
-	s.do(out, "BYE", 200)
-	if o := patience.Receive(t, "the outcome of the call", w.outcomes); !o.Answered {
-		t.Errorf("%+v", o)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnding(t, 1)
+		e.n1.outcomes = make(chan proxy.Outcome, 1)
+		e.phones("udp", "tcp")
+		endings["the answer crosses the CANCEL"](e)
+		if o := <-e.n1.outcomes; !o.Answered {
+			t.Errorf("%+v", o)
+		}
+		e.nothingLeft("the answer crosses the CANCEL")
+	})
 }
 
 // TestProxy_AnswerAfterTheEndIsHungUp answers when the caller has its 487.
@@ -312,24 +308,21 @@ func TestProxy_Failures(t *testing.T) {
 }
 
 func TestProxy_NoAnswer(t *testing.T) {
-	for name, change := range map[string]func(*Config){
-		"timer C":   func(c *Config) { c.TimerC = time.Second },
-		"no answer": nil,
-	} {
+	for name, noAnswer := range map[string]time.Duration{"timer C": 0, "no answer": time.Second} {
 		t.Run(name, func(t *testing.T) {
-			w := callWorld(t, change, "1001", "1002")
-			if change == nil {
-				w.noAnswer.Store(int64(time.Second))
-			}
-			s := newScript(t)
-			a, b := w.ua("udp", "1001"), w.ua("udp", "1002")
-			out := s.place(a, "1002")
-			in := s.take(b)
-			s.ok(in.Ring())
-			s.await(out, 180)
-			s.expect(in, "CANCEL")
-			s.ok(in.Refuse(487, "Request Terminated"))
-			s.await(out, 408)
+			synctest.Test(t, func(t *testing.T) {
+				e := newEndingOf(t, 1, func(c *Config) { c.TimerC = 2 * time.Second })
+				e.noAnswer(noAnswer)
+				e.phones("udp", "udp")
+				out := e.place(e.from, "1002")
+				in := e.take(e.to)
+				e.ok(in.Ring())
+				e.await(out, 180)
+				e.expect(in, "CANCEL")
+				e.ok(in.Refuse(487, "Request Terminated"))
+				e.await(out, 408)
+				e.nothingLeft(name)
+			})
 		})
 	}
 }

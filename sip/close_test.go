@@ -68,7 +68,7 @@ func TestServer_CloseEndsRun(t *testing.T) {
 // wantEnd waits for the end of the connection.
 func (l *line) wantEnd() {
 	l.t.Helper()
-	_ = l.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = l.conn.SetReadDeadline(time.Now().Add(patience.Limit))
 	if n, err := l.conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		l.t.Errorf("the connection is open: %d bytes, %v", n, err)
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
@@ -132,7 +133,7 @@ func TestFlood_AnotherSourceCalls(t *testing.T) {
 func (g *guesser) refreshes(number string, many int) (took []time.Duration, again int) {
 	g.t.Helper()
 	ask := func(msg string) *reply {
-		for wait := 100 * time.Millisecond; wait < 10*time.Second; wait *= 2 {
+		for wait := time.Second; wait < patience.Limit; wait *= 2 {
 			g.send(msg)
 			for r := g.receive(wait); r != nil; r = g.receive(wait) {
 				if r.get("CSeq") == fmt.Sprint(g.n, " REGISTER") { // and not one of before

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/internal/wake"
 )
 
@@ -141,7 +142,7 @@ func (p *station) heardTrying() bool {
 // until waits for what a station receives.
 func (s *site) until(what string, ok func() bool) {
 	s.t.Helper()
-	if !s.within(10*time.Second, ok) {
+	if !s.within(patience.Limit, ok) {
 		s.t.Fatalf("never: %s", what)
 	}
 }

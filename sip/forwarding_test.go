@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -123,11 +124,11 @@ func (s *site) collect(expected int, symbols *symbols) (out []*block) {
 			before = total()
 		}
 	} else {
-		patience := 20 * time.Second
+		limit := patience.Limit
 		if s.missed {
-			patience = 100 * time.Millisecond // the scenario has failed
+			limit = 100 * time.Millisecond // the scenario has failed
 		}
-		s.missed = !s.within(patience, func() bool { return total() >= expected }) || s.missed
+		s.missed = !s.within(limit, func() bool { return total() >= expected }) || s.missed
 	}
 	s.settle()
 	for _, p := range s.stations {

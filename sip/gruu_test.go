@@ -36,7 +36,7 @@ func (w *world) phoneOf(network, number string, instance int) (u *siptest.UA, gr
 // getsGRUU registers a phone that wants a GRUU, and returns it.
 func (w *world) getsGRUU(u *siptest.UA, params string) string {
 	w.t.Helper()
-	ctx, cancel := siptest.Within(5 * time.Second)
+	ctx, cancel := siptest.Within(patience.Limit)
 	defer cancel()
 	res, err := u.Phone.Do(ctx, siptest.Request{Method: "REGISTER", Headers: []string{"Contact: <" + u.Phone.Contact() + ">" + params, "Expires: 600", "Supported: path, gruu"}})
 	if err != nil || res.Code != 200 {
@@ -133,7 +133,7 @@ func TestMoved_WithinACall(t *testing.T) {
 			gone := wire.FlowKey{Transport: location.TCP, Peer: netip.MustParseAddrPort(b.Addr())}
 			b.Close()
 			moved, _ := to.phoneOf(c.network, "1002", 1)
-			heard := make(chan string, 4)
+			heard := make(chan string, 256) // a request may come again
 			moved.OnRequest(func(m *siptest.Message) bool {
 				heard <- m.Method
 				_ = moved.Respond(m, 200, "OK", "")

@@ -9,9 +9,11 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sipcluster/sipcluster/internal/leftover"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
@@ -20,69 +22,71 @@ const alive = "OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/WS x.invalid;branch
 // TestHandshakes_SilentOnesBlockNobody: phones that never finish a handshake
 // keep no other from being served.
 func TestHandshakes_SilentOnesBlockNobody(t *testing.T) {
-	w := newWorld(t, allTransports(t))
-	w.run()
-	for _, network := range []string{"tls", "ws", "wss"} {
-		for _, begin := range []string{"", "\x16\x03\x01", "GET / HTTP/1.1\r\nHost: "} {
-			for range 10 {
-				c, err := net.Dial("tcp", w.server.Addr(transportOf[network]).String())
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer c.Close()
-				if _, err := io.WriteString(c, begin); err != nil {
-					t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, inMemory(t))
+		w.run()
+		for _, network := range []string{"tls", "ws", "wss"} {
+			for _, begin := range []string{"", "\x16\x03\x01", "GET / HTTP/1.1\r\nHost: "} {
+				for range 10 {
+					w.begins(network, begin)
 				}
 			}
+			began := time.Now()
+			if res := w.dial(network).ask(fmt.Sprintf(alive, network, network)); res.code != 200 || time.Since(began) > 0 {
+				t.Errorf("%s: %d after %v", network, res.code, time.Since(began))
+			}
 		}
-		began := time.Now()
-		if res := w.dial(network).ask(fmt.Sprintf(alive, network, network)); res.code != 200 || time.Since(began) > wire.HandshakeTime/2 {
-			t.Errorf("%s: %d after %v", network, res.code, time.Since(began))
-		}
-	}
+	})
 }
 
 // TestHeld_HandshakesGiveTheirPlacesBack: those that fail, those that succeed, and
 // at the end of their time those that never finish.
 func TestHeld_HandshakesGiveTheirPlacesBack(t *testing.T) {
-	w := newWorld(t, allTransports(t))
-	w.run()
-	begins := func(network, text string) net.Conn {
-		c, err := net.Dial("tcp", w.server.Addr(transportOf[network]).String())
-		if err == nil {
-			_, err = io.WriteString(c, text)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, inMemory(t))
+		w.run()
+		for _, network := range []string{"tls", "ws", "wss"} {
+			for range 3 {
+				refused := w.begins(network, "no handshake at all\r\n\r\n")
+				_ = refused.SetReadDeadline(time.Now().Add(wire.HandshakeTime / 2))
+				if _, err := io.Copy(io.Discard, refused); errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("%s: the connection of a phone that was refused is open", network)
+				}
+				for _, begin := range []string{"", "\x16\x03\x01", "GET / HTTP/1.1\r\nHost: "} {
+					w.begins(network, begin).Close()
+				}
+				done := w.dial(network)
+				if res := done.ask(fmt.Sprintf(alive, rand.Text(), rand.Text())); res.code != 200 {
+					t.Errorf("%s: %d", network, res.code)
+				}
+				done.conn.Close()
+			}
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-		return c
-	}
-	for _, network := range []string{"tls", "ws", "wss"} {
+		leftover.None(t, wire.HandshakeTime/2, w.server)
 		for range 3 {
-			refused := begins(network, "no handshake at all\r\n\r\n")
-			_ = refused.SetReadDeadline(time.Now().Add(wire.HandshakeTime / 2))
-			if _, err := io.Copy(io.Discard, refused); errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Errorf("%s: the connection of a phone that was refused is open", network)
-			}
-			for _, begin := range []string{"", "\x16\x03\x01", "GET / HTTP/1.1\r\nHost: "} {
-				begins(network, begin).Close()
-			}
-			done := w.dial(network)
-			if res := done.ask(fmt.Sprintf(alive, rand.Text(), rand.Text())); res.code != 200 {
-				t.Errorf("%s: %d", network, res.code)
-			}
-			done.conn.Close()
+			w.begins("tls", "\x16\x03\x01")
+			w.begins("ws", "GET / HTTP/1.1\r\nHost: ")
+			w.begins("wss", "")
 		}
+		synctest.Wait()
+		if n := w.server.Held()["sip_handshakes"]; n != 9 {
+			t.Errorf("%d handshakes are under way, want 9", n)
+		}
+		leftover.None(t, 2*wire.HandshakeTime, w.server)
+	})
+}
+
+// begins opens a connection in memory and says text, as far as the server reads that.
+func (w *world) begins(network, text string) net.Conn {
+	w.t.Helper()
+	c, err := w.stream("198.51.100.7", w.server.Addr(transportOf[network]).String())
+	if err != nil {
+		w.t.Fatal(err)
 	}
-	leftover.None(t, wire.HandshakeTime/2, w.server)
-	for range 3 {
-		begins("tls", "\x16\x03\x01")
-		begins("ws", "GET / HTTP/1.1\r\nHost: ")
-		begins("wss", "")
-	}
-	until(t, "the silent ones are there", func() bool { return w.server.Held()["sip_handshakes"] == 9 })
-	leftover.None(t, 2*wire.HandshakeTime, w.server)
+	w.t.Cleanup(func() { c.Close() })
+	go func() { _, _ = io.WriteString(c, text) }()
+	synctest.Wait()
+	return c
 }
 
 // TestUpgrade_RefusesOthers: what is no request for a WebSocket for SIP is
@@ -130,7 +134,7 @@ func TestUpgrade_RefusesOthers(t *testing.T) {
 			if _, err := io.WriteString(c, tc.request); err != nil {
 				t.Fatal(err)
 			}
-			_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+			_ = c.SetReadDeadline(time.Now().Add(patience.Limit))
 			if tc.want == 101 {
 				head := make([]byte, 12)
 				if _, err := io.ReadFull(c, head); err != nil || string(head) != "HTTP/1.1 101" {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -90,7 +91,7 @@ func newWorldOf(t testing.TB, realm string, change func(*Config)) *world {
 		if err := w.server.Close(); err != nil {
 			t.Error(err)
 		}
-		leftover.None(t, time.Second, w.server) // who reads a port may have something in hand when it closes
+		leftover.None(t, patience.Limit, w.server) // who reads a port may have something in hand when it closes
 	})
 	return w
 }
@@ -250,15 +251,50 @@ func parseReply(t testing.TB, head string) *reply {
 	return r
 }
 
-// ask sends and wants an answer.
+// ask sends and wants a final answer to just that: one to an INVITE of before may come
+// again meanwhile.
 func (l *line) ask(msg string) *reply {
 	l.t.Helper()
 	l.send(msg)
-	r := l.receive(5 * time.Second)
-	if r == nil {
-		l.t.Fatalf("no answer to\n%s", msg)
+	for {
+		r := l.final()
+		if r == nil {
+			l.t.Fatalf("no answer to\n%s", msg)
+		}
+		if r.of(msg) {
+			return r
+		}
+	}
+}
+
+// final waits for the next response that is final.
+func (l *line) final() *reply {
+	l.t.Helper()
+	r := l.receive(patience.Limit)
+	for r != nil && r.code < 200 {
+		r = l.receive(patience.Limit)
 	}
 	return r
+}
+
+var branchForm = regexp.MustCompile(`(?i)branch\s*=\s*([^;,\s]+)`)
+
+// of tells whether a response may be one to a request: it has its branch and its CSeq, as
+// far as those can be read in both.
+func (r *reply) of(request string) bool {
+	asked, got := branchForm.FindStringSubmatch(headerOf(request, "Via")), branchForm.FindStringSubmatch(r.get("Via"))
+	if asked != nil && got != nil && asked[1] != got[1] {
+		return false
+	}
+	cseq := func(text string) (n int, method string) {
+		if k, err := fmt.Sscan(text, &n, &method); err != nil || k != 2 {
+			return 0, ""
+		}
+		return n, method
+	}
+	n, method := cseq(headerOf(request, "CSeq"))
+	m, answered := cseq(r.get("CSeq"))
+	return method == "" || answered == "" || n == m && method == answered
 }
 
 // reg is a REGISTER to be written.

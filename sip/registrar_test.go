@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -171,7 +172,7 @@ func TestRegistrar_LifetimeEnds(t *testing.T) {
 	began := time.Now()
 	must(t, 200)(p.Register(context.Background(), time.Second))
 	until(t, "OOS after the lifetime", func() bool { return w.state("1001").State == dn.OOS })
-	if st := w.state("1001"); st.Reason != dn.Expired || time.Since(began) < time.Second || time.Since(began) > 3*time.Second {
+	if st := w.state("1001"); st.Reason != dn.Expired || time.Since(began) < time.Second {
 		t.Errorf("%+v after %v", st, time.Since(began))
 	}
 }
@@ -258,19 +259,20 @@ func TestRegistrar_RestartBringsBindingsBack(t *testing.T) {
 func TestPings_EndTheBindingOfASilentPhone(t *testing.T) {
 	for _, transport := range []string{"udp", "tcp"} {
 		t.Run(transport, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, nil)
-			w.options(&configpb.Options{Realm: testRealm, PingIntervalS: proto.Uint32(1), PingMisses: 1})
-			w.put(phoneDN("1001"))
-			w.run()
-			p := w.phone("1001", transport)
-			must(t, 200)(p.Register(context.Background(), time.Hour))
-			until(t, "pings answered", func() bool { return p.Asked() >= 2 })
-			if st := w.state("1001"); st.State != dn.InSrv {
-				t.Fatalf("%+v", st)
-			}
-			p.Mute(true)
-			until(t, "OOS after silence", func() bool { st := w.state("1001"); return st.State == dn.OOS && st.Reason == dn.Unresponsive })
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, inMemory(t))
+				w.options(&configpb.Options{Realm: testRealm, PingIntervalS: proto.Uint32(1), PingMisses: 1})
+				w.put(phoneDN("1001"))
+				w.run()
+				p := w.stranger(transport, "1001")
+				must(t, 200)(p.Register(context.Background(), time.Hour))
+				until(t, "pings answered", func() bool { return p.Asked() >= 2 })
+				if st := w.state("1001"); st.State != dn.InSrv {
+					t.Fatalf("%+v", st)
+				}
+				p.Mute(true)
+				until(t, "OOS after silence", func() bool { st := w.state("1001"); return st.State == dn.OOS && st.Reason == dn.Unresponsive })
+			})
 		})
 	}
 }
@@ -343,18 +345,18 @@ func TestFlow_MessagesInPieces(t *testing.T) {
 		l.send(text[i : i+1])
 	}
 	for range 2 {
-		if res := l.receive(5 * time.Second); res == nil || res.code != 200 {
+		if res := l.final(); res == nil || res.code != 200 {
 			t.Fatal(res)
 		}
 	}
 	l.send("\r\n\r\n")
-	_ = l.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = l.conn.SetReadDeadline(time.Now().Add(patience.Limit))
 	pong := make([]byte, 8)
 	if n, err := l.conn.Read(pong); err != nil || string(pong[:n]) != "\r\n" {
 		t.Errorf("no pong: %q %v", pong[:n], err)
 	}
 	l.send("OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP h;rport;branch=z9hG4bKx\r\nContent-Length: 99999999\r\n\r\n")
-	if res := l.receive(5 * time.Second); res == nil || res.code != 513 {
+	if res := l.final(); res == nil || res.code != 513 {
 		t.Errorf("too large: %v", res)
 	}
 }
@@ -364,13 +366,10 @@ func TestFlow_ASlowMessageLosesItsConnection(t *testing.T) {
 	w.run()
 	l := w.dial("tcp")
 	l.send("OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bKx\r\nContent-Length: 5\r\n\r\nab")
-	began := time.Now()
-	if res := l.receive(5 * time.Second); res == nil || res.code != 400 {
+	if res := l.final(); res == nil || res.code != 400 {
 		t.Errorf("an answer before the end: %v", res)
 	}
-	if l.receive(5*time.Second) != nil || time.Since(began) > 3*time.Second {
-		t.Errorf("closed after %v", time.Since(began))
-	}
+	l.wantEnd()
 }
 
 func TestFlow_TooManyConnections(t *testing.T) {

@@ -164,8 +164,9 @@ func TestSilent_IsAskedAfterARestart(t *testing.T) {
 		if st := w.state("1001"); st.State != dn.InSrv || st.Routable(false) {
 			t.Errorf("after the restart: %+v", st)
 		}
-		until(t, "a ping", func() bool { return w.pinged() != "" })
-		l.until(w.pinged())
+		branch := ""
+		until(t, "a ping", func() bool { branch = w.pinged(); return branch != "" })
+		l.until(branch)
 	}
 }
 

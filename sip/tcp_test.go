@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
@@ -57,7 +58,7 @@ func TestFlow_AllAnswersOfOneRead(t *testing.T) {
 	}
 	l.send(text.String())
 	for i := range n {
-		if res := l.receive(5 * time.Second); res == nil || res.code != 200 {
+		if res := l.final(); res == nil || res.code != 200 {
 			t.Fatal(i, res)
 		}
 	}
@@ -87,7 +88,7 @@ func TestFlow_AKeepAliveInPieces(t *testing.T) {
 		ask(cut, ping[:cut])
 		l.send(ping[cut:])
 		pong := make([]byte, 2)
-		_ = l.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_ = l.conn.SetReadDeadline(time.Now().Add(patience.Limit))
 		if _, err := io.ReadFull(l.conn, pong); err != nil || string(pong) != "\r\n" {
 			t.Errorf("cut behind %d bytes: no pong: %q %v", cut, pong, err)
 		}

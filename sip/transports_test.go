@@ -15,6 +15,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/siptest"
@@ -36,11 +37,17 @@ func allTransports(t testing.TB) func(*Config) {
 
 // connect opens a connection of the transport.
 func (w *world) connect(network string) (net.Conn, error) {
+	return w.connectFrom(network, "127.0.0.1")
+}
+
+// connectFrom does so from a source; 127.0.0.0/8 is full of them.
+func (w *world) connectFrom(network, source string) (net.Conn, error) {
 	addr := w.server.Addr(transportOf[network]).String()
 	if network == "udp" {
-		return net.Dial("udp", addr)
+		d := net.Dialer{LocalAddr: &net.UDPAddr{IP: net.ParseIP(source)}}
+		return d.Dial("udp", addr)
 	}
-	c, err := net.Dial("tcp", addr)
+	c, err := w.stream(source, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +58,24 @@ func (w *world) connect(network string) (net.Conn, error) {
 		return openWebSocket(c, addr)
 	}
 	return c, nil
+}
+
+// stream is a connection from a source to an address of the server, wherever that is.
+func (w *world) stream(source, addr string) (net.Conn, error) {
+	if memory, ok := w.cfg.Network.(*siptest.Network); ok {
+		return memory.Dial(source+":0", addr)
+	}
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}}
+	return d.Dial("tcp", addr)
+}
+
+// inMemory serves every transport on a network in memory.
+func inMemory(t testing.TB) func(*Config) {
+	return func(c *Config) {
+		allTransports(t)(c)
+		c.Network = siptest.NewNetwork()
+		c.UDP, c.TCP, c.TLS, c.WS, c.WSS = "192.0.2.1:5060", "192.0.2.1:5060", "192.0.2.1:5061", "192.0.2.1:5066", "192.0.2.1:5067"
+	}
 }
 
 const testKey = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -173,7 +198,7 @@ func (w *world) written() {
 // until reads to the end of what the server sends next.
 func (l *line) until(end string) string {
 	l.t.Helper()
-	_ = l.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = l.conn.SetReadDeadline(time.Now().Add(patience.Limit))
 	buf := make([]byte, 65536)
 	for {
 		if head, after, ok := strings.Cut(string(l.rest), end); ok {

@@ -2,7 +2,6 @@ package sip
 
 import (
 	"testing"
-	"time"
 
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -36,7 +35,6 @@ func TestUnreachable_APhoneWhosePortIsClosed(t *testing.T) {
 			s := newScript(t)
 			a, b := w.ua("udp", "1001"), w.ua("udp", "1002")
 			b.Close()
-			began := time.Now()
 			out := s.place(a, "1002")
 			s.await(out, 480)
 			if n := patience.Receive(t, "the phone is not there", p.silent); n != "1002" {
@@ -44,9 +42,6 @@ func TestUnreachable_APhoneWhosePortIsClosed(t *testing.T) {
 			}
 			if o := patience.Receive(t, "the outcome of the call", w.outcomes); o.Code != 480 || !o.Retry || !o.NoWord {
 				t.Errorf("%+v", o)
-			}
-			if took := time.Since(began); took > time.Second {
-				t.Errorf("after %v", took)
 			}
 		})
 	}
@@ -93,11 +88,7 @@ func TestUnreachable_AtAnotherNode(t *testing.T) {
 			a, b := n1.ua("udp", "1001"), n2.ua("udp", "1002")
 			b.Close()
 			gone(n1, n2)
-			began := time.Now()
 			s.await(s.place(a, "1002"), 480)
-			if took := time.Since(began); took > time.Second {
-				t.Errorf("after %v", took)
-			}
 			if o := patience.Receive(t, "the outcome of the call", n1.outcomes); o.Code != 480 || o.NoWord != (name == "the phone") {
 				t.Errorf("%+v", o)
 			}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
@@ -73,7 +74,7 @@ func closed(status wire.WSError) string {
 
 func (w *webSocket) wants(t *testing.T, want string) {
 	t.Helper()
-	_ = w.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = w.SetReadDeadline(time.Now().Add(patience.Limit))
 	first, payload, err := siptest.ServerFrame(w.r)
 	if got := string(append([]byte{first}, payload...)); err != nil || got != want {
 		t.Errorf("%q, %v, want %q", got, err, want)
@@ -113,7 +114,7 @@ func TestWebSocket_OneMessageInAnyFrames(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if res := l.receive(5 * time.Second); res == nil || res.code != 200 {
+			if res := l.final(); res == nil || res.code != 200 {
 				t.Error(res)
 			}
 		})
@@ -151,7 +152,7 @@ func TestWebSocket_WhatIsNoTextIsSaidAsBinary(t *testing.T) {
 		if _, err := io.WriteString(s.Conn, siptest.ClientFrame(0x82, fmt.Sprintf(alive, fmt.Sprintf("x%x", callID), callID))); err != nil {
 			t.Fatal(err)
 		}
-		_ = s.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_ = s.SetReadDeadline(time.Now().Add(patience.Limit))
 		first, payload, err := siptest.ServerFrame(s.r)
 		if err != nil || first != want || !strings.Contains(string(payload), "\r\nCall-ID: "+callID+"\r\n") {
 			t.Errorf("%q: %#x %q, %v", callID, first, payload, err)
@@ -172,7 +173,7 @@ func TestWebSocket_WhatWasAskedBeforeTheCloseIsAnswered(t *testing.T) {
 	if _, err := io.WriteString(s.Conn, all.String()+siptest.ClientFrame(0x88, "\x03\xe8")); err != nil {
 		t.Fatal(err)
 	}
-	_ = s.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = s.SetReadDeadline(time.Now().Add(patience.Limit))
 	for i := range n {
 		if first, payload, err := siptest.ServerFrame(s.r); err != nil || first != 0x81 || !strings.HasPrefix(string(payload), "SIP/2.0 200 ") {
 			t.Fatalf("behind %d answers: %#x %q, %v", i, first, payload, err)

@@ -71,6 +71,7 @@ func (u *UA) ring(m *Message) {
 	}
 	u.open[c.ID+tag], u.open[c.ID], u.open[c.ID+m.Header("Via")] = c, c, c
 	u.mu.Unlock()
+	_ = u.Respond(m, 100, "Trying", "") // however long the script takes, the phone is there
 	select {
 	case u.incoming <- c:
 	default:

@@ -13,7 +13,7 @@ import (
 
 // UA is a Phone that places and takes calls, a step at a time as its script
 // says. It answers by itself only what a script would not care about: requests
-// within a call other than INVITE with 200, ACK not at all.
+// within a call other than INVITE with 200, ACK not at all, and a call with 100.
 type UA struct {
 	*Phone
 	incoming chan *Call
@@ -292,7 +292,7 @@ func (c *Call) Expect(ctx context.Context, method string) (*Message, error) {
 	}
 }
 
-// send begins a client transaction, repeated over UDP until something comes back.
+// send begins a client transaction; nothing is repeated.
 func (c *Call) send(r Request, body string) (branch string, answers chan *Response, err error) {
 	branch, answers = MagicCookie+rand.Text(), make(chan *Response, 64)
 	c.cseq++
