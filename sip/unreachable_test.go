@@ -1,10 +1,12 @@
 package sip
 
 import (
+	"net"
 	"testing"
 
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
 // phonesHeard takes what the proxy tells of phones.
@@ -26,6 +28,22 @@ func unreachableWorld(t *testing.T, addr string) (*world, *phonesHeard) {
 	return w, p
 }
 
+// leaves closes a phone over UDP; nobody else gets its port, at which nothing is taken but
+// from somebody else.
+func leaves(t *testing.T, u *siptest.UA) {
+	t.Helper()
+	local, err := net.ResolveUDPAddr("udp", u.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Close()
+	c, err := net.DialUDP("udp", local, &net.UDPAddr{IP: local.IP, Port: 9})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+}
+
 // A phone over UDP at whose port nobody listens any more, as ICMP says: its caller
 // is not kept, at a node that is bound to an address and one that is not.
 func TestUnreachable_APhoneWhosePortIsClosed(t *testing.T) {
@@ -34,7 +52,7 @@ func TestUnreachable_APhoneWhosePortIsClosed(t *testing.T) {
 			w, p := unreachableWorld(t, addr)
 			s := newScript(t)
 			a, b := w.ua("udp", "1001"), w.ua("udp", "1002")
-			b.Close()
+			leaves(t, b)
 			out := s.place(a, "1002")
 			s.await(out, 480)
 			if n := patience.Receive(t, "the phone is not there", p.silent); n != "1002" {
@@ -53,7 +71,7 @@ func TestUnreachable_AForkGoesOnWithTheOther(t *testing.T) {
 	w, p := unreachableWorld(t, "")
 	s := newScript(t)
 	a, gone, b, c := w.ua("udp", "1001"), w.ua("udp", "1002"), w.ua("udp", "1002"), w.ua("udp", "1003")
-	gone.Close()
+	leaves(t, gone)
 	out := s.place(a, "1002")
 	in := s.take(b)
 	s.ok(in.Ring())
@@ -86,7 +104,7 @@ func TestUnreachable_AtAnotherNode(t *testing.T) {
 			n1, n2 := twoNodes(t)
 			s := newScript(t)
 			a, b := n1.ua("udp", "1001"), n2.ua("udp", "1002")
-			b.Close()
+			leaves(t, b)
 			gone(n1, n2)
 			s.await(s.place(a, "1002"), 480)
 			if o := patience.Receive(t, "the outcome of the call", n1.outcomes); o.Code != 480 || o.NoWord != (name == "the phone") {

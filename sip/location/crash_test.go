@@ -85,7 +85,7 @@ func TestStore_KilledProcessLosesNothingFlushed(t *testing.T) {
 // the last claim of each DN that it said.
 func killedChild(t *testing.T, dir string, enough int) map[dn.Number]int64 {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience.Limit) // kills it too
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience.Limit) // kills it too
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"="+dir)

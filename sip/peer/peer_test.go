@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -83,7 +85,7 @@ func TestPair_ALongMessagePasses(t *testing.T) {
 func TestPair_AStalledStreamHoldsUpNoOther(t *testing.T) {
 	over(t, func(t *testing.T, s *site) {
 		b := s.node("b", "a")
-		var lines [Streams]net.Conn
+		var lines, served [Streams]net.Conn
 		for slot := range lines {
 			ours, theirs, err := s.pair()
 			if err != nil {
@@ -94,9 +96,12 @@ func TestPair_AStalledStreamHoldsUpNoOther(t *testing.T) {
 			if err := (greeting{uint8(slot), "a", "b"}).dialled(ours); err != nil {
 				t.Fatal(err)
 			}
-			lines[slot] = ours
+			lines[slot], served[slot] = ours, theirs
 		}
 		b.stands("a", Streams)
+		for _, c := range served {
+			patient(t, c)
+		}
 		message, sent := strings.Repeat("s", 8000), 0
 		var err error
 		patience.Ended("the sender is told that the stream is full", func() {
@@ -123,6 +128,20 @@ func TestPair_AStalledStreamHoldsUpNoOther(t *testing.T) {
 		b.says("a", 5, "and goes on")
 		patience.Until(t, "all arrives", func() bool { return far.has(append(others, "and goes on"), sent) && b.Queued() == 0 })
 	})
+}
+
+// patient has the kernel wait as long as the test for an end that takes nothing.
+func patient(t *testing.T, c net.Conn) {
+	t.Helper()
+	s := below(c)
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := unix.SetsockoptInt(s.fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 0); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // far is the other end of some connections.

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 // bell notes when its alarm came up.
@@ -111,7 +113,7 @@ func TestClock_APanicCostsOnlyItsAlarm(t *testing.T) {
 func TestClock_AnAlarmThatIsUpMayStillBeStopped(t *testing.T) {
 	for name, change := range map[string]func(*Alarm){"stop": (*Alarm).Stop, "set": func(a *Alarm) { a.Set(time.Hour) }} {
 		l := NewLayers(1, Timers{T1: 10 * time.Millisecond}, func(x any) { panic(x) })[0]
-		within := time.Now().Add(10 * time.Second)
+		within := time.Now().Add(patience.Limit)
 		await := func(what string, true func() bool) {
 			for !true() {
 				if runtime.Gosched(); time.Now().After(within) {

@@ -11,14 +11,15 @@ import (
 	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
-// closedPort is an address of this machine at which nobody listens.
+// closedPort is an address of this machine at which nobody takes anything: who has it takes
+// it from somebody else only, and no other test gets it.
 func closedPort(t *testing.T, host string) netip.AddrPort {
 	t.Helper()
-	c, err := net.ListenPacket("udp", net.JoinHostPort(host, "0"))
+	c, err := net.Dial("udp", net.JoinHostPort(host, "9"))
 	if err != nil {
 		t.Skip(err)
 	}
-	defer c.Close()
+	t.Cleanup(func() { c.Close() })
 	return c.LocalAddr().(*net.UDPAddr).AddrPort()
 }
 

@@ -43,7 +43,7 @@ func TestSocket_ReadsAndWritesBothFamilies(t *testing.T) {
 				if n, err := s.write([][]byte{[]byte("one"), []byte("two")}, []netip.AddrPort{sources[0], sources[0]}); n != 2 || err != nil {
 					t.Fatal(n, err)
 				}
-				_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+				_ = c.SetReadDeadline(time.Now().Add(patience.Limit))
 				got := make([]byte, 16)
 				for _, want := range []string{"one", "two"} {
 					if n, err := c.Read(got); err != nil || string(got[:n]) != want {
@@ -68,13 +68,8 @@ func TestSocket_CloseEndsAReadAndGivesThePortFree(t *testing.T) {
 	if err := s.close(); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case err := <-ended:
-		if !errors.Is(err, net.ErrClosed) {
-			t.Error(err)
-		}
-	case <-time.After(5 * time.Second):
-		t.Fatal("the reader is still there")
+	if err := patience.Receive(t, "the end of the reader", ended); !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
 	}
 	if _, err := s.write([][]byte{{1}}, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9")}); !errors.Is(err, net.ErrClosed) {
 		t.Error(err)
@@ -115,7 +110,7 @@ func TestSocket_TellsWhatTheNetworkRefuses(t *testing.T) {
 	if len(refused) != 1 || !bytes.HasPrefix(refused[0], []byte("large")) {
 		t.Errorf("%d are refused, %.20q", len(refused), refused)
 	}
-	_ = peer.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = peer.SetReadDeadline(time.Now().Add(patience.Limit))
 	got := make([]byte, 16)
 	for _, want := range []string{"first", "third"} {
 		if n, _, err := peer.ReadFrom(got); err != nil || string(got[:n]) != want {
