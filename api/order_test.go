@@ -17,6 +17,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/feed"
 	"github.com/sipcluster/sipcluster/node/peerpb"
@@ -48,7 +49,7 @@ func TestWatch_RowsComeBeforeTheEndOfTheirSnapshot(t *testing.T) {
 	}
 	view := roster(t)
 	service := NewAvailability(AvailabilityConfig{Table: table, View: func() *fsm.View { return view }})
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
 	defer cancel()
 	known, changed, ended := map[string]tcpb.DNState{}, false, false
 	_ = service.Watch(&tcpb.WatchRequest{}, &recorder{ctx: ctx, sent: func(m *tcpb.WatchResponse) {

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -175,7 +174,7 @@ func TestRestore_TellsThoseWhoWatchAndWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	waited := make(chan error, 1)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
 	defer cancel()
 	go func() { waited <- m.Wait(ctx, from.View().Index()) }()
 	if err := restore(t, m, snapshotOf(t, from)); err != nil {

@@ -4,10 +4,10 @@ import (
 	"context"
 	"reflect"
 	"testing"
-	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 // Each kind of mutation is told to those who watch, by itself.
@@ -15,7 +15,7 @@ func TestWatch_IsToldOfEachKindOfMutation(t *testing.T) {
 	m := furnished(t)
 	w := m.Watch()
 	defer w.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
 	defer cancel()
 	if _, err := w.Next(ctx); err != nil {
 		t.Fatal(err)

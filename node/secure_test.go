@@ -127,6 +127,7 @@ func threeSecured(t *testing.T) []*member {
 		all = append(all, run(t, config(t, name, func(c *Config) { secured(c); c.Join, c.InviteFile = []string{a.cfg.ClusterAddr}, file })))
 	}
 	hear(t, all...)
+	vote(t, all...)
 	return all
 }
 

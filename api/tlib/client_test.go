@@ -52,7 +52,7 @@ func TestDial_TakesTheNextAddressAndSaysWhyNone(t *testing.T) {
 		}
 		c.Close()
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience.Limit)
 	defer cancel()
 	_, err := tlib.Dial(ctx, "127.0.0.1:1", tlib.Options{})
 	if err == nil || status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "127.0.0.1:1") {

@@ -65,6 +65,7 @@ type watch struct {
 	timer *time.Timer // nil when it is over
 	moved uint64
 	since time.Time
+	due   time.Time // when it looks again
 }
 
 func (o *outgoing) watch(patience *atomic.Int64) *watch {
@@ -73,6 +74,7 @@ func (o *outgoing) watch(patience *atomic.Int64) *watch {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.moved, w.since = octetsMoved(o.Conn), time.Now()
+		w.due = w.since.Add(w.pause())
 		w.timer = time.AfterFunc(w.pause(), w.look)
 	}
 	return w
@@ -88,13 +90,15 @@ func (w *watch) look() {
 		return
 	}
 	now := time.Now()
-	if moved := octetsMoved(w.o.Conn); moved != w.moved {
+	stoodStill := now.Sub(w.due) > w.pause() // this process, not the other side
+	if moved := octetsMoved(w.o.Conn); moved != w.moved || stoodStill {
 		w.moved, w.since = moved, now
 	}
 	if now.Sub(w.since) >= w.patience {
 		_ = w.o.Conn.SetDeadline(now)
 		return
 	}
+	w.due = now.Add(w.pause())
 	w.timer.Reset(w.pause())
 }
 

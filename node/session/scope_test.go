@@ -171,6 +171,7 @@ func TestDropped_HasItsGrace(t *testing.T) {
 		ctx, end := context.WithCancelCause(context.Background())
 		desk := o.connectIn(ctx, TCport, nil)
 		desk.ask(registerAddress("2001", shared))
+		desk.awaits("EVENT_DN_BACK_IN_SERVICE 2001 n1 registered")
 		desk.gate.Lock() // the session is held up by its answer to the first one
 		desk.post(registerAddress("2002", shared))
 		desk.post(registerAddress("2002", shared))
