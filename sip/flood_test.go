@@ -107,7 +107,7 @@ func TestFlood_AnotherSourceCalls(t *testing.T) {
 	defer cancel()
 	s := &script{t, ctx}
 	ua := func(number string) *siptest.UA {
-		u, err := siptest.NewUA(siptest.Config{DN: number, Password: "pw" + number, Domain: testRealm, Server: w.server.UDPAddr().String(), Local: "127.0.0.3"})
+		u, err := siptest.NewUA(siptest.Config{DN: number, Password: "pw" + number, Domain: testRealm, Server: w.server.UDPAddr().String(), Local: "127.0.0.3", Repeats: true})
 		s.ok(err)
 		t.Cleanup(u.Close)
 		res, err := u.Register(s.ctx, time.Hour)
@@ -119,7 +119,12 @@ func TestFlood_AnotherSourceCalls(t *testing.T) {
 	_, stop := w.flood("127.0.0.2", 5, w.floods()["INVITE, wrong passwords"])
 	a, b := ua("1001"), ua("1002")
 	for range 10 {
-		out, _ := s.up(a, b, "1002")
+		out := s.place(a, "1002")
+		in := s.take(b)
+		s.ok(in.Answer()) // of a 180 nobody hears that it got lost
+		s.await(out, 200)
+		s.ok(out.Ack())
+		s.expect(in, "ACK")
 		s.do(out, "BYE", 200)
 	}
 	stop()

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -100,6 +102,7 @@ func (s *site) node(id string, n int) *world {
 			}}
 		}
 	})
+	w.options(&configpb.Options{Realm: testRealm, FirstWordMs: proto.Uint32(32_000)})
 	for _, number := range []string{"1001", "1002", "1003", "1004", "1005", "1006", "1007", "1010", "1011", "1012", "1013", "1021", "1022", "1023"} {
 		d := phoneDN(number)
 		d.Disabled = number == "1011"

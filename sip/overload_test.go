@@ -36,7 +36,7 @@ func TestOverload_WhatIsUpGoesOn(t *testing.T) {
 	defer cancel()
 	s := &script{t, ctx}
 	ua := func(number string) *siptest.UA {
-		u, err := siptest.NewUA(siptest.Config{DN: number, Password: "pw" + number, Domain: testRealm, Server: w.server.UDPAddr().String(), Local: "127.0.0.3"})
+		u, err := siptest.NewUA(siptest.Config{DN: number, Password: "pw" + number, Domain: testRealm, Server: w.server.UDPAddr().String(), Local: "127.0.0.3", Repeats: true})
 		s.ok(err)
 		t.Cleanup(u.Close)
 		return u

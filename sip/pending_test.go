@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -30,7 +29,6 @@ func TestFlow_ARepeatedRequestCountsOnce(t *testing.T) {
 			}
 			return false
 		}
-		c.stuck = 500 * time.Millisecond
 	})
 	w.put(phoneDN("1001"))
 	w.run()

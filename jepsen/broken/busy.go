@@ -17,7 +17,7 @@ func busyFaults() []Fault {
 		ends("challenge-ends-the-call", "a BYE that is asked for again with credentials ends the call", "^TestTimers_Datagrams$",
 			Edit{"sip/proxy/relay.go", "	case x.method == methodBye && res.Status != 401 && res.Status != 407:", "	case x.method == methodBye && res.Status != 401:"}),
 		ends("bye-waits-for-the-other", "a call is over only when the other side has answered the BYE, or after timer F", "^TestTimers_Datagrams$",
-			Edit{"sip/proxy/relay.go", "		x.alarm.Set(byeAnswer)\n", ""}),
+			Edit{"sip/proxy/relay.go", "		x.alarm.Set(byeAnswer * x.sh.T1())\n", ""}),
 		ends("connection-is-not-watched", "nobody hangs up for a party whose connection is gone", "^TestHangUp_",
 			Edit{"sip/proxy/hangup.go", "	c.grace.Set(grace)\n", ""}),
 		ends("back-is-gone", "a party that registered again is hung up for all the same", "^TestHangUp_",

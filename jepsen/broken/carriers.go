@@ -30,7 +30,7 @@ func carrierFaults() []Fault {
 		of("./sip", "carriers-503-is-final", "a carrier's address that is overloaded has the last word", next,
 			Edit{"sip/proxy/trunkleg.go", "code/100 == 5 ||", "code/100 == 5 && code != 503 ||"}),
 		of("./sip", "silence-waits", "a carrier's address that says nothing is waited for", "^TestTimers_Attempts$",
-			Edit{"sip/proxy/firstword.go", "4 * time.Second, 2 * time.Second", "4 * time.Second, 20 * time.Second"}),
+			Edit{"sip/proxy/firstword.go", "silence, trunkSilence = 8, 4", "silence, trunkSilence = 8, 40"}),
 		of("./sip", "long-by-datagram", "a long message to a carrier is cut into datagrams though it takes connections", "^TestCarrier_WhatIsLong",
 			Edit{"sip/proxy/trunkleg.go", "len(msg) <= mostDatagram", "len(msg) <= 100*mostDatagram"}),
 		of("./sip", "long-is-lost", "a long message is lost when the carrier takes datagrams alone", "^TestCarrier_WhatIsLong",

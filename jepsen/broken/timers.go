@@ -27,7 +27,7 @@ func timerFaults() []Fault {
 		sip(Timers, "acked-stays", "an acknowledged 2xx is kept for 64*T1",
 			Edit{server, "\t\ts.acked = true\n\t\ts.end.Set(s.layer.t.T4)", "\t\ts.acked = true"}),
 		sip(Timers, "no-last-words", "a phone that says nothing of its CANCEL holds the caller",
-			Edit{attempt, "\ta.lastWords.Set(lastWords)\n", ""}),
+			Edit{attempt, "\ta.lastWords.Set(lastWords * a.c.sh.T1())\n", ""}),
 		sip(Timers, "missed-pings-count-for-ever", "an answer to a ping does not forgive those that were missed",
 			Edit{"sip/ping.go", "	if ours {\n		p.forget(pr)\n", "	if ours {\n		delete(p.open, pr.branch)\n		pr.branch = \"\"\n"}),
 		sip(Latency, "cancel-late", "a CANCEL goes out 2 s late, with what repeats it",

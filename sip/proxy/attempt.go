@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/dialog"
@@ -29,8 +28,8 @@ func failed(code int, reason string) Outcome {
 	return Outcome{Outcome: invite.Outcome{Code: code, Reason: reason}}
 }
 
-// lastWords is how long a phone that was told to stop may take to say so.
-const lastWords = 2 * time.Second
+// lastWords is how many T1 a phone that was told to stop may take to say so: two seconds.
+const lastWords = 4
 
 // Attempt is one Send: the branches to a target and what comes back of them.
 type Attempt struct {
@@ -257,7 +256,7 @@ func (a *Attempt) stop(why Outcome, reason ...[]byte) {
 		b.cancel(reason...)
 	}
 	a.leave() // who has not said a word has no last one
-	a.lastWords.Set(lastWords)
+	a.lastWords.Set(lastWords * a.c.sh.T1())
 }
 
 // settle stops waiting for those that were told to stop. A 2xx of theirs is late.

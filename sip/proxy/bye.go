@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"time"
-
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/dialog"
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -13,10 +11,9 @@ import (
 // when there is no way to the other side; and when that does not answer for byeAnswer.
 // The BYE is tried until timer F nevertheless, and its sender hears the answer, or 200
 // where none can come or takes longer than byePatience.
-const (
-	byeAnswer   = 500 * time.Millisecond
-	byePatience = 4 * time.Second
-)
+//
+// Both are numbers of T1: half a second and four seconds.
+const byeAnswer, byePatience = 1, 8
 
 var byeAgreed = answer.Answer{Code: 200, Reason: "OK"}
 
@@ -51,7 +48,7 @@ func (x *relay) hungUp(told bool) {
 func (x *relay) unanswered() {
 	if !x.ended {
 		x.hungUp(false)
-		x.alarm.Set(byePatience - byeAnswer)
+		x.alarm.Set((byePatience - byeAnswer) * x.sh.T1())
 		return
 	}
 	x.agree()

@@ -25,9 +25,9 @@ type noPhones struct{}
 func (noPhones) Silent(dn.Number, string, string, uint32) {}
 func (noPhones) Heard(dn.Number, string, string)          {}
 
-// silence is how long a node may take for its first word, trunkSilence an address of a
-// trunk.
-const silence, trunkSilence = 4 * time.Second, 2 * time.Second
+// silence is how many T1 a node may take for its first word, trunkSilence an address of a
+// trunk: four and two seconds.
+const silence, trunkSilence = 8, 4
 
 // noFirstWord is the reason of the 100 by which the node of the phones tells
 // that of the call that none has said a word in its time. No 100 goes further
@@ -39,9 +39,9 @@ func (a *Attempt) awaitWord(l *leg) {
 	d := time.Duration(a.c.in.machine.View().Options().GetFirstWordMs()) * time.Millisecond
 	switch {
 	case l.way != nil:
-		d = trunkSilence
+		d = trunkSilence * a.c.sh.T1()
 	case l.silent:
-		d = silence
+		d = silence * a.c.sh.T1()
 	}
 	if d > 0 && a.c.invite {
 		a.silence.Set(d)

@@ -116,7 +116,7 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 	case methodInvite:
 		x.alarm.Set(rs.timerC)
 	case methodBye:
-		x.alarm.Set(byeAnswer)
+		x.alarm.Set(byeAnswer * x.sh.T1())
 		if s.Peer.Purpose != route.None && !rs.path.heard(s.Peer.Node) {
 			x.hungUp(false) // it is tried nevertheless
 		}

@@ -44,6 +44,9 @@ type Config struct {
 	UserAgent string
 	// Params are said of the contact that it registers, with their ";".
 	Params string
+	// Repeats has a UA send again over UDP what it gets no answer to; without it datagrams
+	// must not get lost.
+	Repeats bool
 	// Heard is told each request that arrives and is none of a call's, before it
 	// is answered; nil for nobody.
 	Heard func(*Message)

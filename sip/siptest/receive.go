@@ -141,6 +141,12 @@ func (p *Phone) message(text string) {
 		return // its branch is that of the INVITE
 	}
 	p.mu.Lock()
+	calls := p.calls
+	p.mu.Unlock()
+	if _, method, _ := strings.Cut(res.Header("CSeq"), " "); calls != nil {
+		calls.answered(branch, method, code)
+	}
+	p.mu.Lock()
 	defer p.mu.Unlock()
 	if got := p.waiting[branch]; got != nil {
 		select {

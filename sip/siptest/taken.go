@@ -17,7 +17,10 @@ func (c *Call) Ring(headers ...string) error {
 
 // Answer takes the call.
 func (c *Call) Answer(headers ...string) error {
-	return c.u.Respond(c.Invite, 200, "OK", c.tag, append([]string{"Contact: <" + c.u.contact() + ">"}, headers...)...)
+	text := c.u.response(c.Invite, 200, "OK", c.tag, append([]string{"Contact: <" + c.u.contact() + ">"}, headers...)...)
+	c.u.again(c.ID+c.tag, text)
+	_, err := c.u.conn.Write(text)
+	return err
 }
 
 // Refuse refuses it.
@@ -89,6 +92,7 @@ func (c *Call) request(m *Message) {
 	ask := c.challenge.Load()
 	switch {
 	case m.Method == "ACK":
+		c.u.repeats.end(c.ID + c.tag)
 	case ask != nil && m.Method != "CANCEL":
 		c.challenge.Store(nil)
 		_ = c.u.Respond(m, 407, "Who?", c.tag, *ask)
@@ -115,6 +119,12 @@ func (u *UA) Respond(m *Message, code int, reason, tag string, headers ...string
 	if m == nil {
 		return errUnknown
 	}
+	_, err := u.conn.Write(u.response(m, code, reason, tag, headers...))
+	return err
+}
+
+// response is an answer to a request.
+func (u *UA) response(m *Message, code int, reason, tag string, headers ...string) []byte {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
 	line("SIP/2.0 %d %s", code, reason)
@@ -143,6 +153,5 @@ func (u *UA) Respond(m *Message, code int, reason, tag string, headers ...string
 	}
 	line("Content-Length: %d", len(body))
 	line("")
-	_, err := u.conn.Write([]byte(b.String() + body))
-	return err
+	return []byte(b.String() + body)
 }

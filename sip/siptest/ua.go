@@ -23,6 +23,8 @@ type UA struct {
 	auth  challenge
 	extra func(*Message) bool
 	as    string // see GiveAs
+
+	repeats repeats
 }
 
 // Message is a request that arrived.
@@ -38,7 +40,7 @@ func NewUA(cfg Config) (*UA, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := &UA{Phone: p, incoming: make(chan *Call, 64), open: map[string]*Call{}}
+	u := &UA{Phone: p, incoming: make(chan *Call, 64), open: map[string]*Call{}, repeats: repeats{over: map[string]bool{}, acks: map[string][]byte{}}}
 	p.mu.Lock()
 	p.calls = u
 	p.mu.Unlock()
@@ -233,7 +235,10 @@ func uriOf(address string) string {
 
 // Ack acknowledges a 2xx to the INVITE, or to the last re-INVITE.
 func (c *Call) Ack() error {
-	return c.write(Request{Method: "ACK", URI: c.target}, MagicCookie+rand.Text(), c.inviteSeq, "")
+	ack := c.compose(Request{Method: "ACK", URI: c.target}, MagicCookie+rand.Text(), c.inviteSeq, "")
+	c.u.acknowledges(c.branch, ack)
+	_, err := c.u.conn.Write(ack)
+	return err
 }
 
 // Cancel gives up a call that was placed; the INVITE's answer comes by Next.
@@ -292,7 +297,7 @@ func (c *Call) Expect(ctx context.Context, method string) (*Message, error) {
 	}
 }
 
-// send begins a client transaction; nothing is repeated.
+// send begins a client transaction.
 func (c *Call) send(r Request, body string) (branch string, answers chan *Response, err error) {
 	branch, answers = MagicCookie+rand.Text(), make(chan *Response, 64)
 	c.cseq++
@@ -300,14 +305,22 @@ func (c *Call) send(r Request, body string) (branch string, answers chan *Respon
 	p.mu.Lock()
 	p.waiting[branch] = answers
 	p.mu.Unlock()
-	if err := c.write(r, branch, seq, body); err != nil {
+	text := c.compose(r, branch, seq, body)
+	if _, err := p.conn.Write(text); err != nil {
 		return "", nil, err
 	}
+	c.u.again(branch, text)
 	return branch, answers, nil
 }
 
 // write writes a request of the call.
 func (c *Call) write(r Request, branch string, seq uint32, body string) error {
+	_, err := c.u.conn.Write(c.compose(r, branch, seq, body))
+	return err
+}
+
+// compose is a request of the call.
+func (c *Call) compose(r Request, branch string, seq uint32, body string) []byte {
 	u := c.u
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
@@ -335,8 +348,7 @@ func (c *Call) write(r Request, branch string, seq uint32, body string) error {
 	}
 	line("Content-Length: %d", len(body))
 	line("")
-	_, err := u.conn.Write([]byte(b.String() + body))
-	return err
+	return []byte(b.String() + body)
 }
 
 // Within is a context for one step of a script.
