@@ -30,7 +30,7 @@ import (
 )
 
 // soon bounds every wait: far more than a machine that does other work needs.
-const soon = 45 * time.Second
+const soon = 90 * time.Second
 
 const realm = "test.example"
 
