@@ -28,6 +28,8 @@ type Peer struct {
 	// Reachable: the peer is heard, its DNs count here. Reason says why not.
 	Reachable bool
 	Reason    string
+	// Connecting: this process has never heard it.
+	Connecting bool
 	// Since is when Reachable last changed.
 	Since time.Time
 	// Gossip's opinion: "alive", "dead", "" when it has none.
@@ -147,6 +149,7 @@ func (c *Cluster) Status(context.Context, *tcpb.StatusRequest) (*tcpb.StatusResp
 		Draining: view.Node(string(self)).GetDraining(), ClusterId: c.cfg.ClusterID,
 		Insecure: view.Security() == nil,
 		Recovery: view.Recovery(),
+		Sites:    c.sites(view),
 	}
 	for _, p := range c.cfg.Observer.Problems() {
 		answer.Warnings = append(answer.Warnings, p.String())

@@ -329,6 +329,11 @@ func TestStatus_EachFieldOfEachPeer(t *testing.T) {
 				ClockSkewMs: -2000, SendQueue: 11, SendQueueBytes: 12, ReceiveQueueBytes: 13, Owned: 1, Role: "non-voter", LagEntries: new(uint64(14)), LagMs: new(15.0)},
 			{Node: "stranger", Reason: "connecting"},
 		},
+		Sites: []*tcpb.SiteStatus{
+			{Site: "dc1", Heard: []string{"sip1"}},
+			{Site: "dc2", Heard: []string{"sip2"}, InService: 1, Since: &timestamppb.Timestamp{Seconds: 300}},
+			{Site: "dc3", NodesLost: []string{"a3"}, Lost: true, Since: &timestamppb.Timestamp{Seconds: 100, Nanos: 5}},
+		},
 	}
 	if err != nil || !proto.Equal(got, want) {
 		t.Errorf("%v\ngot  %v\nwant %v", err, got, want)
@@ -386,14 +391,15 @@ func TestHTTP_EachNumberOfANode(t *testing.T) {
 	config := func(state string, quorum bool) HTTPConfig {
 		return HTTPConfig{
 			Table: s.table, Observer: observed{Raft{State: state, Term: 9, Applied: 8, Quorum: quorum}}, Names: func(id dn.Node) string { return names[id] },
-			Ready: func() error { return nil },
+			SiteOf: func(id dn.Node) string { return "at-" + names[id] },
+			Ready:  func() error { return nil },
 		}
 	}
 	got := sampled(t, config("leader", false))
 	for name, want := range map[string]string{
 		"dns_known": "3", "dns_in_service": "3", "dns_owned": "1", "records_rejected_total": "1", "kind of records_rejected_total": "counter", "kind of dns_owned": "gauge",
 		"raft_term": "9", "raft_applied_index": "8", "raft_leader": "1", "raft_quorum": "0", "warnings": "2",
-		`peer_reachable{peer="sip2"}`: "1", `peer_reachable{peer="sip3"}`: "0", `peer_dns_owned{peer="sip2"}`: "2", `peer_dns_owned{peer="sip3"}`: "0",
+		`peer_reachable{peer="sip2",site="at-sip2"}`: "1", `peer_reachable{peer="sip3",site="at-sip3"}`: "0", `peer_dns_owned{peer="sip2"}`: "2", `peer_dns_owned{peer="sip3"}`: "0",
 		`peer_rtt_seconds{peer="sip2"}`: "0.004", `peer_delay_to_seconds{peer="sip2"}`: "0.001", `peer_delay_from_seconds{peer="sip2"}`: "0.003",
 		`peer_clock_skew_seconds{peer="sip2"}`: "-2", `peer_send_queue_changes{peer="sip2"}`: "11", `peer_send_queue_bytes{peer="sip2"}`: "12",
 		`peer_receive_queue_bytes{peer="sip2"}`: "13", `peer_rtt_seconds{peer="stranger"}`: "0", "kind of peer_rtt_seconds": "gauge",

@@ -36,6 +36,8 @@ type HTTPConfig struct {
 	Observer Observer
 	// Names maps a node id to its name.
 	Names func(dn.Node) string
+	// SiteOf maps a node id to its site; nil: nodes are told without.
+	SiteOf func(dn.Node) string
 	// Sources beside the table and the observer.
 	Sources []Source
 	// Ready says why the node is not ready to serve; nil when it is.
@@ -128,7 +130,11 @@ func (s observerSource) peer(p *Peer, emit func(Sample)) {
 	gauge := func(metric, help string, v float64) {
 		emit(Sample{Name: metric, Help: help, Label: "peer", LabelValue: name, Value: v})
 	}
-	gauge("peer_reachable", "1 when the peer is heard: its DNs count here.", number(p.Reachable))
+	reachable := Sample{Name: "peer_reachable", Help: "1 when the peer is heard: its DNs count here.", Label: "peer", LabelValue: name, Value: number(p.Reachable)}
+	if s.c.SiteOf != nil {
+		reachable.Labels = []string{"site", s.c.SiteOf(p.ID)}
+	}
+	emit(reachable)
 	gauge("peer_dns_owned", "DNs in service that the peer owns.", float64(s.c.Table.OwnedBy(p.ID)))
 	l := &p.Link
 	gauge("peer_rtt_seconds", "Last round trip of the T-Controller link.", l.RTT.Seconds())

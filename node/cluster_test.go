@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -319,7 +320,7 @@ func httpHasNumbers(t *testing.T, a, _ *member) {
 	code, page := a.get(t, "/metrics")
 	for _, want := range []string{
 		`sipcluster_build_info{`, `node="n1"`, "sipcluster_sip_registrations_total", "sipcluster_sip_calls_total", "sipcluster_tlib_sessions", "sipcluster_tlib_requests_total", "sipcluster_calls ",
-		`sipcluster_peer_reachable{peer="n2"} 1`, `sipcluster_peer_losses_total{peer="n2"} 0`, "sipcluster_raft_leader ", "sipcluster_dns_in_service", "sipcluster_gossip_doubted_total", "sipcluster_location_flush_failures_total 0",
+		`sipcluster_peer_reachable{peer="n2",site="site-n2"} 1`, `sipcluster_site_lost{site="site-n2"} 0`, `sipcluster_site_nodes_heard{site="site-n1"} 1`, `sipcluster_site_dns_in_service{site="site-n2"}`, `sipcluster_peer_losses_total{peer="n2"} 0`, "sipcluster_raft_leader ", "sipcluster_dns_in_service", "sipcluster_gossip_doubted_total", "sipcluster_location_flush_failures_total 0",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%d, without %s", code, want)
@@ -381,10 +382,15 @@ func comesBack(t *testing.T, a, b *member) {
 	if p.GetReason() != "left" {
 		t.Errorf("n1 says %q of a node that said goodbye", p.GetReason())
 	}
+	if s := a.status(t).GetSites(); len(s) != 2 || !s[1].GetLost() || s[0].GetLost() || !slices.Equal(s[1].GetNodesLost(), []string{"n2"}) {
+		t.Errorf("the only node of site-n2 is lost: %v", s)
+	}
+	await(t, "n1 says that the site is lost", func() bool { return a.log.has("site is lost") })
 	cfg := b.cfg
 	cfg.Join, cfg.Realm = nil, ""
 	*b = *run(b.home, cfg)
 	whole(t, a, b)
+	await(t, "n1 says that the site is back", func() bool { return a.log.has("site is back") })
 	if b.id.ID != id || b.store.Meta().Incarnation <= was || b.table.Incarnation() != b.store.Meta().Incarnation {
 		t.Errorf("%s came back as %s, incarnation %d after %d", id, b.id.ID, b.table.Incarnation(), was)
 	}

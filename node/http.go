@@ -31,7 +31,7 @@ const (
 
 func (n *Node) serveHTTP(ctx context.Context) error {
 	handler := api.NewHTTP(api.HTTPConfig{
-		Table: n.table, Observer: observer{n}, Names: n.nameOf, Sources: n.sources(), Ready: n.ready, Debug: n.cfg.Dev || n.cfg.Debug,
+		Table: n.table, Observer: observer{n}, Names: n.nameOf, SiteOf: n.siteOf, Sources: n.sources(), Ready: n.ready, Debug: n.cfg.Dev || n.cfg.Debug,
 	})
 	all := intake.Share(httpConns, intake.HTTPPart)
 	in := intake.NewOf(n.http, "HTTP", all, min(httpConnsEach, all-all/16), n.events)

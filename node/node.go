@@ -39,6 +39,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/problem"
 	"github.com/sipcluster/sipcluster/node/routing"
 	"github.com/sipcluster/sipcluster/node/session"
+	"github.com/sipcluster/sipcluster/node/site"
 	"github.com/sipcluster/sipcluster/node/statistics"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 	"github.com/sipcluster/sipcluster/sip"
@@ -110,6 +111,8 @@ type Node struct {
 	// directory is where the others are; moved wakes who dials them.
 	directory *directory.Directory
 	moved     wake.Signal
+	// verdicts wakes who looks at the sites.
+	verdicts wake.Signal
 	// told wakes who tells the others where this node is.
 	told wake.Signal
 	// lags is how far each node is behind the configuration.
@@ -126,7 +129,7 @@ func New(cfg Config) (*Node, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	n := &Node{cfg: cfg, log: cfg.Log.With("node", cfg.Name), started: time.Now(), fabric: port.NewFabric(), removed: make(chan struct{}), directory: directory.New(), moved: wake.New(), told: wake.New()}
+	n := &Node{cfg: cfg, log: cfg.Log.With("node", cfg.Name), started: time.Now(), fabric: port.NewFabric(), removed: make(chan struct{}), directory: directory.New(), moved: wake.New(), verdicts: wake.New(), told: wake.New()}
 	n.events = security.New(n.log)
 	n.problems = problem.New(n.log)
 	n.damage.log = n.log
@@ -492,6 +495,7 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 	g.Go(func() error { return n.gossip.Run(ctx) })
 	g.Go(func() error { return n.mesh.Run(ctx) })
 	g.Go(func() error { return n.followRoster(ctx) })
+	g.Go(func() error { return n.followSites(ctx) })
 	g.Go(func() error { return n.hearGossip(ctx) })
 	g.Go(func() error { return n.seek(ctx) })
 	g.Go(func() error { return n.keepPlace(ctx) })
@@ -555,14 +559,6 @@ func (n *Node) process() (instance, up uint64) {
 	return p.GetInstance(), p.GetUpMs()
 }
 
-// peerHeard takes the verdict on a peer to those who have something of it here.
-func (n *Node) peerHeard(id dn.Node, heard bool) {
-	n.sip.PeerHeard(id, heard)
-	if !heard {
-		n.peers.lost(id)
-	}
-}
-
 // dialLink connects to a peer where it is said to be, or else where the roster says:
 // what gossip says of an address, anybody may have said who has its key.
 func (n *Node) dialLink(ctx context.Context, peer dn.Node, addr string) (net.Conn, error) {
@@ -602,5 +598,6 @@ func (n *Node) sources() []api.Source {
 	return []api.Source{
 		sipSource{n}, sessionSource{n}, heldSource{n}, securitySource{n.events}, problemSource{n.problems}, diskSource{n}, lagSource{n},
 		api.StatisticsSource(n.fold),
+		api.SiteSource(func() []site.State { states, _ := n.sites(time.Now()); return states }),
 	}
 }

@@ -25,7 +25,7 @@ type observer struct{ n *Node }
 func (o observer) Peers() []api.Peer {
 	var out []api.Peer
 	for _, p := range o.n.mesh.Status() {
-		a := api.Peer{ID: p.ID, Reachable: p.Heard, Reason: p.Reason, Since: p.Since, Link: linkOf(&p, o.n.links.Backlog(p.ID)), Part: o.n.partOf(p.ID)}
+		a := api.Peer{ID: p.ID, Reachable: p.Heard, Reason: p.Reason, Connecting: p.Connecting(), Since: p.Since, Link: linkOf(&p, o.n.links.Backlog(p.ID)), Part: o.n.partOf(p.ID)}
 		if alive, known := o.n.gossip.Alive(membership.NodeID(p.ID)); known {
 			a.Gossip = map[bool]string{true: "alive", false: "dead"}[alive]
 		}

@@ -78,7 +78,9 @@ type StatusResponse struct {
 	Problems []*Problem `protobuf:"bytes,12,rep,name=problems,proto3" json:"problems,omitempty"`
 	// Name of the recovery that the configuration comes from (sipcluster recover); "" for
 	// none.
-	Recovery      string `protobuf:"bytes,14,opt,name=recovery,proto3" json:"recovery,omitempty"`
+	Recovery string `protobuf:"bytes,14,opt,name=recovery,proto3" json:"recovery,omitempty"`
+	// The sites of the cluster's nodes, by name.
+	Sites         []*SiteStatus `protobuf:"bytes,15,rep,name=sites,proto3" json:"sites,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -204,6 +206,103 @@ func (x *StatusResponse) GetRecovery() string {
 	return ""
 }
 
+func (x *StatusResponse) GetSites() []*SiteStatus {
+	if x != nil {
+		return x.Sites
+	}
+	return nil
+}
+
+// SiteStatus is what a node sees of a site.
+type SiteStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Site  string                 `protobuf:"bytes,1,opt,name=site,proto3" json:"site,omitempty"`
+	// Names of its nodes that are heard, the asked one among them, and of those that are lost.
+	// One that a process which has just begun has not heard yet is in neither.
+	Heard     []string `protobuf:"bytes,2,rep,name=heard,proto3" json:"heard,omitempty"`
+	NodesLost []string `protobuf:"bytes,3,rep,name=nodes_lost,json=nodesLost,proto3" json:"nodes_lost,omitempty"`
+	// DNs that are in service by its nodes, as this node sees it.
+	InService uint64 `protobuf:"varint,4,opt,name=in_service,json=inService,proto3" json:"in_service,omitempty"`
+	// All its nodes are lost: its DNs get no calls from here.
+	Lost bool `protobuf:"varint,5,opt,name=lost,proto3" json:"lost,omitempty"`
+	// When the verdict on one of its nodes changed last; unset for the asked node alone.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SiteStatus) Reset() {
+	*x = SiteStatus{}
+	mi := &file_api_tcpb_cluster_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SiteStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SiteStatus) ProtoMessage() {}
+
+func (x *SiteStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_cluster_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SiteStatus.ProtoReflect.Descriptor instead.
+func (*SiteStatus) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *SiteStatus) GetSite() string {
+	if x != nil {
+		return x.Site
+	}
+	return ""
+}
+
+func (x *SiteStatus) GetHeard() []string {
+	if x != nil {
+		return x.Heard
+	}
+	return nil
+}
+
+func (x *SiteStatus) GetNodesLost() []string {
+	if x != nil {
+		return x.NodesLost
+	}
+	return nil
+}
+
+func (x *SiteStatus) GetInService() uint64 {
+	if x != nil {
+		return x.InService
+	}
+	return 0
+}
+
+func (x *SiteStatus) GetLost() bool {
+	if x != nil {
+		return x.Lost
+	}
+	return false
+}
+
+func (x *SiteStatus) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
 // Problem is a fault that a node has at present.
 type Problem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -219,7 +318,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[2]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -231,7 +330,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[2]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -244,7 +343,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{2}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Problem) GetCode() string {
@@ -311,7 +410,7 @@ type RaftStatus struct {
 
 func (x *RaftStatus) Reset() {
 	*x = RaftStatus{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[3]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -323,7 +422,7 @@ func (x *RaftStatus) String() string {
 func (*RaftStatus) ProtoMessage() {}
 
 func (x *RaftStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[3]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -336,7 +435,7 @@ func (x *RaftStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaftStatus.ProtoReflect.Descriptor instead.
 func (*RaftStatus) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{3}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RaftStatus) GetState() string {
@@ -450,7 +549,7 @@ type Feature struct {
 
 func (x *Feature) Reset() {
 	*x = Feature{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[4]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -462,7 +561,7 @@ func (x *Feature) String() string {
 func (*Feature) ProtoMessage() {}
 
 func (x *Feature) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[4]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -475,7 +574,7 @@ func (x *Feature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Feature.ProtoReflect.Descriptor instead.
 func (*Feature) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{4}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Feature) GetField() string {
@@ -535,7 +634,7 @@ type PeerStatus struct {
 
 func (x *PeerStatus) Reset() {
 	*x = PeerStatus{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[5]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -547,7 +646,7 @@ func (x *PeerStatus) String() string {
 func (*PeerStatus) ProtoMessage() {}
 
 func (x *PeerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[5]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -560,7 +659,7 @@ func (x *PeerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerStatus.ProtoReflect.Descriptor instead.
 func (*PeerStatus) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{5}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PeerStatus) GetNode() string {
@@ -711,7 +810,7 @@ type DNCounts struct {
 
 func (x *DNCounts) Reset() {
 	*x = DNCounts{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[6]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -723,7 +822,7 @@ func (x *DNCounts) String() string {
 func (*DNCounts) ProtoMessage() {}
 
 func (x *DNCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[6]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -736,7 +835,7 @@ func (x *DNCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DNCounts.ProtoReflect.Descriptor instead.
 func (*DNCounts) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{6}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DNCounts) GetTotal() uint64 {
@@ -785,7 +884,7 @@ type RemoveNodeRequest struct {
 
 func (x *RemoveNodeRequest) Reset() {
 	*x = RemoveNodeRequest{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[7]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -797,7 +896,7 @@ func (x *RemoveNodeRequest) String() string {
 func (*RemoveNodeRequest) ProtoMessage() {}
 
 func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[7]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -810,7 +909,7 @@ func (x *RemoveNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeRequest.ProtoReflect.Descriptor instead.
 func (*RemoveNodeRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{7}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RemoveNodeRequest) GetName() string {
@@ -837,7 +936,7 @@ type RemoveNodeResponse struct {
 
 func (x *RemoveNodeResponse) Reset() {
 	*x = RemoveNodeResponse{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[8]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -849,7 +948,7 @@ func (x *RemoveNodeResponse) String() string {
 func (*RemoveNodeResponse) ProtoMessage() {}
 
 func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[8]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -862,7 +961,7 @@ func (x *RemoveNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveNodeResponse.ProtoReflect.Descriptor instead.
 func (*RemoveNodeResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{8}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RemoveNodeResponse) GetLost() string {
@@ -887,7 +986,7 @@ type DrainNodeRequest struct {
 
 func (x *DrainNodeRequest) Reset() {
 	*x = DrainNodeRequest{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[9]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -899,7 +998,7 @@ func (x *DrainNodeRequest) String() string {
 func (*DrainNodeRequest) ProtoMessage() {}
 
 func (x *DrainNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[9]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -912,7 +1011,7 @@ func (x *DrainNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainNodeRequest.ProtoReflect.Descriptor instead.
 func (*DrainNodeRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{9}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DrainNodeRequest) GetName() string {
@@ -944,7 +1043,7 @@ type DrainNodeResponse struct {
 
 func (x *DrainNodeResponse) Reset() {
 	*x = DrainNodeResponse{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[10]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -956,7 +1055,7 @@ func (x *DrainNodeResponse) String() string {
 func (*DrainNodeResponse) ProtoMessage() {}
 
 func (x *DrainNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[10]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -969,7 +1068,7 @@ func (x *DrainNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainNodeResponse.ProtoReflect.Descriptor instead.
 func (*DrainNodeResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{10}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{11}
 }
 
 type WatchNodeRequest struct {
@@ -981,7 +1080,7 @@ type WatchNodeRequest struct {
 
 func (x *WatchNodeRequest) Reset() {
 	*x = WatchNodeRequest{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[11]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -993,7 +1092,7 @@ func (x *WatchNodeRequest) String() string {
 func (*WatchNodeRequest) ProtoMessage() {}
 
 func (x *WatchNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[11]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1006,7 +1105,7 @@ func (x *WatchNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchNodeRequest.ProtoReflect.Descriptor instead.
 func (*WatchNodeRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{11}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *WatchNodeRequest) GetName() string {
@@ -1037,7 +1136,7 @@ type WatchNodeResponse struct {
 
 func (x *WatchNodeResponse) Reset() {
 	*x = WatchNodeResponse{}
-	mi := &file_api_tcpb_cluster_proto_msgTypes[12]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1049,7 +1148,7 @@ func (x *WatchNodeResponse) String() string {
 func (*WatchNodeResponse) ProtoMessage() {}
 
 func (x *WatchNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_cluster_proto_msgTypes[12]
+	mi := &file_api_tcpb_cluster_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1062,7 +1161,7 @@ func (x *WatchNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchNodeResponse.ProtoReflect.Descriptor instead.
 func (*WatchNodeResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{12}
+	return file_api_tcpb_cluster_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *WatchNodeResponse) GetHeard() bool {
@@ -1112,7 +1211,7 @@ var File_api_tcpb_cluster_proto protoreflect.FileDescriptor
 const file_api_tcpb_cluster_proto_rawDesc = "" +
 	"\n" +
 	"\x16api/tcpb/cluster.proto\x12\x10sipcluster.tc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n" +
-	"\rStatusRequest\"\xe2\x03\n" +
+	"\rStatusRequest\"\x96\x04\n" +
 	"\x0eStatusResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
 	"\x04site\x18\x02 \x01(\tR\x04site\x12\x18\n" +
@@ -1128,7 +1227,18 @@ const file_api_tcpb_cluster_proto_rawDesc = "" +
 	" \x03(\tR\bwarnings\x12\x1a\n" +
 	"\binsecure\x18\v \x01(\bR\binsecure\x125\n" +
 	"\bproblems\x18\f \x03(\v2\x19.sipcluster.tc.v1.ProblemR\bproblems\x12\x1a\n" +
-	"\brecovery\x18\x0e \x01(\tR\brecovery\"{\n" +
+	"\brecovery\x18\x0e \x01(\tR\brecovery\x122\n" +
+	"\x05sites\x18\x0f \x03(\v2\x1c.sipcluster.tc.v1.SiteStatusR\x05sites\"\xba\x01\n" +
+	"\n" +
+	"SiteStatus\x12\x12\n" +
+	"\x04site\x18\x01 \x01(\tR\x04site\x12\x14\n" +
+	"\x05heard\x18\x02 \x03(\tR\x05heard\x12\x1d\n" +
+	"\n" +
+	"nodes_lost\x18\x03 \x03(\tR\tnodesLost\x12\x1d\n" +
+	"\n" +
+	"in_service\x18\x04 \x01(\x04R\tinService\x12\x12\n" +
+	"\x04lost\x18\x05 \x01(\bR\x04lost\x120\n" +
+	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"{\n" +
 	"\aProblem\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x120\n" +
 	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x12\n" +
@@ -1233,46 +1343,49 @@ func file_api_tcpb_cluster_proto_rawDescGZIP() []byte {
 	return file_api_tcpb_cluster_proto_rawDescData
 }
 
-var file_api_tcpb_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_api_tcpb_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_api_tcpb_cluster_proto_goTypes = []any{
 	(*StatusRequest)(nil),         // 0: sipcluster.tc.v1.StatusRequest
 	(*StatusResponse)(nil),        // 1: sipcluster.tc.v1.StatusResponse
-	(*Problem)(nil),               // 2: sipcluster.tc.v1.Problem
-	(*RaftStatus)(nil),            // 3: sipcluster.tc.v1.RaftStatus
-	(*Feature)(nil),               // 4: sipcluster.tc.v1.Feature
-	(*PeerStatus)(nil),            // 5: sipcluster.tc.v1.PeerStatus
-	(*DNCounts)(nil),              // 6: sipcluster.tc.v1.DNCounts
-	(*RemoveNodeRequest)(nil),     // 7: sipcluster.tc.v1.RemoveNodeRequest
-	(*RemoveNodeResponse)(nil),    // 8: sipcluster.tc.v1.RemoveNodeResponse
-	(*DrainNodeRequest)(nil),      // 9: sipcluster.tc.v1.DrainNodeRequest
-	(*DrainNodeResponse)(nil),     // 10: sipcluster.tc.v1.DrainNodeResponse
-	(*WatchNodeRequest)(nil),      // 11: sipcluster.tc.v1.WatchNodeRequest
-	(*WatchNodeResponse)(nil),     // 12: sipcluster.tc.v1.WatchNodeResponse
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*SiteStatus)(nil),            // 2: sipcluster.tc.v1.SiteStatus
+	(*Problem)(nil),               // 3: sipcluster.tc.v1.Problem
+	(*RaftStatus)(nil),            // 4: sipcluster.tc.v1.RaftStatus
+	(*Feature)(nil),               // 5: sipcluster.tc.v1.Feature
+	(*PeerStatus)(nil),            // 6: sipcluster.tc.v1.PeerStatus
+	(*DNCounts)(nil),              // 7: sipcluster.tc.v1.DNCounts
+	(*RemoveNodeRequest)(nil),     // 8: sipcluster.tc.v1.RemoveNodeRequest
+	(*RemoveNodeResponse)(nil),    // 9: sipcluster.tc.v1.RemoveNodeResponse
+	(*DrainNodeRequest)(nil),      // 10: sipcluster.tc.v1.DrainNodeRequest
+	(*DrainNodeResponse)(nil),     // 11: sipcluster.tc.v1.DrainNodeResponse
+	(*WatchNodeRequest)(nil),      // 12: sipcluster.tc.v1.WatchNodeRequest
+	(*WatchNodeResponse)(nil),     // 13: sipcluster.tc.v1.WatchNodeResponse
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
 }
 var file_api_tcpb_cluster_proto_depIdxs = []int32{
-	13, // 0: sipcluster.tc.v1.StatusResponse.started:type_name -> google.protobuf.Timestamp
-	3,  // 1: sipcluster.tc.v1.StatusResponse.raft:type_name -> sipcluster.tc.v1.RaftStatus
-	5,  // 2: sipcluster.tc.v1.StatusResponse.peers:type_name -> sipcluster.tc.v1.PeerStatus
-	6,  // 3: sipcluster.tc.v1.StatusResponse.dns:type_name -> sipcluster.tc.v1.DNCounts
-	2,  // 4: sipcluster.tc.v1.StatusResponse.problems:type_name -> sipcluster.tc.v1.Problem
-	13, // 5: sipcluster.tc.v1.Problem.since:type_name -> google.protobuf.Timestamp
-	4,  // 6: sipcluster.tc.v1.RaftStatus.features:type_name -> sipcluster.tc.v1.Feature
-	13, // 7: sipcluster.tc.v1.PeerStatus.since:type_name -> google.protobuf.Timestamp
-	13, // 8: sipcluster.tc.v1.WatchNodeResponse.drain_until:type_name -> google.protobuf.Timestamp
-	0,  // 9: sipcluster.tc.v1.Cluster.Status:input_type -> sipcluster.tc.v1.StatusRequest
-	7,  // 10: sipcluster.tc.v1.Cluster.RemoveNode:input_type -> sipcluster.tc.v1.RemoveNodeRequest
-	9,  // 11: sipcluster.tc.v1.Cluster.DrainNode:input_type -> sipcluster.tc.v1.DrainNodeRequest
-	11, // 12: sipcluster.tc.v1.Cluster.WatchNode:input_type -> sipcluster.tc.v1.WatchNodeRequest
-	1,  // 13: sipcluster.tc.v1.Cluster.Status:output_type -> sipcluster.tc.v1.StatusResponse
-	8,  // 14: sipcluster.tc.v1.Cluster.RemoveNode:output_type -> sipcluster.tc.v1.RemoveNodeResponse
-	10, // 15: sipcluster.tc.v1.Cluster.DrainNode:output_type -> sipcluster.tc.v1.DrainNodeResponse
-	12, // 16: sipcluster.tc.v1.Cluster.WatchNode:output_type -> sipcluster.tc.v1.WatchNodeResponse
-	13, // [13:17] is the sub-list for method output_type
-	9,  // [9:13] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	14, // 0: sipcluster.tc.v1.StatusResponse.started:type_name -> google.protobuf.Timestamp
+	4,  // 1: sipcluster.tc.v1.StatusResponse.raft:type_name -> sipcluster.tc.v1.RaftStatus
+	6,  // 2: sipcluster.tc.v1.StatusResponse.peers:type_name -> sipcluster.tc.v1.PeerStatus
+	7,  // 3: sipcluster.tc.v1.StatusResponse.dns:type_name -> sipcluster.tc.v1.DNCounts
+	3,  // 4: sipcluster.tc.v1.StatusResponse.problems:type_name -> sipcluster.tc.v1.Problem
+	2,  // 5: sipcluster.tc.v1.StatusResponse.sites:type_name -> sipcluster.tc.v1.SiteStatus
+	14, // 6: sipcluster.tc.v1.SiteStatus.since:type_name -> google.protobuf.Timestamp
+	14, // 7: sipcluster.tc.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	5,  // 8: sipcluster.tc.v1.RaftStatus.features:type_name -> sipcluster.tc.v1.Feature
+	14, // 9: sipcluster.tc.v1.PeerStatus.since:type_name -> google.protobuf.Timestamp
+	14, // 10: sipcluster.tc.v1.WatchNodeResponse.drain_until:type_name -> google.protobuf.Timestamp
+	0,  // 11: sipcluster.tc.v1.Cluster.Status:input_type -> sipcluster.tc.v1.StatusRequest
+	8,  // 12: sipcluster.tc.v1.Cluster.RemoveNode:input_type -> sipcluster.tc.v1.RemoveNodeRequest
+	10, // 13: sipcluster.tc.v1.Cluster.DrainNode:input_type -> sipcluster.tc.v1.DrainNodeRequest
+	12, // 14: sipcluster.tc.v1.Cluster.WatchNode:input_type -> sipcluster.tc.v1.WatchNodeRequest
+	1,  // 15: sipcluster.tc.v1.Cluster.Status:output_type -> sipcluster.tc.v1.StatusResponse
+	9,  // 16: sipcluster.tc.v1.Cluster.RemoveNode:output_type -> sipcluster.tc.v1.RemoveNodeResponse
+	11, // 17: sipcluster.tc.v1.Cluster.DrainNode:output_type -> sipcluster.tc.v1.DrainNodeResponse
+	13, // 18: sipcluster.tc.v1.Cluster.WatchNode:output_type -> sipcluster.tc.v1.WatchNodeResponse
+	15, // [15:19] is the sub-list for method output_type
+	11, // [11:15] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_api_tcpb_cluster_proto_init() }
@@ -1280,16 +1393,16 @@ func file_api_tcpb_cluster_proto_init() {
 	if File_api_tcpb_cluster_proto != nil {
 		return
 	}
-	file_api_tcpb_cluster_proto_msgTypes[3].OneofWrappers = []any{}
-	file_api_tcpb_cluster_proto_msgTypes[5].OneofWrappers = []any{}
-	file_api_tcpb_cluster_proto_msgTypes[9].OneofWrappers = []any{}
+	file_api_tcpb_cluster_proto_msgTypes[4].OneofWrappers = []any{}
+	file_api_tcpb_cluster_proto_msgTypes[6].OneofWrappers = []any{}
+	file_api_tcpb_cluster_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tcpb_cluster_proto_rawDesc), len(file_api_tcpb_cluster_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -42,6 +42,8 @@ func (*Event_NodeDraining) message() Message     { return Message_MESSAGE_EVENT_
 func (*Event_RouteWithdrawn) message() Message   { return Message_MESSAGE_EVENT_ROUTE_WITHDRAWN }
 func (*Event_QueueChanged) message() Message     { return Message_MESSAGE_EVENT_QUEUE_CHANGED }
 func (*Event_DnOwnerChanged) message() Message   { return Message_MESSAGE_EVENT_DN_OWNER_CHANGED }
+func (*Event_SiteLost) message() Message         { return Message_MESSAGE_EVENT_SITE_LOST }
+func (*Event_SiteBack) message() Message         { return Message_MESSAGE_EVENT_SITE_BACK }
 
 func (b *Event_Queued) call() *Call              { return b.Queued.GetCall() }
 func (b *Event_RouteWithdrawn) call() *Call      { return b.RouteWithdrawn.GetCall() }

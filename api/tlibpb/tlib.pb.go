@@ -101,6 +101,10 @@ const (
 	EventKind_EVENT_KIND_QUEUE EventKind = 4
 	// EventDNUseChanged. Only when it is named.
 	EventKind_EVENT_KIND_USE EventKind = 5
+	// EventSiteLost and EventSiteBack, at the TCport. Only when it is named, and not for older
+	// nodes (CAPABILITY_SITE_EVENTS). Whoever monitors hears at once, as a row each, of the sites
+	// that are lost.
+	EventKind_EVENT_KIND_SITE EventKind = 6
 )
 
 // Enum value maps for EventKind.
@@ -112,6 +116,7 @@ var (
 		3: "EVENT_KIND_CALL",
 		4: "EVENT_KIND_QUEUE",
 		5: "EVENT_KIND_USE",
+		6: "EVENT_KIND_SITE",
 	}
 	EventKind_value = map[string]int32{
 		"EVENT_KIND_UNSPECIFIED": 0,
@@ -120,6 +125,7 @@ var (
 		"EVENT_KIND_CALL":        3,
 		"EVENT_KIND_QUEUE":       4,
 		"EVENT_KIND_USE":         5,
+		"EVENT_KIND_SITE":        6,
 	}
 )
 
@@ -250,6 +256,8 @@ const (
 	Message_MESSAGE_EVENT_NODE_DRAINING         Message = 1001
 	Message_MESSAGE_EVENT_DN_OWNER_CHANGED      Message = 1002
 	Message_MESSAGE_EVENT_DN_USE_CHANGED        Message = 1003
+	Message_MESSAGE_EVENT_SITE_LOST             Message = 1004
+	Message_MESSAGE_EVENT_SITE_BACK             Message = 1005
 	Message_MESSAGE_EVENT_ROUTE_WITHDRAWN       Message = 1010
 	Message_MESSAGE_EVENT_QUEUE_CHANGED         Message = 1011
 )
@@ -294,6 +302,8 @@ var (
 		1001: "MESSAGE_EVENT_NODE_DRAINING",
 		1002: "MESSAGE_EVENT_DN_OWNER_CHANGED",
 		1003: "MESSAGE_EVENT_DN_USE_CHANGED",
+		1004: "MESSAGE_EVENT_SITE_LOST",
+		1005: "MESSAGE_EVENT_SITE_BACK",
 		1010: "MESSAGE_EVENT_ROUTE_WITHDRAWN",
 		1011: "MESSAGE_EVENT_QUEUE_CHANGED",
 	}
@@ -335,6 +345,8 @@ var (
 		"MESSAGE_EVENT_NODE_DRAINING":         1001,
 		"MESSAGE_EVENT_DN_OWNER_CHANGED":      1002,
 		"MESSAGE_EVENT_DN_USE_CHANGED":        1003,
+		"MESSAGE_EVENT_SITE_LOST":             1004,
+		"MESSAGE_EVENT_SITE_BACK":             1005,
 		"MESSAGE_EVENT_ROUTE_WITHDRAWN":       1010,
 		"MESSAGE_EVENT_QUEUE_CHANGED":         1011,
 	}
@@ -386,6 +398,8 @@ const (
 	Capability_CAPABILITY_DISTRIBUTE_USER_EVENT Capability = 6
 	// A RouteCall can be taken back: WithdrawRoute.
 	Capability_CAPABILITY_WITHDRAW_ROUTE Capability = 7
+	// A monitor can ask for EVENT_KIND_SITE.
+	Capability_CAPABILITY_SITE_EVENTS Capability = 8
 )
 
 // Enum value maps for Capability.
@@ -399,6 +413,7 @@ var (
 		5: "CAPABILITY_UPDATE_USER_DATA",
 		6: "CAPABILITY_DISTRIBUTE_USER_EVENT",
 		7: "CAPABILITY_WITHDRAW_ROUTE",
+		8: "CAPABILITY_SITE_EVENTS",
 	}
 	Capability_value = map[string]int32{
 		"CAPABILITY_UNSPECIFIED":           0,
@@ -409,6 +424,7 @@ var (
 		"CAPABILITY_UPDATE_USER_DATA":      5,
 		"CAPABILITY_DISTRIBUTE_USER_EVENT": 6,
 		"CAPABILITY_WITHDRAW_ROUTE":        7,
+		"CAPABILITY_SITE_EVENTS":           8,
 	}
 )
 
@@ -2840,6 +2856,8 @@ type Event struct {
 	//	*Event_NodeDraining
 	//	*Event_DnOwnerChanged
 	//	*Event_DnUseChanged
+	//	*Event_SiteLost
+	//	*Event_SiteBack
 	//	*Event_RouteWithdrawn
 	//	*Event_QueueChanged
 	Body          isEvent_Body `protobuf_oneof:"body"`
@@ -3264,6 +3282,24 @@ func (x *Event) GetDnUseChanged() *EventDNUseChanged {
 	return nil
 }
 
+func (x *Event) GetSiteLost() *EventSiteLost {
+	if x != nil {
+		if x, ok := x.Body.(*Event_SiteLost); ok {
+			return x.SiteLost
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetSiteBack() *EventSiteBack {
+	if x != nil {
+		if x, ok := x.Body.(*Event_SiteBack); ok {
+			return x.SiteBack
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetRouteWithdrawn() *EventRouteWithdrawn {
 	if x != nil {
 		if x, ok := x.Body.(*Event_RouteWithdrawn); ok {
@@ -3430,6 +3466,14 @@ type Event_DnUseChanged struct {
 	DnUseChanged *EventDNUseChanged `protobuf:"bytes,1003,opt,name=dn_use_changed,json=dnUseChanged,proto3,oneof"`
 }
 
+type Event_SiteLost struct {
+	SiteLost *EventSiteLost `protobuf:"bytes,1004,opt,name=site_lost,json=siteLost,proto3,oneof"`
+}
+
+type Event_SiteBack struct {
+	SiteBack *EventSiteBack `protobuf:"bytes,1005,opt,name=site_back,json=siteBack,proto3,oneof"`
+}
+
 type Event_RouteWithdrawn struct {
 	RouteWithdrawn *EventRouteWithdrawn `protobuf:"bytes,1010,opt,name=route_withdrawn,json=routeWithdrawn,proto3,oneof"`
 }
@@ -3509,6 +3553,10 @@ func (*Event_NodeDraining) isEvent_Body() {}
 func (*Event_DnOwnerChanged) isEvent_Body() {}
 
 func (*Event_DnUseChanged) isEvent_Body() {}
+
+func (*Event_SiteLost) isEvent_Body() {}
+
+func (*Event_SiteBack) isEvent_Body() {}
 
 func (*Event_RouteWithdrawn) isEvent_Body() {}
 
@@ -4141,6 +4189,99 @@ func (x *EventDNUseChanged) GetCoolDown() *tcpb.CoolDown {
 	return nil
 }
 
+// EventSiteLost: this node hears no node of the event's site any more. The DNs that they own
+// are told besides, each for itself. Of changes that come close together the last one is told.
+type EventSiteLost struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names of the site's nodes.
+	Nodes         []string `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventSiteLost) Reset() {
+	*x = EventSiteLost{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventSiteLost) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventSiteLost) ProtoMessage() {}
+
+func (x *EventSiteLost) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventSiteLost.ProtoReflect.Descriptor instead.
+func (*EventSiteLost) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *EventSiteLost) GetNodes() []string {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+// EventSiteBack: a node of a site that was lost is heard again.
+type EventSiteBack struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Names of those that are.
+	Nodes         []string `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventSiteBack) Reset() {
+	*x = EventSiteBack{}
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventSiteBack) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventSiteBack) ProtoMessage() {}
+
+func (x *EventSiteBack) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventSiteBack.ProtoReflect.Descriptor instead.
+func (*EventSiteBack) Descriptor() ([]byte, []int) {
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *EventSiteBack) GetNodes() []string {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
 // Agent is what an event says of an agent.
 type Agent struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -4154,7 +4295,7 @@ type Agent struct {
 
 func (x *Agent) Reset() {
 	*x = Agent{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[36]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4166,7 +4307,7 @@ func (x *Agent) String() string {
 func (*Agent) ProtoMessage() {}
 
 func (x *Agent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[36]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4179,7 +4320,7 @@ func (x *Agent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agent.ProtoReflect.Descriptor instead.
 func (*Agent) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{36}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Agent) GetId() string {
@@ -4213,7 +4354,7 @@ type EventAgentLogin struct {
 
 func (x *EventAgentLogin) Reset() {
 	*x = EventAgentLogin{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[37]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4225,7 +4366,7 @@ func (x *EventAgentLogin) String() string {
 func (*EventAgentLogin) ProtoMessage() {}
 
 func (x *EventAgentLogin) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[37]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4238,7 +4379,7 @@ func (x *EventAgentLogin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentLogin.ProtoReflect.Descriptor instead.
 func (*EventAgentLogin) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{37}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *EventAgentLogin) GetAgent() *Agent {
@@ -4258,7 +4399,7 @@ type EventAgentLogout struct {
 
 func (x *EventAgentLogout) Reset() {
 	*x = EventAgentLogout{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[38]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4270,7 +4411,7 @@ func (x *EventAgentLogout) String() string {
 func (*EventAgentLogout) ProtoMessage() {}
 
 func (x *EventAgentLogout) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[38]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4283,7 +4424,7 @@ func (x *EventAgentLogout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentLogout.ProtoReflect.Descriptor instead.
 func (*EventAgentLogout) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{38}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *EventAgentLogout) GetAgent() *Agent {
@@ -4311,7 +4452,7 @@ type EventAgentReady struct {
 
 func (x *EventAgentReady) Reset() {
 	*x = EventAgentReady{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[39]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4323,7 +4464,7 @@ func (x *EventAgentReady) String() string {
 func (*EventAgentReady) ProtoMessage() {}
 
 func (x *EventAgentReady) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[39]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4336,7 +4477,7 @@ func (x *EventAgentReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentReady.ProtoReflect.Descriptor instead.
 func (*EventAgentReady) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{39}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *EventAgentReady) GetAgent() *Agent {
@@ -4365,7 +4506,7 @@ type EventAgentNotReady struct {
 
 func (x *EventAgentNotReady) Reset() {
 	*x = EventAgentNotReady{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[40]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4377,7 +4518,7 @@ func (x *EventAgentNotReady) String() string {
 func (*EventAgentNotReady) ProtoMessage() {}
 
 func (x *EventAgentNotReady) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[40]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4390,7 +4531,7 @@ func (x *EventAgentNotReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentNotReady.ProtoReflect.Descriptor instead.
 func (*EventAgentNotReady) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{40}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *EventAgentNotReady) GetAgent() *Agent {
@@ -4423,7 +4564,7 @@ type EventDNDOn struct {
 
 func (x *EventDNDOn) Reset() {
 	*x = EventDNDOn{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[41]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4435,7 +4576,7 @@ func (x *EventDNDOn) String() string {
 func (*EventDNDOn) ProtoMessage() {}
 
 func (x *EventDNDOn) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[41]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4448,7 +4589,7 @@ func (x *EventDNDOn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNDOn.ProtoReflect.Descriptor instead.
 func (*EventDNDOn) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{41}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{43}
 }
 
 // EventDNDOff: it was taken back.
@@ -4460,7 +4601,7 @@ type EventDNDOff struct {
 
 func (x *EventDNDOff) Reset() {
 	*x = EventDNDOff{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[42]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4472,7 +4613,7 @@ func (x *EventDNDOff) String() string {
 func (*EventDNDOff) ProtoMessage() {}
 
 func (x *EventDNDOff) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[42]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4485,7 +4626,7 @@ func (x *EventDNDOff) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDNDOff.ProtoReflect.Descriptor instead.
 func (*EventDNDOff) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{42}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{44}
 }
 
 // EventAgentReserved is told to who asked, and to who has the DN registered.
@@ -4499,7 +4640,7 @@ type EventAgentReserved struct {
 
 func (x *EventAgentReserved) Reset() {
 	*x = EventAgentReserved{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[43]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4511,7 +4652,7 @@ func (x *EventAgentReserved) String() string {
 func (*EventAgentReserved) ProtoMessage() {}
 
 func (x *EventAgentReserved) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[43]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4524,7 +4665,7 @@ func (x *EventAgentReserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAgentReserved.ProtoReflect.Descriptor instead.
 func (*EventAgentReserved) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{43}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *EventAgentReserved) GetOutcome() ReservationOutcome {
@@ -4568,7 +4709,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[44]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4580,7 +4721,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[44]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4593,7 +4734,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{44}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Call) GetConnId() string {
@@ -4688,7 +4829,7 @@ type CallEnd struct {
 
 func (x *CallEnd) Reset() {
 	*x = CallEnd{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[45]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4700,7 +4841,7 @@ func (x *CallEnd) String() string {
 func (*CallEnd) ProtoMessage() {}
 
 func (x *CallEnd) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[45]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4713,7 +4854,7 @@ func (x *CallEnd) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallEnd.ProtoReflect.Descriptor instead.
 func (*CallEnd) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{45}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *CallEnd) GetReason() EndReason {
@@ -4748,7 +4889,7 @@ type Try struct {
 
 func (x *Try) Reset() {
 	*x = Try{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4760,7 +4901,7 @@ func (x *Try) String() string {
 func (*Try) ProtoMessage() {}
 
 func (x *Try) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[46]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4773,7 +4914,7 @@ func (x *Try) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Try.ProtoReflect.Descriptor instead.
 func (*Try) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{46}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Try) GetDn() string {
@@ -4800,7 +4941,7 @@ type EventRinging struct {
 
 func (x *EventRinging) Reset() {
 	*x = EventRinging{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4812,7 +4953,7 @@ func (x *EventRinging) String() string {
 func (*EventRinging) ProtoMessage() {}
 
 func (x *EventRinging) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[47]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4825,7 +4966,7 @@ func (x *EventRinging) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRinging.ProtoReflect.Descriptor instead.
 func (*EventRinging) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{47}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *EventRinging) GetCall() *Call {
@@ -4845,7 +4986,7 @@ type EventDialing struct {
 
 func (x *EventDialing) Reset() {
 	*x = EventDialing{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4857,7 +4998,7 @@ func (x *EventDialing) String() string {
 func (*EventDialing) ProtoMessage() {}
 
 func (x *EventDialing) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[48]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4870,7 +5011,7 @@ func (x *EventDialing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDialing.ProtoReflect.Descriptor instead.
 func (*EventDialing) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{48}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *EventDialing) GetCall() *Call {
@@ -4890,7 +5031,7 @@ type EventAttachedDataChanged struct {
 
 func (x *EventAttachedDataChanged) Reset() {
 	*x = EventAttachedDataChanged{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4902,7 +5043,7 @@ func (x *EventAttachedDataChanged) String() string {
 func (*EventAttachedDataChanged) ProtoMessage() {}
 
 func (x *EventAttachedDataChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[49]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4915,7 +5056,7 @@ func (x *EventAttachedDataChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAttachedDataChanged.ProtoReflect.Descriptor instead.
 func (*EventAttachedDataChanged) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{49}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *EventAttachedDataChanged) GetCall() *Call {
@@ -4938,7 +5079,7 @@ type EventUserEvent struct {
 
 func (x *EventUserEvent) Reset() {
 	*x = EventUserEvent{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4950,7 +5091,7 @@ func (x *EventUserEvent) String() string {
 func (*EventUserEvent) ProtoMessage() {}
 
 func (x *EventUserEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[50]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4963,7 +5104,7 @@ func (x *EventUserEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventUserEvent.ProtoReflect.Descriptor instead.
 func (*EventUserEvent) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{50}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *EventUserEvent) GetCall() *Call {
@@ -4990,7 +5131,7 @@ type EventEstablished struct {
 
 func (x *EventEstablished) Reset() {
 	*x = EventEstablished{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5002,7 +5143,7 @@ func (x *EventEstablished) String() string {
 func (*EventEstablished) ProtoMessage() {}
 
 func (x *EventEstablished) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[51]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5015,7 +5156,7 @@ func (x *EventEstablished) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventEstablished.ProtoReflect.Descriptor instead.
 func (*EventEstablished) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{51}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *EventEstablished) GetCall() *Call {
@@ -5036,7 +5177,7 @@ type EventReleased struct {
 
 func (x *EventReleased) Reset() {
 	*x = EventReleased{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5048,7 +5189,7 @@ func (x *EventReleased) String() string {
 func (*EventReleased) ProtoMessage() {}
 
 func (x *EventReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[52]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5061,7 +5202,7 @@ func (x *EventReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventReleased.ProtoReflect.Descriptor instead.
 func (*EventReleased) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{52}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *EventReleased) GetCall() *Call {
@@ -5090,7 +5231,7 @@ type EventHeld struct {
 
 func (x *EventHeld) Reset() {
 	*x = EventHeld{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5102,7 +5243,7 @@ func (x *EventHeld) String() string {
 func (*EventHeld) ProtoMessage() {}
 
 func (x *EventHeld) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[53]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5115,7 +5256,7 @@ func (x *EventHeld) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventHeld.ProtoReflect.Descriptor instead.
 func (*EventHeld) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{53}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *EventHeld) GetCall() *Call {
@@ -5135,7 +5276,7 @@ type EventRetrieved struct {
 
 func (x *EventRetrieved) Reset() {
 	*x = EventRetrieved{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5147,7 +5288,7 @@ func (x *EventRetrieved) String() string {
 func (*EventRetrieved) ProtoMessage() {}
 
 func (x *EventRetrieved) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[54]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5160,7 +5301,7 @@ func (x *EventRetrieved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRetrieved.ProtoReflect.Descriptor instead.
 func (*EventRetrieved) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{54}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *EventRetrieved) GetCall() *Call {
@@ -5183,7 +5324,7 @@ type EventPartyChanged struct {
 
 func (x *EventPartyChanged) Reset() {
 	*x = EventPartyChanged{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5195,7 +5336,7 @@ func (x *EventPartyChanged) String() string {
 func (*EventPartyChanged) ProtoMessage() {}
 
 func (x *EventPartyChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[55]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5208,7 +5349,7 @@ func (x *EventPartyChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventPartyChanged.ProtoReflect.Descriptor instead.
 func (*EventPartyChanged) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{55}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *EventPartyChanged) GetCall() *Call {
@@ -5236,7 +5377,7 @@ type EventPartyAdded struct {
 
 func (x *EventPartyAdded) Reset() {
 	*x = EventPartyAdded{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5248,7 +5389,7 @@ func (x *EventPartyAdded) String() string {
 func (*EventPartyAdded) ProtoMessage() {}
 
 func (x *EventPartyAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[56]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5261,7 +5402,7 @@ func (x *EventPartyAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventPartyAdded.ProtoReflect.Descriptor instead.
 func (*EventPartyAdded) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{56}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *EventPartyAdded) GetCall() *Call {
@@ -5289,7 +5430,7 @@ type EventPartyDeleted struct {
 
 func (x *EventPartyDeleted) Reset() {
 	*x = EventPartyDeleted{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5301,7 +5442,7 @@ func (x *EventPartyDeleted) String() string {
 func (*EventPartyDeleted) ProtoMessage() {}
 
 func (x *EventPartyDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[57]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5314,7 +5455,7 @@ func (x *EventPartyDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventPartyDeleted.ProtoReflect.Descriptor instead.
 func (*EventPartyDeleted) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{57}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *EventPartyDeleted) GetCall() *Call {
@@ -5343,7 +5484,7 @@ type EventAbandoned struct {
 
 func (x *EventAbandoned) Reset() {
 	*x = EventAbandoned{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5355,7 +5496,7 @@ func (x *EventAbandoned) String() string {
 func (*EventAbandoned) ProtoMessage() {}
 
 func (x *EventAbandoned) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[58]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5368,7 +5509,7 @@ func (x *EventAbandoned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventAbandoned.ProtoReflect.Descriptor instead.
 func (*EventAbandoned) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{58}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *EventAbandoned) GetCall() *Call {
@@ -5402,7 +5543,7 @@ type EventQueued struct {
 
 func (x *EventQueued) Reset() {
 	*x = EventQueued{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[59]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5414,7 +5555,7 @@ func (x *EventQueued) String() string {
 func (*EventQueued) ProtoMessage() {}
 
 func (x *EventQueued) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[59]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5427,7 +5568,7 @@ func (x *EventQueued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventQueued.ProtoReflect.Descriptor instead.
 func (*EventQueued) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{59}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *EventQueued) GetCall() *Call {
@@ -5470,7 +5611,7 @@ type EventQueueChanged struct {
 
 func (x *EventQueueChanged) Reset() {
 	*x = EventQueueChanged{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[60]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5482,7 +5623,7 @@ func (x *EventQueueChanged) String() string {
 func (*EventQueueChanged) ProtoMessage() {}
 
 func (x *EventQueueChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[60]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5495,7 +5636,7 @@ func (x *EventQueueChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventQueueChanged.ProtoReflect.Descriptor instead.
 func (*EventQueueChanged) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{60}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *EventQueueChanged) GetCall() *Call {
@@ -5522,7 +5663,7 @@ type EventRouteWithdrawn struct {
 
 func (x *EventRouteWithdrawn) Reset() {
 	*x = EventRouteWithdrawn{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[61]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5534,7 +5675,7 @@ func (x *EventRouteWithdrawn) String() string {
 func (*EventRouteWithdrawn) ProtoMessage() {}
 
 func (x *EventRouteWithdrawn) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[61]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5547,7 +5688,7 @@ func (x *EventRouteWithdrawn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteWithdrawn.ProtoReflect.Descriptor instead.
 func (*EventRouteWithdrawn) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{61}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *EventRouteWithdrawn) GetCall() *Call {
@@ -5571,7 +5712,7 @@ type EventRouteRequest struct {
 
 func (x *EventRouteRequest) Reset() {
 	*x = EventRouteRequest{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[62]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5583,7 +5724,7 @@ func (x *EventRouteRequest) String() string {
 func (*EventRouteRequest) ProtoMessage() {}
 
 func (x *EventRouteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[62]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5596,7 +5737,7 @@ func (x *EventRouteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteRequest.ProtoReflect.Descriptor instead.
 func (*EventRouteRequest) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{62}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *EventRouteRequest) GetCall() *Call {
@@ -5632,7 +5773,7 @@ type EventRouteUsed struct {
 
 func (x *EventRouteUsed) Reset() {
 	*x = EventRouteUsed{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[63]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5644,7 +5785,7 @@ func (x *EventRouteUsed) String() string {
 func (*EventRouteUsed) ProtoMessage() {}
 
 func (x *EventRouteUsed) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[63]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5657,7 +5798,7 @@ func (x *EventRouteUsed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventRouteUsed.ProtoReflect.Descriptor instead.
 func (*EventRouteUsed) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{63}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *EventRouteUsed) GetCall() *Call {
@@ -5686,7 +5827,7 @@ type EventDiverted struct {
 
 func (x *EventDiverted) Reset() {
 	*x = EventDiverted{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[64]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5698,7 +5839,7 @@ func (x *EventDiverted) String() string {
 func (*EventDiverted) ProtoMessage() {}
 
 func (x *EventDiverted) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[64]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5711,7 +5852,7 @@ func (x *EventDiverted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventDiverted.ProtoReflect.Descriptor instead.
 func (*EventDiverted) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{64}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *EventDiverted) GetCall() *Call {
@@ -5739,7 +5880,7 @@ type EndOfSnapshot struct {
 
 func (x *EndOfSnapshot) Reset() {
 	*x = EndOfSnapshot{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[65]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5751,7 +5892,7 @@ func (x *EndOfSnapshot) String() string {
 func (*EndOfSnapshot) ProtoMessage() {}
 
 func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[65]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5764,7 +5905,7 @@ func (x *EndOfSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfSnapshot.ProtoReflect.Descriptor instead.
 func (*EndOfSnapshot) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{65}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *EndOfSnapshot) GetResumed() bool {
@@ -5791,7 +5932,7 @@ type EventNodeDraining struct {
 
 func (x *EventNodeDraining) Reset() {
 	*x = EventNodeDraining{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[66]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5803,7 +5944,7 @@ func (x *EventNodeDraining) String() string {
 func (*EventNodeDraining) ProtoMessage() {}
 
 func (x *EventNodeDraining) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[66]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5816,7 +5957,7 @@ func (x *EventNodeDraining) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventNodeDraining.ProtoReflect.Descriptor instead.
 func (*EventNodeDraining) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{66}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *EventNodeDraining) GetServer() *ServerInfo {
@@ -5849,19 +5990,22 @@ type ServerInfo struct {
 	// Of the program.
 	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
 	Port    Port   `protobuf:"varint,4,opt,name=port,proto3,enum=sipcluster.tlib.v1.Port" json:"port,omitempty"`
-	// Names of the nodes that this one hears, itself included.
+	// Names of the nodes that this one hears, itself included; those of its own site come
+	// first, for whoever looks for another one.
 	Nodes []string `protobuf:"bytes,5,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	// Those of them that drain: no pstn DN can be registered there.
 	Draining []string `protobuf:"bytes,6,rep,name=draining,proto3" json:"draining,omitempty"`
 	// Of this start of the node: it tells whether the node has started anew.
-	Incarnation   uint64 `protobuf:"varint,7,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Incarnation uint64 `protobuf:"varint,7,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	// Sites of which this node hears no node.
+	LostSites     []string `protobuf:"bytes,8,rep,name=lost_sites,json=lostSites,proto3" json:"lost_sites,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ServerInfo) Reset() {
 	*x = ServerInfo{}
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[67]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5873,7 +6017,7 @@ func (x *ServerInfo) String() string {
 func (*ServerInfo) ProtoMessage() {}
 
 func (x *ServerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tlibpb_tlib_proto_msgTypes[67]
+	mi := &file_api_tlibpb_tlib_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5886,7 +6030,7 @@ func (x *ServerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerInfo.ProtoReflect.Descriptor instead.
 func (*ServerInfo) Descriptor() ([]byte, []int) {
-	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{67}
+	return file_api_tlibpb_tlib_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ServerInfo) GetNode() string {
@@ -5936,6 +6080,13 @@ func (x *ServerInfo) GetIncarnation() uint64 {
 		return x.Incarnation
 	}
 	return 0
+}
+
+func (x *ServerInfo) GetLostSites() []string {
+	if x != nil {
+		return x.LostSites
+	}
+	return nil
 }
 
 var File_api_tlibpb_tlib_proto protoreflect.FileDescriptor
@@ -6078,7 +6229,7 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\aconn_id\x18\x01 \x01(\tR\x06connId\"Z\n" +
 	"\rServerMessage\x121\n" +
 	"\x06events\x18\x01 \x03(\v2\x19.sipcluster.tlib.v1.EventR\x06events\x12\x16\n" +
-	"\x06cursor\x18\x02 \x01(\fR\x06cursor\"\xf6\x17\n" +
+	"\x06cursor\x18\x02 \x01(\fR\x06cursor\"\xfc\x18\n" +
 	"\x05Event\x12!\n" +
 	"\freference_id\x18\x02 \x01(\x04R\vreferenceId\x12\x17\n" +
 	"\athis_dn\x18\x03 \x01(\tR\x06thisDn\x12.\n" +
@@ -6131,7 +6282,9 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x0fend_of_snapshot\x18\xe8\a \x01(\v2!.sipcluster.tlib.v1.EndOfSnapshotH\x00R\rendOfSnapshot\x12M\n" +
 	"\rnode_draining\x18\xe9\a \x01(\v2%.sipcluster.tlib.v1.EventNodeDrainingH\x00R\fnodeDraining\x12T\n" +
 	"\x10dn_owner_changed\x18\xea\a \x01(\v2'.sipcluster.tlib.v1.EventDNOwnerChangedH\x00R\x0ednOwnerChanged\x12N\n" +
-	"\x0edn_use_changed\x18\xeb\a \x01(\v2%.sipcluster.tlib.v1.EventDNUseChangedH\x00R\fdnUseChanged\x12S\n" +
+	"\x0edn_use_changed\x18\xeb\a \x01(\v2%.sipcluster.tlib.v1.EventDNUseChangedH\x00R\fdnUseChanged\x12A\n" +
+	"\tsite_lost\x18\xec\a \x01(\v2!.sipcluster.tlib.v1.EventSiteLostH\x00R\bsiteLost\x12A\n" +
+	"\tsite_back\x18\xed\a \x01(\v2!.sipcluster.tlib.v1.EventSiteBackH\x00R\bsiteBack\x12S\n" +
 	"\x0froute_withdrawn\x18\xf2\a \x01(\v2'.sipcluster.tlib.v1.EventRouteWithdrawnH\x00R\x0erouteWithdrawn\x12M\n" +
 	"\rqueue_changed\x18\xf3\a \x01(\v2%.sipcluster.tlib.v1.EventQueueChangedH\x00R\fqueueChangedB\x06\n" +
 	"\x04bodyJ\x04\b\x01\x10\x02J\x04\b\x0e\x10\x0fJ\x04\b\x0f\x10\x10\"S\n" +
@@ -6173,7 +6326,11 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\breserved\x18\x02 \x01(\bR\breserved\x12\x1a\n" +
 	"\broutable\x18\x03 \x01(\bR\broutable\x12*\n" +
 	"\x04uses\x18\x04 \x01(\v2\x16.sipcluster.tc.v1.UsesR\x04uses\x127\n" +
-	"\tcool_down\x18\x05 \x01(\v2\x1a.sipcluster.tc.v1.CoolDownR\bcoolDown\"\xd5\x01\n" +
+	"\tcool_down\x18\x05 \x01(\v2\x1a.sipcluster.tc.v1.CoolDownR\bcoolDown\"%\n" +
+	"\rEventSiteLost\x12\x14\n" +
+	"\x05nodes\x18\x01 \x03(\tR\x05nodes\"%\n" +
+	"\rEventSiteBack\x12\x14\n" +
+	"\x05nodes\x18\x01 \x03(\tR\x05nodes\"\xd5\x01\n" +
 	"\x05Agent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12>\n" +
 	"\twork_mode\x18\x02 \x01(\x0e2!.sipcluster.tlib.v1.AgentWorkModeR\bworkMode\x12@\n" +
@@ -6285,7 +6442,7 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x11EventNodeDraining\x126\n" +
 	"\x06server\x18\x01 \x01(\v2\x1e.sipcluster.tlib.v1.ServerInfoR\x06server\x12\x16\n" +
 	"\x06undone\x18\x02 \x01(\bR\x06undone\x120\n" +
-	"\x05until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xd0\x01\n" +
+	"\x05until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xef\x01\n" +
 	"\n" +
 	"ServerInfo\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
@@ -6294,26 +6451,30 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x04port\x18\x04 \x01(\x0e2\x18.sipcluster.tlib.v1.PortR\x04port\x12\x14\n" +
 	"\x05nodes\x18\x05 \x03(\tR\x05nodes\x12\x1a\n" +
 	"\bdraining\x18\x06 \x03(\tR\bdraining\x12 \n" +
-	"\vincarnation\x18\a \x01(\x04R\vincarnation*x\n" +
+	"\vincarnation\x18\a \x01(\x04R\vincarnation\x12\x1d\n" +
+	"\n" +
+	"lost_sites\x18\b \x03(\tR\tlostSites*x\n" +
 	"\vAddressMode\x12\x1c\n" +
 	"\x18ADDRESS_MODE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ADDRESS_MODE_SHARED\x10\x01\x12\x18\n" +
 	"\x14ADDRESS_MODE_PRIVATE\x10\x02\x12\x18\n" +
-	"\x14ADDRESS_MODE_MONITOR\x10\x03*\x8f\x01\n" +
+	"\x14ADDRESS_MODE_MONITOR\x10\x03*\xa4\x01\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rEVENT_KIND_DN\x10\x01\x12\x14\n" +
 	"\x10EVENT_KIND_AGENT\x10\x02\x12\x13\n" +
 	"\x0fEVENT_KIND_CALL\x10\x03\x12\x14\n" +
 	"\x10EVENT_KIND_QUEUE\x10\x04\x12\x12\n" +
-	"\x0eEVENT_KIND_USE\x10\x05*\xd7\x01\n" +
+	"\x0eEVENT_KIND_USE\x10\x05\x12\x13\n" +
+	"\x0fEVENT_KIND_SITE\x10\x06*\xd7\x01\n" +
 	"\rAgentWorkMode\x12\x1f\n" +
 	"\x1bAGENT_WORK_MODE_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19AGENT_WORK_MODE_MANUAL_IN\x10\x01\x12\x1b\n" +
 	"\x17AGENT_WORK_MODE_AUTO_IN\x10\x02\x12#\n" +
 	"\x1fAGENT_WORK_MODE_AFTER_CALL_WORK\x10\x03\x12\x1c\n" +
 	"\x18AGENT_WORK_MODE_AUX_WORK\x10\x04\x12&\n" +
-	"\"AGENT_WORK_MODE_NO_CALL_DISCONNECT\x10\x05*\xd3\t\n" +
+	"\"AGENT_WORK_MODE_NO_CALL_DISCONNECT\x10\x05*\x8f\n" +
+	"\n" +
 	"\aMessage\x12\x17\n" +
 	"\x13MESSAGE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13MESSAGE_EVENT_ERROR\x104\x12\x1c\n" +
@@ -6351,9 +6512,11 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x17MESSAGE_END_OF_SNAPSHOT\x10\xe8\a\x12 \n" +
 	"\x1bMESSAGE_EVENT_NODE_DRAINING\x10\xe9\a\x12#\n" +
 	"\x1eMESSAGE_EVENT_DN_OWNER_CHANGED\x10\xea\a\x12!\n" +
-	"\x1cMESSAGE_EVENT_DN_USE_CHANGED\x10\xeb\a\x12\"\n" +
+	"\x1cMESSAGE_EVENT_DN_USE_CHANGED\x10\xeb\a\x12\x1c\n" +
+	"\x17MESSAGE_EVENT_SITE_LOST\x10\xec\a\x12\x1c\n" +
+	"\x17MESSAGE_EVENT_SITE_BACK\x10\xed\a\x12\"\n" +
 	"\x1dMESSAGE_EVENT_ROUTE_WITHDRAWN\x10\xf2\a\x12 \n" +
-	"\x1bMESSAGE_EVENT_QUEUE_CHANGED\x10\xf3\a*\xf8\x01\n" +
+	"\x1bMESSAGE_EVENT_QUEUE_CHANGED\x10\xf3\a*\x94\x02\n" +
 	"\n" +
 	"Capability\x12\x1a\n" +
 	"\x16CAPABILITY_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -6363,7 +6526,8 @@ const file_api_tlibpb_tlib_proto_rawDesc = "" +
 	"\x12CAPABILITY_SET_DND\x10\x04\x12\x1f\n" +
 	"\x1bCAPABILITY_UPDATE_USER_DATA\x10\x05\x12$\n" +
 	" CAPABILITY_DISTRIBUTE_USER_EVENT\x10\x06\x12\x1d\n" +
-	"\x19CAPABILITY_WITHDRAW_ROUTE\x10\a*\xb7\x01\n" +
+	"\x19CAPABILITY_WITHDRAW_ROUTE\x10\a\x12\x1a\n" +
+	"\x16CAPABILITY_SITE_EVENTS\x10\b*\xb7\x01\n" +
 	"\n" +
 	"AgentCause\x12\x1b\n" +
 	"\x17AGENT_CAUSE_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -6437,7 +6601,7 @@ func file_api_tlibpb_tlib_proto_rawDescGZIP() []byte {
 }
 
 var file_api_tlibpb_tlib_proto_enumTypes = make([]protoimpl.EnumInfo, 13)
-var file_api_tlibpb_tlib_proto_msgTypes = make([]protoimpl.MessageInfo, 78)
+var file_api_tlibpb_tlib_proto_msgTypes = make([]protoimpl.MessageInfo, 80)
 var file_api_tlibpb_tlib_proto_goTypes = []any{
 	(AddressMode)(0),                 // 0: sipcluster.tlib.v1.AddressMode
 	(EventKind)(0),                   // 1: sipcluster.tlib.v1.EventKind
@@ -6488,54 +6652,56 @@ var file_api_tlibpb_tlib_proto_goTypes = []any{
 	(*EventDNBackInService)(nil),     // 46: sipcluster.tlib.v1.EventDNBackInService
 	(*EventDNOwnerChanged)(nil),      // 47: sipcluster.tlib.v1.EventDNOwnerChanged
 	(*EventDNUseChanged)(nil),        // 48: sipcluster.tlib.v1.EventDNUseChanged
-	(*Agent)(nil),                    // 49: sipcluster.tlib.v1.Agent
-	(*EventAgentLogin)(nil),          // 50: sipcluster.tlib.v1.EventAgentLogin
-	(*EventAgentLogout)(nil),         // 51: sipcluster.tlib.v1.EventAgentLogout
-	(*EventAgentReady)(nil),          // 52: sipcluster.tlib.v1.EventAgentReady
-	(*EventAgentNotReady)(nil),       // 53: sipcluster.tlib.v1.EventAgentNotReady
-	(*EventDNDOn)(nil),               // 54: sipcluster.tlib.v1.EventDNDOn
-	(*EventDNDOff)(nil),              // 55: sipcluster.tlib.v1.EventDNDOff
-	(*EventAgentReserved)(nil),       // 56: sipcluster.tlib.v1.EventAgentReserved
-	(*Call)(nil),                     // 57: sipcluster.tlib.v1.Call
-	(*CallEnd)(nil),                  // 58: sipcluster.tlib.v1.CallEnd
-	(*Try)(nil),                      // 59: sipcluster.tlib.v1.Try
-	(*EventRinging)(nil),             // 60: sipcluster.tlib.v1.EventRinging
-	(*EventDialing)(nil),             // 61: sipcluster.tlib.v1.EventDialing
-	(*EventAttachedDataChanged)(nil), // 62: sipcluster.tlib.v1.EventAttachedDataChanged
-	(*EventUserEvent)(nil),           // 63: sipcluster.tlib.v1.EventUserEvent
-	(*EventEstablished)(nil),         // 64: sipcluster.tlib.v1.EventEstablished
-	(*EventReleased)(nil),            // 65: sipcluster.tlib.v1.EventReleased
-	(*EventHeld)(nil),                // 66: sipcluster.tlib.v1.EventHeld
-	(*EventRetrieved)(nil),           // 67: sipcluster.tlib.v1.EventRetrieved
-	(*EventPartyChanged)(nil),        // 68: sipcluster.tlib.v1.EventPartyChanged
-	(*EventPartyAdded)(nil),          // 69: sipcluster.tlib.v1.EventPartyAdded
-	(*EventPartyDeleted)(nil),        // 70: sipcluster.tlib.v1.EventPartyDeleted
-	(*EventAbandoned)(nil),           // 71: sipcluster.tlib.v1.EventAbandoned
-	(*EventQueued)(nil),              // 72: sipcluster.tlib.v1.EventQueued
-	(*EventQueueChanged)(nil),        // 73: sipcluster.tlib.v1.EventQueueChanged
-	(*EventRouteWithdrawn)(nil),      // 74: sipcluster.tlib.v1.EventRouteWithdrawn
-	(*EventRouteRequest)(nil),        // 75: sipcluster.tlib.v1.EventRouteRequest
-	(*EventRouteUsed)(nil),           // 76: sipcluster.tlib.v1.EventRouteUsed
-	(*EventDiverted)(nil),            // 77: sipcluster.tlib.v1.EventDiverted
-	(*EndOfSnapshot)(nil),            // 78: sipcluster.tlib.v1.EndOfSnapshot
-	(*EventNodeDraining)(nil),        // 79: sipcluster.tlib.v1.EventNodeDraining
-	(*ServerInfo)(nil),               // 80: sipcluster.tlib.v1.ServerInfo
-	nil,                              // 81: sipcluster.tlib.v1.AgentLogin.ReasonsEntry
-	nil,                              // 82: sipcluster.tlib.v1.AgentLogout.ReasonsEntry
-	nil,                              // 83: sipcluster.tlib.v1.AgentReady.ReasonsEntry
-	nil,                              // 84: sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
-	nil,                              // 85: sipcluster.tlib.v1.UpdateUserData.UserDataEntry
-	nil,                              // 86: sipcluster.tlib.v1.DistributeUserEvent.UserDataEntry
-	nil,                              // 87: sipcluster.tlib.v1.RouteCall.UserDataEntry
-	nil,                              // 88: sipcluster.tlib.v1.Agent.ReasonsEntry
-	nil,                              // 89: sipcluster.tlib.v1.Call.UserDataEntry
-	nil,                              // 90: sipcluster.tlib.v1.EventUserEvent.UserDataEntry
-	(*durationpb.Duration)(nil),      // 91: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),    // 92: google.protobuf.Timestamp
-	(*tcpb.DNStatus)(nil),            // 93: sipcluster.tc.v1.DNStatus
-	(tcpb.Reason)(0),                 // 94: sipcluster.tc.v1.Reason
-	(*tcpb.Uses)(nil),                // 95: sipcluster.tc.v1.Uses
-	(*tcpb.CoolDown)(nil),            // 96: sipcluster.tc.v1.CoolDown
+	(*EventSiteLost)(nil),            // 49: sipcluster.tlib.v1.EventSiteLost
+	(*EventSiteBack)(nil),            // 50: sipcluster.tlib.v1.EventSiteBack
+	(*Agent)(nil),                    // 51: sipcluster.tlib.v1.Agent
+	(*EventAgentLogin)(nil),          // 52: sipcluster.tlib.v1.EventAgentLogin
+	(*EventAgentLogout)(nil),         // 53: sipcluster.tlib.v1.EventAgentLogout
+	(*EventAgentReady)(nil),          // 54: sipcluster.tlib.v1.EventAgentReady
+	(*EventAgentNotReady)(nil),       // 55: sipcluster.tlib.v1.EventAgentNotReady
+	(*EventDNDOn)(nil),               // 56: sipcluster.tlib.v1.EventDNDOn
+	(*EventDNDOff)(nil),              // 57: sipcluster.tlib.v1.EventDNDOff
+	(*EventAgentReserved)(nil),       // 58: sipcluster.tlib.v1.EventAgentReserved
+	(*Call)(nil),                     // 59: sipcluster.tlib.v1.Call
+	(*CallEnd)(nil),                  // 60: sipcluster.tlib.v1.CallEnd
+	(*Try)(nil),                      // 61: sipcluster.tlib.v1.Try
+	(*EventRinging)(nil),             // 62: sipcluster.tlib.v1.EventRinging
+	(*EventDialing)(nil),             // 63: sipcluster.tlib.v1.EventDialing
+	(*EventAttachedDataChanged)(nil), // 64: sipcluster.tlib.v1.EventAttachedDataChanged
+	(*EventUserEvent)(nil),           // 65: sipcluster.tlib.v1.EventUserEvent
+	(*EventEstablished)(nil),         // 66: sipcluster.tlib.v1.EventEstablished
+	(*EventReleased)(nil),            // 67: sipcluster.tlib.v1.EventReleased
+	(*EventHeld)(nil),                // 68: sipcluster.tlib.v1.EventHeld
+	(*EventRetrieved)(nil),           // 69: sipcluster.tlib.v1.EventRetrieved
+	(*EventPartyChanged)(nil),        // 70: sipcluster.tlib.v1.EventPartyChanged
+	(*EventPartyAdded)(nil),          // 71: sipcluster.tlib.v1.EventPartyAdded
+	(*EventPartyDeleted)(nil),        // 72: sipcluster.tlib.v1.EventPartyDeleted
+	(*EventAbandoned)(nil),           // 73: sipcluster.tlib.v1.EventAbandoned
+	(*EventQueued)(nil),              // 74: sipcluster.tlib.v1.EventQueued
+	(*EventQueueChanged)(nil),        // 75: sipcluster.tlib.v1.EventQueueChanged
+	(*EventRouteWithdrawn)(nil),      // 76: sipcluster.tlib.v1.EventRouteWithdrawn
+	(*EventRouteRequest)(nil),        // 77: sipcluster.tlib.v1.EventRouteRequest
+	(*EventRouteUsed)(nil),           // 78: sipcluster.tlib.v1.EventRouteUsed
+	(*EventDiverted)(nil),            // 79: sipcluster.tlib.v1.EventDiverted
+	(*EndOfSnapshot)(nil),            // 80: sipcluster.tlib.v1.EndOfSnapshot
+	(*EventNodeDraining)(nil),        // 81: sipcluster.tlib.v1.EventNodeDraining
+	(*ServerInfo)(nil),               // 82: sipcluster.tlib.v1.ServerInfo
+	nil,                              // 83: sipcluster.tlib.v1.AgentLogin.ReasonsEntry
+	nil,                              // 84: sipcluster.tlib.v1.AgentLogout.ReasonsEntry
+	nil,                              // 85: sipcluster.tlib.v1.AgentReady.ReasonsEntry
+	nil,                              // 86: sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
+	nil,                              // 87: sipcluster.tlib.v1.UpdateUserData.UserDataEntry
+	nil,                              // 88: sipcluster.tlib.v1.DistributeUserEvent.UserDataEntry
+	nil,                              // 89: sipcluster.tlib.v1.RouteCall.UserDataEntry
+	nil,                              // 90: sipcluster.tlib.v1.Agent.ReasonsEntry
+	nil,                              // 91: sipcluster.tlib.v1.Call.UserDataEntry
+	nil,                              // 92: sipcluster.tlib.v1.EventUserEvent.UserDataEntry
+	(*durationpb.Duration)(nil),      // 93: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),    // 94: google.protobuf.Timestamp
+	(*tcpb.DNStatus)(nil),            // 95: sipcluster.tc.v1.DNStatus
+	(tcpb.Reason)(0),                 // 96: sipcluster.tc.v1.Reason
+	(*tcpb.Uses)(nil),                // 97: sipcluster.tc.v1.Uses
+	(*tcpb.CoolDown)(nil),            // 98: sipcluster.tc.v1.CoolDown
 }
 var file_api_tlibpb_tlib_proto_depIdxs = []int32{
 	18,  // 0: sipcluster.tlib.v1.ClientMessage.query_server:type_name -> sipcluster.tlib.v1.QueryServer
@@ -6562,123 +6728,125 @@ var file_api_tlibpb_tlib_proto_depIdxs = []int32{
 	20,  // 21: sipcluster.tlib.v1.MonitorAll.filter:type_name -> sipcluster.tlib.v1.MonitorFilter
 	1,   // 22: sipcluster.tlib.v1.MonitorFilter.kinds:type_name -> sipcluster.tlib.v1.EventKind
 	2,   // 23: sipcluster.tlib.v1.AgentLogin.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	81,  // 24: sipcluster.tlib.v1.AgentLogin.reasons:type_name -> sipcluster.tlib.v1.AgentLogin.ReasonsEntry
-	82,  // 25: sipcluster.tlib.v1.AgentLogout.reasons:type_name -> sipcluster.tlib.v1.AgentLogout.ReasonsEntry
+	83,  // 24: sipcluster.tlib.v1.AgentLogin.reasons:type_name -> sipcluster.tlib.v1.AgentLogin.ReasonsEntry
+	84,  // 25: sipcluster.tlib.v1.AgentLogout.reasons:type_name -> sipcluster.tlib.v1.AgentLogout.ReasonsEntry
 	2,   // 26: sipcluster.tlib.v1.AgentReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	83,  // 27: sipcluster.tlib.v1.AgentReady.reasons:type_name -> sipcluster.tlib.v1.AgentReady.ReasonsEntry
+	85,  // 27: sipcluster.tlib.v1.AgentReady.reasons:type_name -> sipcluster.tlib.v1.AgentReady.ReasonsEntry
 	2,   // 28: sipcluster.tlib.v1.AgentNotReady.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	84,  // 29: sipcluster.tlib.v1.AgentNotReady.reasons:type_name -> sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
-	85,  // 30: sipcluster.tlib.v1.UpdateUserData.user_data:type_name -> sipcluster.tlib.v1.UpdateUserData.UserDataEntry
-	86,  // 31: sipcluster.tlib.v1.DistributeUserEvent.user_data:type_name -> sipcluster.tlib.v1.DistributeUserEvent.UserDataEntry
-	91,  // 32: sipcluster.tlib.v1.ReserveAgent.duration:type_name -> google.protobuf.Duration
-	87,  // 33: sipcluster.tlib.v1.RouteCall.user_data:type_name -> sipcluster.tlib.v1.RouteCall.UserDataEntry
-	91,  // 34: sipcluster.tlib.v1.RouteCall.timeout:type_name -> google.protobuf.Duration
+	86,  // 29: sipcluster.tlib.v1.AgentNotReady.reasons:type_name -> sipcluster.tlib.v1.AgentNotReady.ReasonsEntry
+	87,  // 30: sipcluster.tlib.v1.UpdateUserData.user_data:type_name -> sipcluster.tlib.v1.UpdateUserData.UserDataEntry
+	88,  // 31: sipcluster.tlib.v1.DistributeUserEvent.user_data:type_name -> sipcluster.tlib.v1.DistributeUserEvent.UserDataEntry
+	93,  // 32: sipcluster.tlib.v1.ReserveAgent.duration:type_name -> google.protobuf.Duration
+	89,  // 33: sipcluster.tlib.v1.RouteCall.user_data:type_name -> sipcluster.tlib.v1.RouteCall.UserDataEntry
+	93,  // 34: sipcluster.tlib.v1.RouteCall.timeout:type_name -> google.protobuf.Duration
 	34,  // 35: sipcluster.tlib.v1.RouteCall.overflow:type_name -> sipcluster.tlib.v1.RoutePlace
 	37,  // 36: sipcluster.tlib.v1.ServerMessage.events:type_name -> sipcluster.tlib.v1.Event
-	92,  // 37: sipcluster.tlib.v1.Event.time:type_name -> google.protobuf.Timestamp
+	94,  // 37: sipcluster.tlib.v1.Event.time:type_name -> google.protobuf.Timestamp
 	38,  // 38: sipcluster.tlib.v1.Event.error:type_name -> sipcluster.tlib.v1.EventError
 	39,  // 39: sipcluster.tlib.v1.Event.registered:type_name -> sipcluster.tlib.v1.EventRegistered
 	40,  // 40: sipcluster.tlib.v1.Event.unregistered:type_name -> sipcluster.tlib.v1.EventUnregistered
-	72,  // 41: sipcluster.tlib.v1.Event.queued:type_name -> sipcluster.tlib.v1.EventQueued
-	77,  // 42: sipcluster.tlib.v1.Event.diverted:type_name -> sipcluster.tlib.v1.EventDiverted
-	71,  // 43: sipcluster.tlib.v1.Event.abandoned:type_name -> sipcluster.tlib.v1.EventAbandoned
-	60,  // 44: sipcluster.tlib.v1.Event.ringing:type_name -> sipcluster.tlib.v1.EventRinging
-	61,  // 45: sipcluster.tlib.v1.Event.dialing:type_name -> sipcluster.tlib.v1.EventDialing
-	64,  // 46: sipcluster.tlib.v1.Event.established:type_name -> sipcluster.tlib.v1.EventEstablished
-	65,  // 47: sipcluster.tlib.v1.Event.released:type_name -> sipcluster.tlib.v1.EventReleased
-	66,  // 48: sipcluster.tlib.v1.Event.held:type_name -> sipcluster.tlib.v1.EventHeld
-	67,  // 49: sipcluster.tlib.v1.Event.retrieved:type_name -> sipcluster.tlib.v1.EventRetrieved
-	68,  // 50: sipcluster.tlib.v1.Event.party_changed:type_name -> sipcluster.tlib.v1.EventPartyChanged
-	69,  // 51: sipcluster.tlib.v1.Event.party_added:type_name -> sipcluster.tlib.v1.EventPartyAdded
-	70,  // 52: sipcluster.tlib.v1.Event.party_deleted:type_name -> sipcluster.tlib.v1.EventPartyDeleted
-	75,  // 53: sipcluster.tlib.v1.Event.route_request:type_name -> sipcluster.tlib.v1.EventRouteRequest
-	76,  // 54: sipcluster.tlib.v1.Event.route_used:type_name -> sipcluster.tlib.v1.EventRouteUsed
-	50,  // 55: sipcluster.tlib.v1.Event.agent_login:type_name -> sipcluster.tlib.v1.EventAgentLogin
-	51,  // 56: sipcluster.tlib.v1.Event.agent_logout:type_name -> sipcluster.tlib.v1.EventAgentLogout
-	52,  // 57: sipcluster.tlib.v1.Event.agent_ready:type_name -> sipcluster.tlib.v1.EventAgentReady
-	53,  // 58: sipcluster.tlib.v1.Event.agent_not_ready:type_name -> sipcluster.tlib.v1.EventAgentNotReady
-	54,  // 59: sipcluster.tlib.v1.Event.dnd_on:type_name -> sipcluster.tlib.v1.EventDNDOn
-	55,  // 60: sipcluster.tlib.v1.Event.dnd_off:type_name -> sipcluster.tlib.v1.EventDNDOff
-	62,  // 61: sipcluster.tlib.v1.Event.attached_data_changed:type_name -> sipcluster.tlib.v1.EventAttachedDataChanged
+	74,  // 41: sipcluster.tlib.v1.Event.queued:type_name -> sipcluster.tlib.v1.EventQueued
+	79,  // 42: sipcluster.tlib.v1.Event.diverted:type_name -> sipcluster.tlib.v1.EventDiverted
+	73,  // 43: sipcluster.tlib.v1.Event.abandoned:type_name -> sipcluster.tlib.v1.EventAbandoned
+	62,  // 44: sipcluster.tlib.v1.Event.ringing:type_name -> sipcluster.tlib.v1.EventRinging
+	63,  // 45: sipcluster.tlib.v1.Event.dialing:type_name -> sipcluster.tlib.v1.EventDialing
+	66,  // 46: sipcluster.tlib.v1.Event.established:type_name -> sipcluster.tlib.v1.EventEstablished
+	67,  // 47: sipcluster.tlib.v1.Event.released:type_name -> sipcluster.tlib.v1.EventReleased
+	68,  // 48: sipcluster.tlib.v1.Event.held:type_name -> sipcluster.tlib.v1.EventHeld
+	69,  // 49: sipcluster.tlib.v1.Event.retrieved:type_name -> sipcluster.tlib.v1.EventRetrieved
+	70,  // 50: sipcluster.tlib.v1.Event.party_changed:type_name -> sipcluster.tlib.v1.EventPartyChanged
+	71,  // 51: sipcluster.tlib.v1.Event.party_added:type_name -> sipcluster.tlib.v1.EventPartyAdded
+	72,  // 52: sipcluster.tlib.v1.Event.party_deleted:type_name -> sipcluster.tlib.v1.EventPartyDeleted
+	77,  // 53: sipcluster.tlib.v1.Event.route_request:type_name -> sipcluster.tlib.v1.EventRouteRequest
+	78,  // 54: sipcluster.tlib.v1.Event.route_used:type_name -> sipcluster.tlib.v1.EventRouteUsed
+	52,  // 55: sipcluster.tlib.v1.Event.agent_login:type_name -> sipcluster.tlib.v1.EventAgentLogin
+	53,  // 56: sipcluster.tlib.v1.Event.agent_logout:type_name -> sipcluster.tlib.v1.EventAgentLogout
+	54,  // 57: sipcluster.tlib.v1.Event.agent_ready:type_name -> sipcluster.tlib.v1.EventAgentReady
+	55,  // 58: sipcluster.tlib.v1.Event.agent_not_ready:type_name -> sipcluster.tlib.v1.EventAgentNotReady
+	56,  // 59: sipcluster.tlib.v1.Event.dnd_on:type_name -> sipcluster.tlib.v1.EventDNDOn
+	57,  // 60: sipcluster.tlib.v1.Event.dnd_off:type_name -> sipcluster.tlib.v1.EventDNDOff
+	64,  // 61: sipcluster.tlib.v1.Event.attached_data_changed:type_name -> sipcluster.tlib.v1.EventAttachedDataChanged
 	41,  // 62: sipcluster.tlib.v1.Event.address_info:type_name -> sipcluster.tlib.v1.EventAddressInfo
 	42,  // 63: sipcluster.tlib.v1.Event.server_info:type_name -> sipcluster.tlib.v1.EventServerInfo
 	44,  // 64: sipcluster.tlib.v1.Event.link_disconnected:type_name -> sipcluster.tlib.v1.EventLinkDisconnected
 	43,  // 65: sipcluster.tlib.v1.Event.link_connected:type_name -> sipcluster.tlib.v1.EventLinkConnected
-	63,  // 66: sipcluster.tlib.v1.Event.user_event:type_name -> sipcluster.tlib.v1.EventUserEvent
-	56,  // 67: sipcluster.tlib.v1.Event.agent_reserved:type_name -> sipcluster.tlib.v1.EventAgentReserved
+	65,  // 66: sipcluster.tlib.v1.Event.user_event:type_name -> sipcluster.tlib.v1.EventUserEvent
+	58,  // 67: sipcluster.tlib.v1.Event.agent_reserved:type_name -> sipcluster.tlib.v1.EventAgentReserved
 	45,  // 68: sipcluster.tlib.v1.Event.dn_out_of_service:type_name -> sipcluster.tlib.v1.EventDNOutOfService
 	46,  // 69: sipcluster.tlib.v1.Event.dn_back_in_service:type_name -> sipcluster.tlib.v1.EventDNBackInService
-	78,  // 70: sipcluster.tlib.v1.Event.end_of_snapshot:type_name -> sipcluster.tlib.v1.EndOfSnapshot
-	79,  // 71: sipcluster.tlib.v1.Event.node_draining:type_name -> sipcluster.tlib.v1.EventNodeDraining
+	80,  // 70: sipcluster.tlib.v1.Event.end_of_snapshot:type_name -> sipcluster.tlib.v1.EndOfSnapshot
+	81,  // 71: sipcluster.tlib.v1.Event.node_draining:type_name -> sipcluster.tlib.v1.EventNodeDraining
 	47,  // 72: sipcluster.tlib.v1.Event.dn_owner_changed:type_name -> sipcluster.tlib.v1.EventDNOwnerChanged
 	48,  // 73: sipcluster.tlib.v1.Event.dn_use_changed:type_name -> sipcluster.tlib.v1.EventDNUseChanged
-	74,  // 74: sipcluster.tlib.v1.Event.route_withdrawn:type_name -> sipcluster.tlib.v1.EventRouteWithdrawn
-	73,  // 75: sipcluster.tlib.v1.Event.queue_changed:type_name -> sipcluster.tlib.v1.EventQueueChanged
-	12,  // 76: sipcluster.tlib.v1.EventError.code:type_name -> sipcluster.tlib.v1.ErrorCode
-	93,  // 77: sipcluster.tlib.v1.EventRegistered.status:type_name -> sipcluster.tc.v1.DNStatus
-	93,  // 78: sipcluster.tlib.v1.EventAddressInfo.status:type_name -> sipcluster.tc.v1.DNStatus
-	80,  // 79: sipcluster.tlib.v1.EventServerInfo.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	80,  // 80: sipcluster.tlib.v1.EventLinkConnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	4,   // 81: sipcluster.tlib.v1.EventLinkConnected.capabilities:type_name -> sipcluster.tlib.v1.Capability
-	80,  // 82: sipcluster.tlib.v1.EventLinkDisconnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	94,  // 83: sipcluster.tlib.v1.EventDNOutOfService.reason:type_name -> sipcluster.tc.v1.Reason
-	93,  // 84: sipcluster.tlib.v1.EventDNOutOfService.status:type_name -> sipcluster.tc.v1.DNStatus
-	94,  // 85: sipcluster.tlib.v1.EventDNBackInService.reason:type_name -> sipcluster.tc.v1.Reason
-	93,  // 86: sipcluster.tlib.v1.EventDNBackInService.status:type_name -> sipcluster.tc.v1.DNStatus
-	94,  // 87: sipcluster.tlib.v1.EventDNOwnerChanged.reason:type_name -> sipcluster.tc.v1.Reason
-	95,  // 88: sipcluster.tlib.v1.EventDNUseChanged.uses:type_name -> sipcluster.tc.v1.Uses
-	96,  // 89: sipcluster.tlib.v1.EventDNUseChanged.cool_down:type_name -> sipcluster.tc.v1.CoolDown
-	2,   // 90: sipcluster.tlib.v1.Agent.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
-	88,  // 91: sipcluster.tlib.v1.Agent.reasons:type_name -> sipcluster.tlib.v1.Agent.ReasonsEntry
-	49,  // 92: sipcluster.tlib.v1.EventAgentLogin.agent:type_name -> sipcluster.tlib.v1.Agent
-	49,  // 93: sipcluster.tlib.v1.EventAgentLogout.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,   // 94: sipcluster.tlib.v1.EventAgentLogout.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	49,  // 95: sipcluster.tlib.v1.EventAgentReady.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,   // 96: sipcluster.tlib.v1.EventAgentReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	49,  // 97: sipcluster.tlib.v1.EventAgentNotReady.agent:type_name -> sipcluster.tlib.v1.Agent
-	5,   // 98: sipcluster.tlib.v1.EventAgentNotReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
-	92,  // 99: sipcluster.tlib.v1.EventAgentNotReady.until:type_name -> google.protobuf.Timestamp
-	6,   // 100: sipcluster.tlib.v1.EventAgentReserved.outcome:type_name -> sipcluster.tlib.v1.ReservationOutcome
-	92,  // 101: sipcluster.tlib.v1.EventAgentReserved.expires_at:type_name -> google.protobuf.Timestamp
-	9,   // 102: sipcluster.tlib.v1.Call.this_dn_role:type_name -> sipcluster.tlib.v1.DNRole
-	89,  // 103: sipcluster.tlib.v1.Call.user_data:type_name -> sipcluster.tlib.v1.Call.UserDataEntry
-	10,  // 104: sipcluster.tlib.v1.Call.call_type:type_name -> sipcluster.tlib.v1.CallType
-	7,   // 105: sipcluster.tlib.v1.Call.call_state:type_name -> sipcluster.tlib.v1.CallState
-	8,   // 106: sipcluster.tlib.v1.CallEnd.reason:type_name -> sipcluster.tlib.v1.EndReason
-	58,  // 107: sipcluster.tlib.v1.Try.end:type_name -> sipcluster.tlib.v1.CallEnd
-	57,  // 108: sipcluster.tlib.v1.EventRinging.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 109: sipcluster.tlib.v1.EventDialing.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 110: sipcluster.tlib.v1.EventAttachedDataChanged.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 111: sipcluster.tlib.v1.EventUserEvent.call:type_name -> sipcluster.tlib.v1.Call
-	90,  // 112: sipcluster.tlib.v1.EventUserEvent.user_data:type_name -> sipcluster.tlib.v1.EventUserEvent.UserDataEntry
-	57,  // 113: sipcluster.tlib.v1.EventEstablished.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 114: sipcluster.tlib.v1.EventReleased.call:type_name -> sipcluster.tlib.v1.Call
-	58,  // 115: sipcluster.tlib.v1.EventReleased.end:type_name -> sipcluster.tlib.v1.CallEnd
-	57,  // 116: sipcluster.tlib.v1.EventHeld.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 117: sipcluster.tlib.v1.EventRetrieved.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 118: sipcluster.tlib.v1.EventPartyChanged.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 119: sipcluster.tlib.v1.EventPartyAdded.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 120: sipcluster.tlib.v1.EventPartyDeleted.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 121: sipcluster.tlib.v1.EventAbandoned.call:type_name -> sipcluster.tlib.v1.Call
-	58,  // 122: sipcluster.tlib.v1.EventAbandoned.end:type_name -> sipcluster.tlib.v1.CallEnd
-	57,  // 123: sipcluster.tlib.v1.EventQueued.call:type_name -> sipcluster.tlib.v1.Call
-	59,  // 124: sipcluster.tlib.v1.EventQueued.tries:type_name -> sipcluster.tlib.v1.Try
-	57,  // 125: sipcluster.tlib.v1.EventQueueChanged.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 126: sipcluster.tlib.v1.EventRouteWithdrawn.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 127: sipcluster.tlib.v1.EventRouteRequest.call:type_name -> sipcluster.tlib.v1.Call
-	59,  // 128: sipcluster.tlib.v1.EventRouteRequest.tries:type_name -> sipcluster.tlib.v1.Try
-	57,  // 129: sipcluster.tlib.v1.EventRouteUsed.call:type_name -> sipcluster.tlib.v1.Call
-	57,  // 130: sipcluster.tlib.v1.EventDiverted.call:type_name -> sipcluster.tlib.v1.Call
-	80,  // 131: sipcluster.tlib.v1.EventNodeDraining.server:type_name -> sipcluster.tlib.v1.ServerInfo
-	92,  // 132: sipcluster.tlib.v1.EventNodeDraining.until:type_name -> google.protobuf.Timestamp
-	11,  // 133: sipcluster.tlib.v1.ServerInfo.port:type_name -> sipcluster.tlib.v1.Port
-	13,  // 134: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
-	36,  // 135: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
-	135, // [135:136] is the sub-list for method output_type
-	134, // [134:135] is the sub-list for method input_type
-	134, // [134:134] is the sub-list for extension type_name
-	134, // [134:134] is the sub-list for extension extendee
-	0,   // [0:134] is the sub-list for field type_name
+	49,  // 74: sipcluster.tlib.v1.Event.site_lost:type_name -> sipcluster.tlib.v1.EventSiteLost
+	50,  // 75: sipcluster.tlib.v1.Event.site_back:type_name -> sipcluster.tlib.v1.EventSiteBack
+	76,  // 76: sipcluster.tlib.v1.Event.route_withdrawn:type_name -> sipcluster.tlib.v1.EventRouteWithdrawn
+	75,  // 77: sipcluster.tlib.v1.Event.queue_changed:type_name -> sipcluster.tlib.v1.EventQueueChanged
+	12,  // 78: sipcluster.tlib.v1.EventError.code:type_name -> sipcluster.tlib.v1.ErrorCode
+	95,  // 79: sipcluster.tlib.v1.EventRegistered.status:type_name -> sipcluster.tc.v1.DNStatus
+	95,  // 80: sipcluster.tlib.v1.EventAddressInfo.status:type_name -> sipcluster.tc.v1.DNStatus
+	82,  // 81: sipcluster.tlib.v1.EventServerInfo.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	82,  // 82: sipcluster.tlib.v1.EventLinkConnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	4,   // 83: sipcluster.tlib.v1.EventLinkConnected.capabilities:type_name -> sipcluster.tlib.v1.Capability
+	82,  // 84: sipcluster.tlib.v1.EventLinkDisconnected.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	96,  // 85: sipcluster.tlib.v1.EventDNOutOfService.reason:type_name -> sipcluster.tc.v1.Reason
+	95,  // 86: sipcluster.tlib.v1.EventDNOutOfService.status:type_name -> sipcluster.tc.v1.DNStatus
+	96,  // 87: sipcluster.tlib.v1.EventDNBackInService.reason:type_name -> sipcluster.tc.v1.Reason
+	95,  // 88: sipcluster.tlib.v1.EventDNBackInService.status:type_name -> sipcluster.tc.v1.DNStatus
+	96,  // 89: sipcluster.tlib.v1.EventDNOwnerChanged.reason:type_name -> sipcluster.tc.v1.Reason
+	97,  // 90: sipcluster.tlib.v1.EventDNUseChanged.uses:type_name -> sipcluster.tc.v1.Uses
+	98,  // 91: sipcluster.tlib.v1.EventDNUseChanged.cool_down:type_name -> sipcluster.tc.v1.CoolDown
+	2,   // 92: sipcluster.tlib.v1.Agent.work_mode:type_name -> sipcluster.tlib.v1.AgentWorkMode
+	90,  // 93: sipcluster.tlib.v1.Agent.reasons:type_name -> sipcluster.tlib.v1.Agent.ReasonsEntry
+	51,  // 94: sipcluster.tlib.v1.EventAgentLogin.agent:type_name -> sipcluster.tlib.v1.Agent
+	51,  // 95: sipcluster.tlib.v1.EventAgentLogout.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 96: sipcluster.tlib.v1.EventAgentLogout.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	51,  // 97: sipcluster.tlib.v1.EventAgentReady.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 98: sipcluster.tlib.v1.EventAgentReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	51,  // 99: sipcluster.tlib.v1.EventAgentNotReady.agent:type_name -> sipcluster.tlib.v1.Agent
+	5,   // 100: sipcluster.tlib.v1.EventAgentNotReady.cause:type_name -> sipcluster.tlib.v1.AgentCause
+	94,  // 101: sipcluster.tlib.v1.EventAgentNotReady.until:type_name -> google.protobuf.Timestamp
+	6,   // 102: sipcluster.tlib.v1.EventAgentReserved.outcome:type_name -> sipcluster.tlib.v1.ReservationOutcome
+	94,  // 103: sipcluster.tlib.v1.EventAgentReserved.expires_at:type_name -> google.protobuf.Timestamp
+	9,   // 104: sipcluster.tlib.v1.Call.this_dn_role:type_name -> sipcluster.tlib.v1.DNRole
+	91,  // 105: sipcluster.tlib.v1.Call.user_data:type_name -> sipcluster.tlib.v1.Call.UserDataEntry
+	10,  // 106: sipcluster.tlib.v1.Call.call_type:type_name -> sipcluster.tlib.v1.CallType
+	7,   // 107: sipcluster.tlib.v1.Call.call_state:type_name -> sipcluster.tlib.v1.CallState
+	8,   // 108: sipcluster.tlib.v1.CallEnd.reason:type_name -> sipcluster.tlib.v1.EndReason
+	60,  // 109: sipcluster.tlib.v1.Try.end:type_name -> sipcluster.tlib.v1.CallEnd
+	59,  // 110: sipcluster.tlib.v1.EventRinging.call:type_name -> sipcluster.tlib.v1.Call
+	59,  // 111: sipcluster.tlib.v1.EventDialing.call:type_name -> sipcluster.tlib.v1.Call
+	59,  // 112: sipcluster.tlib.v1.EventAttachedDataChanged.call:type_name -> sipcluster.tlib.v1.Call
+	59,  // 113: sipcluster.tlib.v1.EventUserEvent.call:type_name -> sipcluster.tlib.v1.Call
+	92,  // 114: sipcluster.tlib.v1.EventUserEvent.user_data:type_name -> sipcluster.tlib.v1.EventUserEvent.UserDataEntry
+	59,  // 115: sipcluster.tlib.v1.EventEstablished.call:type_name -> sipcluster.tlib.v1.Call
+	59,  // 116: sipcluster.tlib.v1.EventReleased.call:type_name -> sipcluster.tlib.v1.Call
+	60,  // 117: sipcluster.tlib.v1.EventReleased.end:type_name -> sipcluster.tlib.v1.CallEnd
+	59,  // 118: sipcluster.tlib.v1.EventHeld.call:type_name -> sipcluster.tlib.v1.Call
+	59,  // 119: sipcluster.tlib.v1.EventRetrieved.call:type_name -> sipcluster.tlib.v1.Call
+	59,  // 120: sipcluster.tlib.v1.EventPartyChanged.call:type_name -> sipcluster.tlib.v1.Call
+	59,  // 121: sipcluster.tlib.v1.EventPartyAdded.call:type_name -> sipcluster.tlib.v1.Call
+	59,  // 122: sipcluster.tlib.v1.EventPartyDeleted.call:type_name -> sipcluster.tlib.v1.Call
+	59,  // 123: sipcluster.tlib.v1.EventAbandoned.call:type_name -> sipcluster.tlib.v1.Call
+	60,  // 124: sipcluster.tlib.v1.EventAbandoned.end:type_name -> sipcluster.tlib.v1.CallEnd
+	59,  // 125: sipcluster.tlib.v1.EventQueued.call:type_name -> sipcluster.tlib.v1.Call
+	61,  // 126: sipcluster.tlib.v1.EventQueued.tries:type_name -> sipcluster.tlib.v1.Try
+	59,  // 127: sipcluster.tlib.v1.EventQueueChanged.call:type_name -> sipcluster.tlib.v1.Call
+	59,  // 128: sipcluster.tlib.v1.EventRouteWithdrawn.call:type_name -> sipcluster.tlib.v1.Call
+	59,  // 129: sipcluster.tlib.v1.EventRouteRequest.call:type_name -> sipcluster.tlib.v1.Call
+	61,  // 130: sipcluster.tlib.v1.EventRouteRequest.tries:type_name -> sipcluster.tlib.v1.Try
+	59,  // 131: sipcluster.tlib.v1.EventRouteUsed.call:type_name -> sipcluster.tlib.v1.Call
+	59,  // 132: sipcluster.tlib.v1.EventDiverted.call:type_name -> sipcluster.tlib.v1.Call
+	82,  // 133: sipcluster.tlib.v1.EventNodeDraining.server:type_name -> sipcluster.tlib.v1.ServerInfo
+	94,  // 134: sipcluster.tlib.v1.EventNodeDraining.until:type_name -> google.protobuf.Timestamp
+	11,  // 135: sipcluster.tlib.v1.ServerInfo.port:type_name -> sipcluster.tlib.v1.Port
+	13,  // 136: sipcluster.tlib.v1.TLibrary.Session:input_type -> sipcluster.tlib.v1.ClientMessage
+	36,  // 137: sipcluster.tlib.v1.TLibrary.Session:output_type -> sipcluster.tlib.v1.ServerMessage
+	137, // [137:138] is the sub-list for method output_type
+	136, // [136:137] is the sub-list for method input_type
+	136, // [136:136] is the sub-list for extension type_name
+	136, // [136:136] is the sub-list for extension extendee
+	0,   // [0:136] is the sub-list for field type_name
 }
 
 func init() { file_api_tlibpb_tlib_proto_init() }
@@ -6756,6 +6924,8 @@ func file_api_tlibpb_tlib_proto_init() {
 		(*Event_NodeDraining)(nil),
 		(*Event_DnOwnerChanged)(nil),
 		(*Event_DnUseChanged)(nil),
+		(*Event_SiteLost)(nil),
+		(*Event_SiteBack)(nil),
 		(*Event_RouteWithdrawn)(nil),
 		(*Event_QueueChanged)(nil),
 	}
@@ -6765,7 +6935,7 @@ func file_api_tlibpb_tlib_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tlibpb_tlib_proto_rawDesc), len(file_api_tlibpb_tlib_proto_rawDesc)),
 			NumEnums:      13,
-			NumMessages:   78,
+			NumMessages:   80,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

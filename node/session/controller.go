@@ -78,6 +78,7 @@ type Controller struct {
 	// monitors are the sessions that monitor all.
 	monitors atomic.Int64
 	calls    broadcast
+	sites    sites
 	// room has a place for each session.
 	room *access.Room
 }
@@ -192,7 +193,7 @@ func (c *Controller) info(p Port) *tlibpb.ServerInfo {
 	if p == DefaultPort {
 		i.Port = tlibpb.Port_PORT_DEFAULT
 	}
-	for _, n := range view.Nodes() {
+	for _, n := range nearFirst(view.Nodes(), self.GetSite()) {
 		if c.table.Heard(dn.Node(n.GetId())) {
 			i.Nodes = append(i.Nodes, n.GetName())
 			if n.GetDraining() {
@@ -200,6 +201,7 @@ func (c *Controller) info(p Port) *tlibpb.ServerInfo {
 			}
 		}
 	}
+	i.LostSites = c.sites.gone()
 	return i
 }
 

@@ -120,7 +120,7 @@ func TestEvents_OfASession(t *testing.T) {
 	o := newOffice(t)
 	server := &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_QueryServer{}}
 	w := o.connect(TCport, nil)
-	w.tells("EVENT_LINK_CONNECTED reference_id=+ time=now server={node=n1 site=dc1 version=test port=PORT_TCPORT nodes=[n1] incarnation=1} session_token=+ protocol_version=1 capabilities=[4 5 6]")
+	w.tells("EVENT_LINK_CONNECTED reference_id=+ time=now server={node=n1 site=dc1 version=test port=PORT_TCPORT nodes=[n1] incarnation=1} session_token=+ protocol_version=1 capabilities=[4 5 6 8]")
 	o.says(lease("2002"))
 	w.post(server)
 	w.tells("EVENT_SERVER_INFO reference_id=+ time=now server={node=n1 site=dc1 version=test port=PORT_TCPORT nodes=[n1 n2] incarnation=1}")

@@ -416,6 +416,8 @@ func line(e *tlibpb.Event) string {
 		s += " " + cmp.Or(e.GetThirdPartyDn(), e.GetCall().GetOtherDn())
 	case tlibpb.Message_MESSAGE_EVENT_NODE_DRAINING:
 		s += map[bool]string{true: " undone", false: " draining"}[e.GetNodeDraining().GetUndone()]
+	case tlibpb.Message_MESSAGE_EVENT_SITE_LOST, tlibpb.Message_MESSAGE_EVENT_SITE_BACK:
+		s += fmt.Sprint(" ", e.GetSite(), " ", append(e.GetSiteLost().GetNodes(), e.GetSiteBack().GetNodes()...))
 	case tlibpb.Message_MESSAGE_EVENT_AGENT_READY:
 		s += " " + e.GetAgent().GetId() + " " + e.GetAgent().GetReasons()["site"]
 	}

@@ -242,6 +242,7 @@ func (s *session) monitorAll(ctx context.Context, m *tlibpb.MonitorAll, ref uint
 		from = feed.Cursor{} // what the client believes to be inside is not known here
 	}
 	s.feeder.waiting.upTo = 0
+	s.tellSitesAnew()
 	s.feeder.listen(ctx, from)
 }
 
@@ -252,6 +253,7 @@ func (s *session) stopMonitor(ref uint64) {
 			s.out.refuse(a.monitor.ref, "", refusal.New(tlibpb.ErrorCode_ERROR_CODE_UNSUPPORTED_OPERATION, "ended by StopMonitor"))
 		}
 		a.monitor, a.ownOnly = nil, false
+		s.c.sites.leave(s)
 		s.c.monitors.Add(-1)
 	}
 	s.out.add(answer(ref, "", &tlibpb.Event_EndOfSnapshot{EndOfSnapshot: &tlibpb.EndOfSnapshot{}}))

@@ -66,6 +66,10 @@ type session struct {
 	// lost wakes it when it has lost a registration to a client of another node.
 	lost      wake.Signal
 	toldDrain bool
+	// sites wakes it when a site was lost or is back; toldSites are those that the client was
+	// told to be lost.
+	sites     wake.Signal
+	toldSites map[string]bool
 	// routes are this client's answers for calls that have not left yet.
 	routes routes
 	// refused ends the session: its client was turned away.
@@ -81,7 +85,7 @@ func (c *Controller) Serve(stream Stream, port Port) error {
 	}
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	out := &outbox{stream: stream, stats: &c.stats, sending: time.AfterFunc(openTimeout, func() { cancel(errNotOpened) })}
-	s := &session{c: c, stream: stream, port: port, who: access.From(stream.Context()), log: c.log, stop: cancel, out: out, asked: newAsked(), routes: routes{}, drains: wake.New(), lost: wake.New()}
+	s := &session{c: c, stream: stream, port: port, who: access.From(stream.Context()), log: c.log, stop: cancel, out: out, asked: newAsked(), routes: routes{}, drains: wake.New(), lost: wake.New(), sites: wake.New()}
 	s.feeder = newFeeder(s)
 	ended := make(chan error, 1)
 	go func() {
@@ -134,6 +138,8 @@ func (s *session) run(ctx context.Context) error {
 			s.tellDrain()
 		case <-s.lost:
 			s.tellLost()
+		case <-s.sites:
+			s.tellSites(false)
 		case <-tick.C:
 			if quiet && s.reg != nil {
 				err = s.out.send(nil, s.feeder.hearing.told())
@@ -184,6 +190,7 @@ func (s *session) close(orderly bool) {
 	if s.feeder.audience.monitor != nil {
 		s.c.monitors.Add(-1)
 	}
+	s.c.sites.leave(s)
 	if s.reg != nil {
 		s.c.addresses.lost(s.reg, s, orderly)
 	}

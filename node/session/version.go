@@ -13,21 +13,27 @@ import (
 // numbers in ClientMessage; each other one belongs to an ability.
 var version1 = []protowire.Number{1, 2, 3, 4, 8, 9, 10, 11, 127, 1000, 1001, 1002}
 
+// kinds1 are the kinds of events of those nodes, as version1.
+const kinds1 = tlibpb.EventKind_EVENT_KIND_USE
+
 // ability is what not every node of version 1 can, with the requests that it is for.
 type ability struct {
 	what     tlibpb.Capability
 	requests []protowire.Number
 	has      func(*session) bool
+	// kind of event that a monitor can ask for; most have none.
+	kind tlibpb.EventKind
 }
 
 var abilities = []ability{
-	{tlibpb.Capability_CAPABILITY_ROUTE_CALL, []protowire.Number{36}, (*session).canRoute},
-	{tlibpb.Capability_CAPABILITY_RELEASE_CALL, []protowire.Number{17}, func(s *session) bool { return s.c.cfg.Release != nil }},
-	{tlibpb.Capability_CAPABILITY_MAKE_CALL, []protowire.Number{14}, func(s *session) bool { return s.c.cfg.Agents.MakesCalls() }},
-	{tlibpb.Capability_CAPABILITY_SET_DND, []protowire.Number{12, 13}, always},
-	{tlibpb.Capability_CAPABILITY_UPDATE_USER_DATA, []protowire.Number{31}, always},
-	{tlibpb.Capability_CAPABILITY_DISTRIBUTE_USER_EVENT, []protowire.Number{48}, always},
-	{tlibpb.Capability_CAPABILITY_WITHDRAW_ROUTE, []protowire.Number{1010}, (*session).canRoute},
+	{what: tlibpb.Capability_CAPABILITY_ROUTE_CALL, requests: []protowire.Number{36}, has: (*session).canRoute},
+	{what: tlibpb.Capability_CAPABILITY_RELEASE_CALL, requests: []protowire.Number{17}, has: func(s *session) bool { return s.c.cfg.Release != nil }},
+	{what: tlibpb.Capability_CAPABILITY_MAKE_CALL, requests: []protowire.Number{14}, has: func(s *session) bool { return s.c.cfg.Agents.MakesCalls() }},
+	{what: tlibpb.Capability_CAPABILITY_SET_DND, requests: []protowire.Number{12, 13}, has: always},
+	{what: tlibpb.Capability_CAPABILITY_UPDATE_USER_DATA, requests: []protowire.Number{31}, has: always},
+	{what: tlibpb.Capability_CAPABILITY_DISTRIBUTE_USER_EVENT, requests: []protowire.Number{48}, has: always},
+	{what: tlibpb.Capability_CAPABILITY_WITHDRAW_ROUTE, requests: []protowire.Number{1010}, has: (*session).canRoute},
+	{what: tlibpb.Capability_CAPABILITY_SITE_EVENTS, has: (*session).hearsOfSites, kind: tlibpb.EventKind_EVENT_KIND_SITE},
 }
 
 func always(*session) bool { return true }

@@ -61,7 +61,7 @@ func TestVersion_CapabilitiesAreTheSessions(t *testing.T) {
 	o := newOffice(t)
 	o.control.cfg.Router = routing.New(routing.Config{Table: o.table, View: o.machine.View})
 	everywhere := []tlibpb.Capability{tlibpb.Capability_CAPABILITY_SET_DND, tlibpb.Capability_CAPABILITY_UPDATE_USER_DATA, tlibpb.Capability_CAPABILITY_DISTRIBUTE_USER_EVENT}
-	for port, more := range map[Port][]tlibpb.Capability{TCport: nil, DefaultPort: {tlibpb.Capability_CAPABILITY_ROUTE_CALL, tlibpb.Capability_CAPABILITY_WITHDRAW_ROUTE}} {
+	for port, more := range map[Port][]tlibpb.Capability{TCport: {tlibpb.Capability_CAPABILITY_SITE_EVENTS}, DefaultPort: {tlibpb.Capability_CAPABILITY_ROUTE_CALL, tlibpb.Capability_CAPABILITY_WITHDRAW_ROUTE}} {
 		is := o.connect(port, nil).link.GetLinkConnected()
 		want := slices.Sorted(slices.Values(append(more, everywhere...)))
 		if is.GetProtocolVersion() != tlibpb.ProtocolVersion || !slices.Equal(is.GetCapabilities(), want) {
@@ -77,10 +77,13 @@ func TestVersion_EachRequestHasItsCapability(t *testing.T) {
 	for _, n := range version1 {
 		of[n]++
 	}
-	named := map[tlibpb.Capability]bool{}
+	named, kinds := map[tlibpb.Capability]bool{}, 0
 	for _, a := range abilities {
-		if len(a.requests) == 0 || named[a.what] {
+		if len(a.requests) == 0 && a.kind == 0 || named[a.what] {
 			t.Errorf("%v is for nothing, or twice there", a.what)
+		}
+		if a.kind > 0 {
+			kinds++
 		}
 		named[a.what] = true
 		for _, n := range a.requests {
@@ -95,6 +98,9 @@ func TestVersion_EachRequestHasItsCapability(t *testing.T) {
 	}
 	if len(of) != requests.Len() {
 		t.Errorf("%d requests are known, there are %d", len(of), requests.Len())
+	}
+	if want := len(tlibpb.EventKind_name) - 1 - int(kinds1); kinds != want {
+		t.Errorf("%d kinds of events have a capability, %d are newer than version 1", kinds, want)
 	}
 	if want := len(tlibpb.Capability_name) - 1; len(named) != want {
 		t.Errorf("%d capabilities are told, there are %d", len(named), want)

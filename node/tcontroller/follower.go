@@ -47,13 +47,16 @@ type linkState struct {
 	conn net.Conn
 }
 
+// connecting is why a peer is not heard that never was.
+const connecting = "connecting"
+
 func newFollower(cfg *Config, p Peer, g gossip, cancel context.CancelFunc) *follower {
 	log := cfg.Log.With("peer", p.Name)
 	return &follower{
 		id: p.ID, cfg: cfg, peer: p, gossip: g, cancel: cancel, done: make(chan struct{}),
 		log: log, judge: wake.New(), redial: wake.New(), down: lasting.New(log, slog.LevelInfo, "link is down", "link is up again"),
 		tooFar: lasting.New(log, slog.LevelInfo, "the peer is too far for gossip: the link alone says whether it is heard", "the peer is near: gossip's word counts again"),
-		st:     PeerStatus{Reason: "connecting", Since: time.Now()},
+		st:     PeerStatus{Reason: connecting, Since: time.Now()},
 	}
 }
 

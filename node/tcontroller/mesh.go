@@ -193,6 +193,9 @@ type PeerStatus struct {
 	Losses uint64
 }
 
+// Connecting tells whether this process has never heard the peer.
+func (s *PeerStatus) Connecting() bool { return s.Reason == connecting }
+
 // Delay is what the pings of a link tell, the last one unless it says
 // otherwise; 0 before the first answer. It stays when the link ends.
 type Delay struct {

@@ -25,6 +25,8 @@ type (
 		DNs   dnsJSON    `json:"dns"`
 		// Problems are the open faults of the node that was asked.
 		Problems []problemJSON `json:"problems"`
+		// Sites of the cluster, as that node sees them.
+		Sites []siteJSON `json:"sites"`
 		// Recovery that the configuration comes from.
 		Recovery string `json:"recovery,omitempty"`
 		// Insecure: nobody is asked who he is.
@@ -60,6 +62,14 @@ type (
 		SendQueue    uint64  `json:"send_queue"`
 		SendBytes    uint64  `json:"send_queue_bytes"`
 		ReceiveBytes uint64  `json:"receive_queue_bytes"`
+	}
+	siteJSON struct {
+		Site      string   `json:"site"`
+		Lost      bool     `json:"lost"`
+		Heard     []string `json:"nodes_heard"`
+		NodesLost []string `json:"nodes_lost"`
+		InService uint64   `json:"in_service"`
+		Since     string   `json:"since,omitempty"`
 	}
 	dnsJSON struct {
 		Total        uint64 `json:"total"`
@@ -140,6 +150,7 @@ func newStatusJSON(s *tcpb.StatusResponse) statusJSON {
 			p.ToPeerMs, p.FromPeerMs, p.LastAnswerMs, p.SendQueue, p.SendQueueBytes, p.ReceiveQueueBytes,
 		})
 	}
+	j.Sites = sitesJSON(s.Sites)
 	return j
 }
 
@@ -178,6 +189,12 @@ func (c commands) printStatus(s *tcpb.StatusResponse) error {
 		return err
 	}
 	fmt.Fprintln(c.Out)
+	if len(s.Sites) > 0 { // an older node has none
+		if err := c.Print(siteTable(s.Sites, c.Now())); err != nil {
+			return err
+		}
+		fmt.Fprintln(c.Out)
+	}
 	if err := c.Print(peerTable(s.Peers, c.Now())); err != nil {
 		return err
 	}

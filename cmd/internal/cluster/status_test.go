@@ -15,8 +15,10 @@ func TestStatusJSON_IsAContract(t *testing.T) {
 	clienttest.Same(t, clienttest.Line(t, newStatusJSON(seen())), `{"node":"sip1","site":"dc1","raft":{"state":"leader","leader":"sip1","term":3,"applied_index":17,"quorum":true},`+
 		`"peers":[{"node":"sip2","site":"dc2","reachable":true,"reason":"","rtt_ms":0.25,"owned":5,"to_peer_ms":0.1,"from_peer_ms":0.15,"last_answer_ms":40.4,"send_queue":7,"send_queue_bytes":70000,"receive_queue_bytes":96},`+
 		`{"node":"sip3","site":"dc3","reachable":false,"reason":"cut","rtt_ms":0,"owned":2,"to_peer_ms":0,"from_peer_ms":0,"last_answer_ms":0,"send_queue":0,"send_queue_bytes":0,"receive_queue_bytes":0}],`+
-		`"dns":{"total":10,"in_service":8,"out_of_service":2,"owned":3,"with_standby":4},"problems":[{"code":"clock-skew","since":"2026-11-22T11:56:48Z","text":"the clock of sip2 differs by 700ms","advice":"check NTP"}]}`+"\n")
-	clienttest.Same(t, clienttest.Line(t, newStatusJSON(&tcpb.StatusResponse{Node: "sip1"})), `{"node":"sip1","site":"","raft":{"state":"","leader":"","term":0,"applied_index":0,"quorum":false},"peers":[],"dns":{"total":0,"in_service":0,"out_of_service":0,"owned":0},"problems":[]}`+"\n")
+		`"dns":{"total":10,"in_service":8,"out_of_service":2,"owned":3,"with_standby":4},"problems":[{"code":"clock-skew","since":"2026-11-22T11:56:48Z","text":"the clock of sip2 differs by 700ms","advice":"check NTP"}],`+
+		`"sites":[{"site":"dc1","lost":false,"nodes_heard":["sip1"],"nodes_lost":[],"in_service":3},{"site":"dc2","lost":false,"nodes_heard":["sip2"],"nodes_lost":["sip4"],"in_service":5,"since":"2026-11-22T11:56:48Z"},`+
+		`{"site":"dc3","lost":true,"nodes_heard":[],"nodes_lost":["sip3","sip5","sip6","sip7","sip8"],"in_service":0,"since":"2026-11-22T11:59:56Z"},{"site":"dc4","lost":false,"nodes_heard":[],"nodes_lost":[],"in_service":0}]}`+"\n")
+	clienttest.Same(t, clienttest.Line(t, newStatusJSON(&tcpb.StatusResponse{Node: "sip1"})), `{"node":"sip1","site":"","raft":{"state":"","leader":"","term":0,"applied_index":0,"quorum":false},"peers":[],"dns":{"total":0,"in_service":0,"out_of_service":0,"owned":0},"problems":[],"sites":[]}`+"\n")
 }
 
 // seen is the status of a node that hears one of two peers.
@@ -31,6 +33,12 @@ func seen() *tcpb.StatusResponse {
 		},
 		Dns:      &tcpb.DNCounts{Total: 10, InService: 8, OutOfService: 2, Owned: 3, WithStandby: 4},
 		Problems: []*tcpb.Problem{{Code: "clock-skew", Since: clienttest.Since, Text: "the clock of sip2 differs by 700ms", Advice: "check NTP"}},
+		Sites: []*tcpb.SiteStatus{
+			{Site: "dc1", Heard: []string{"sip1"}, InService: 3},
+			{Site: "dc2", Heard: []string{"sip2"}, NodesLost: []string{"sip4"}, InService: 5, Since: clienttest.Since},
+			{Site: "dc3", NodesLost: []string{"sip3", "sip5", "sip6", "sip7", "sip8"}, Lost: true, Since: timestamppb.New(clienttest.Noon.Add(-4 * time.Second))},
+			{Site: "dc4"},
+		},
 	}
 }
 
@@ -44,6 +52,12 @@ func TestStatus_ForPeople(t *testing.T) {
 configuration  leader, leader sip1, term 3, index 17, quorum
 DNs            10: 8 InSrv (4 with a standby), 2 OOS; 3 owned here
 problem        clock-skew: the clock of sip2 differs by 700ms, for 3m12s: check NTP
+
+SITE  STATE         FOR    HEARD  LOST                                IN SERVICE
+dc1   ● heard       -      sip1   -                                            3
+dc2   ◐ in part     3m12s  sip2   sip4                                         5
+dc3   ○ lost        4s     -      sip3, sip5, sip6, sip7, and 1 more           0
+dc4   ○ connecting  -      -      -                                            0
 
 PEER  SITE  LINK     FOR        RTT  OWNED  GOSSIP  CLOCK
 sip2  dc2   ● heard  3m12s  0.25 ms      5  alive   -1 ms

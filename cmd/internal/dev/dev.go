@@ -3,6 +3,7 @@
 package dev
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -23,6 +24,7 @@ type commands struct{ *client.Operator }
 // devFlags are the choices of `sipcluster dev`.
 type devFlags struct {
 	nodes, basePort, sipPort    int
+	sites                       int
 	bind, dataDir, realm, state string
 	insecure                    bool
 }
@@ -49,6 +51,7 @@ it is the current one of your contexts (sipcluster context list).`,
 	}
 	flags := cmd.Flags()
 	flags.IntVar(&f.nodes, "nodes", 3, "how many nodes, 1 to 8")
+	flags.IntVar(&f.sites, "sites", 0, "how many sites the nodes are dealt out to; 0: each has its own")
 	flags.IntVar(&f.sipPort, "sip-port", 5060, "SIP `PORT` of the first node; each further node's is 10 higher")
 	flags.IntVar(&f.basePort, "base-port", defaultBasePort, "first `PORT` of the other listeners; each further node's are 10 higher")
 	flags.StringVar(&f.bind, "bind", "127.0.0.1", "`IP` of every listener; with --insecure also an address of this machine's network, to let phones there register")
@@ -65,6 +68,8 @@ func (f *devFlags) check() error {
 	switch {
 	case f.nodes < 1 || f.nodes > maxDevNodes:
 		return console.Usagef("--nodes %d: want 1 to %d", f.nodes, maxDevNodes)
+	case f.sites < 0 || f.sites > f.nodes:
+		return console.Usagef("--sites %d: want 1 to %d, as many as there are nodes", f.sites, f.nodes)
 	case f.sipPort < 1 || f.sipPort+10*f.nodes > 65535:
 		return console.Usagef("--sip-port %d: want 1 to %d", f.sipPort, 65535-10*f.nodes)
 	case f.basePort < 1 || f.basePort+90 > 65535:
@@ -79,7 +84,7 @@ func (f *devFlags) check() error {
 
 // dev runs a cluster until the context ends.
 func (c commands) dev(ctx context.Context, f *devFlags) error {
-	nodes := layout(f.nodes, f.bind, f.sipPort, f.basePort)
+	nodes := layout(f.nodes, cmp.Or(f.sites, f.nodes), f.bind, f.sipPort, f.basePort)
 	if err := checkPorts(nodes); err != nil {
 		return err
 	}

@@ -28,14 +28,14 @@ type devNode struct {
 	Log         string `json:"log"`
 }
 
-// layout gives n nodes their names and ports, ten apart, from two bases.
-func layout(n int, host string, sipPort, basePort int) []devNode {
+// layout gives n nodes of some sites their names and ports, ten apart, from two bases.
+func layout(n, sites int, host string, sipPort, basePort int) []devNode {
 	at := func(port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
 	nodes := make([]devNode, n)
 	for k := range nodes {
 		p := basePort + 10*k
 		nodes[k] = devNode{
-			Name: "sip" + strconv.Itoa(k+1), Site: "dc" + strconv.Itoa(k+1),
+			Name: "sip" + strconv.Itoa(k+1), Site: "dc" + strconv.Itoa(k%sites+1),
 			SIPAddr: at(sipPort + 10*k), WSAddr: at(sipPort + 10*k + 6), DefaultAddr: at(p), TCAddr: at(p + 1),
 			ClusterAddr: at(p + 2), GossipAddr: at(p + 3), HTTPAddr: at(basePort + 80 + k),
 		}
@@ -92,7 +92,7 @@ func freeLayout(n int) ([]devNode, error) {
 	var err error
 	for i := range tries {
 		shift := 200 * ((begin + i) % tries)
-		nodes := layout(n, "127.0.0.1", 15060+shift, 17000+shift)
+		nodes := layout(n, n, "127.0.0.1", 15060+shift, 17000+shift)
 		if err = checkPorts(nodes); err == nil {
 			return nodes, nil
 		}

@@ -9,7 +9,7 @@ import (
 
 func TestDevLayout_NoPortTwice(t *testing.T) {
 	seen := map[string]bool{}
-	for _, n := range layout(maxDevNodes, "127.0.0.1", 5060, 7000) {
+	for _, n := range layout(maxDevNodes, maxDevNodes, "127.0.0.1", 5060, 7000) {
 		for _, a := range []string{n.SIPAddr, n.WSAddr, n.DefaultAddr, n.TCAddr, n.ClusterAddr, n.GossipAddr, n.HTTPAddr} {
 			if seen[a] {
 				t.Errorf("%s twice", a)
@@ -17,7 +17,12 @@ func TestDevLayout_NoPortTwice(t *testing.T) {
 			seen[a] = true
 		}
 	}
-	first := layout(1, "127.0.0.1", 5060, 7000)[0]
+	sites := ""
+	for _, n := range layout(5, 2, "127.0.0.1", 5060, 7000) {
+		sites += n.Site
+	}
+	clienttest.Same(t, sites, "dc1dc2dc1dc2dc1")
+	first := layout(1, 1, "127.0.0.1", 5060, 7000)[0]
 	clienttest.Same(t, fmt.Sprint(first.SIPAddr, first.WSAddr, first.TCAddr, first.HTTPAddr), "127.0.0.1:5060127.0.0.1:5066127.0.0.1:7001127.0.0.1:7080")
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 func TestDevState_Links(t *testing.T) {
-	s := &devState{Nodes: layout(3, "127.0.0.1", 5060, 7000)}
+	s := &devState{Nodes: layout(3, 3, "127.0.0.1", 5060, 7000)}
 	for _, tc := range []struct{ names, want string }{
 		{"", "[[sip1 sip2] [sip1 sip3] [sip2 sip3]]"},
 		{"sip2", "[[sip1 sip2] [sip2 sip3]]"},

@@ -142,12 +142,28 @@ class RemoveNodeResponse(_message.Message):
     lost: str
     def __init__(self, lost: _Optional[str] = ...) -> None: ...
 
+class SiteStatus(_message.Message):
+    __slots__ = ["heard", "in_service", "lost", "nodes_lost", "since", "site"]
+    HEARD_FIELD_NUMBER: _ClassVar[int]
+    IN_SERVICE_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    NODES_LOST_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    heard: _containers.RepeatedScalarFieldContainer[str]
+    in_service: int
+    lost: bool
+    nodes_lost: _containers.RepeatedScalarFieldContainer[str]
+    since: _timestamp_pb2.Timestamp
+    site: str
+    def __init__(self, site: _Optional[str] = ..., heard: _Optional[_Iterable[str]] = ..., nodes_lost: _Optional[_Iterable[str]] = ..., in_service: _Optional[int] = ..., lost: bool = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class StatusRequest(_message.Message):
     __slots__ = []
     def __init__(self) -> None: ...
 
 class StatusResponse(_message.Message):
-    __slots__ = ["cluster_id", "dns", "draining", "insecure", "node", "peers", "problems", "raft", "recovery", "site", "started", "version", "warnings"]
+    __slots__ = ["cluster_id", "dns", "draining", "insecure", "node", "peers", "problems", "raft", "recovery", "site", "sites", "started", "version", "warnings"]
     CLUSTER_ID_FIELD_NUMBER: _ClassVar[int]
     DNS_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
@@ -157,6 +173,7 @@ class StatusResponse(_message.Message):
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     RAFT_FIELD_NUMBER: _ClassVar[int]
     RECOVERY_FIELD_NUMBER: _ClassVar[int]
+    SITES_FIELD_NUMBER: _ClassVar[int]
     SITE_FIELD_NUMBER: _ClassVar[int]
     STARTED_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -171,10 +188,11 @@ class StatusResponse(_message.Message):
     raft: RaftStatus
     recovery: str
     site: str
+    sites: _containers.RepeatedCompositeFieldContainer[SiteStatus]
     started: _timestamp_pb2.Timestamp
     version: str
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, node: _Optional[str] = ..., site: _Optional[str] = ..., version: _Optional[str] = ..., started: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., raft: _Optional[_Union[RaftStatus, _Mapping]] = ..., peers: _Optional[_Iterable[_Union[PeerStatus, _Mapping]]] = ..., dns: _Optional[_Union[DNCounts, _Mapping]] = ..., draining: bool = ..., cluster_id: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., insecure: bool = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., recovery: _Optional[str] = ...) -> None: ...
+    def __init__(self, node: _Optional[str] = ..., site: _Optional[str] = ..., version: _Optional[str] = ..., started: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., raft: _Optional[_Union[RaftStatus, _Mapping]] = ..., peers: _Optional[_Iterable[_Union[PeerStatus, _Mapping]]] = ..., dns: _Optional[_Union[DNCounts, _Mapping]] = ..., draining: bool = ..., cluster_id: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., insecure: bool = ..., problems: _Optional[_Iterable[_Union[Problem, _Mapping]]] = ..., recovery: _Optional[str] = ..., sites: _Optional[_Iterable[_Union[SiteStatus, _Mapping]]] = ...) -> None: ...
 
 class WatchNodeRequest(_message.Message):
     __slots__ = ["name"]

@@ -43,6 +43,7 @@ CAPABILITY_MAKE_CALL: Capability
 CAPABILITY_RELEASE_CALL: Capability
 CAPABILITY_ROUTE_CALL: Capability
 CAPABILITY_SET_DND: Capability
+CAPABILITY_SITE_EVENTS: Capability
 CAPABILITY_UNSPECIFIED: Capability
 CAPABILITY_UPDATE_USER_DATA: Capability
 CAPABILITY_WITHDRAW_ROUTE: Capability
@@ -71,6 +72,7 @@ EVENT_KIND_AGENT: EventKind
 EVENT_KIND_CALL: EventKind
 EVENT_KIND_DN: EventKind
 EVENT_KIND_QUEUE: EventKind
+EVENT_KIND_SITE: EventKind
 EVENT_KIND_UNSPECIFIED: EventKind
 EVENT_KIND_USE: EventKind
 MESSAGE_END_OF_SNAPSHOT: Message
@@ -109,6 +111,8 @@ MESSAGE_EVENT_ROUTE_REQUEST: Message
 MESSAGE_EVENT_ROUTE_USED: Message
 MESSAGE_EVENT_ROUTE_WITHDRAWN: Message
 MESSAGE_EVENT_SERVER_INFO: Message
+MESSAGE_EVENT_SITE_BACK: Message
+MESSAGE_EVENT_SITE_LOST: Message
 MESSAGE_EVENT_UNREGISTERED: Message
 MESSAGE_EVENT_USER_EVENT: Message
 MESSAGE_UNSPECIFIED: Message
@@ -318,7 +322,7 @@ class EndOfSnapshot(_message.Message):
     def __init__(self, resumed: bool = ...) -> None: ...
 
 class Event(_message.Message):
-    __slots__ = ["abandoned", "address_info", "agent_login", "agent_logout", "agent_not_ready", "agent_ready", "agent_reserved", "attached_data_changed", "call_seq", "dialing", "diverted", "dn_back_in_service", "dn_out_of_service", "dn_owner_changed", "dn_use_changed", "dnd_off", "dnd_on", "end_of_snapshot", "error", "established", "held", "link_connected", "link_disconnected", "node_draining", "owner", "party_added", "party_changed", "party_deleted", "queue_changed", "queued", "reference_id", "registered", "released", "retrieved", "ringing", "route_request", "route_used", "route_withdrawn", "seq", "server_info", "site", "snapshot", "this_dn", "time", "unregistered", "user_event"]
+    __slots__ = ["abandoned", "address_info", "agent_login", "agent_logout", "agent_not_ready", "agent_ready", "agent_reserved", "attached_data_changed", "call_seq", "dialing", "diverted", "dn_back_in_service", "dn_out_of_service", "dn_owner_changed", "dn_use_changed", "dnd_off", "dnd_on", "end_of_snapshot", "error", "established", "held", "link_connected", "link_disconnected", "node_draining", "owner", "party_added", "party_changed", "party_deleted", "queue_changed", "queued", "reference_id", "registered", "released", "retrieved", "ringing", "route_request", "route_used", "route_withdrawn", "seq", "server_info", "site", "site_back", "site_lost", "snapshot", "this_dn", "time", "unregistered", "user_event"]
     ABANDONED_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_INFO_FIELD_NUMBER: _ClassVar[int]
     AGENT_LOGIN_FIELD_NUMBER: _ClassVar[int]
@@ -359,7 +363,9 @@ class Event(_message.Message):
     ROUTE_WITHDRAWN_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
     SERVER_INFO_FIELD_NUMBER: _ClassVar[int]
+    SITE_BACK_FIELD_NUMBER: _ClassVar[int]
     SITE_FIELD_NUMBER: _ClassVar[int]
+    SITE_LOST_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     THIS_DN_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
@@ -406,12 +412,14 @@ class Event(_message.Message):
     seq: int
     server_info: EventServerInfo
     site: str
+    site_back: EventSiteBack
+    site_lost: EventSiteLost
     snapshot: bool
     this_dn: str
     time: _timestamp_pb2.Timestamp
     unregistered: EventUnregistered
     user_event: EventUserEvent
-    def __init__(self, reference_id: _Optional[int] = ..., this_dn: _Optional[str] = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., seq: _Optional[int] = ..., snapshot: bool = ..., owner: _Optional[str] = ..., site: _Optional[str] = ..., call_seq: _Optional[int] = ..., error: _Optional[_Union[EventError, _Mapping]] = ..., registered: _Optional[_Union[EventRegistered, _Mapping]] = ..., unregistered: _Optional[_Union[EventUnregistered, _Mapping]] = ..., queued: _Optional[_Union[EventQueued, _Mapping]] = ..., diverted: _Optional[_Union[EventDiverted, _Mapping]] = ..., abandoned: _Optional[_Union[EventAbandoned, _Mapping]] = ..., ringing: _Optional[_Union[EventRinging, _Mapping]] = ..., dialing: _Optional[_Union[EventDialing, _Mapping]] = ..., established: _Optional[_Union[EventEstablished, _Mapping]] = ..., released: _Optional[_Union[EventReleased, _Mapping]] = ..., held: _Optional[_Union[EventHeld, _Mapping]] = ..., retrieved: _Optional[_Union[EventRetrieved, _Mapping]] = ..., party_changed: _Optional[_Union[EventPartyChanged, _Mapping]] = ..., party_added: _Optional[_Union[EventPartyAdded, _Mapping]] = ..., party_deleted: _Optional[_Union[EventPartyDeleted, _Mapping]] = ..., route_request: _Optional[_Union[EventRouteRequest, _Mapping]] = ..., route_used: _Optional[_Union[EventRouteUsed, _Mapping]] = ..., agent_login: _Optional[_Union[EventAgentLogin, _Mapping]] = ..., agent_logout: _Optional[_Union[EventAgentLogout, _Mapping]] = ..., agent_ready: _Optional[_Union[EventAgentReady, _Mapping]] = ..., agent_not_ready: _Optional[_Union[EventAgentNotReady, _Mapping]] = ..., dnd_on: _Optional[_Union[EventDNDOn, _Mapping]] = ..., dnd_off: _Optional[_Union[EventDNDOff, _Mapping]] = ..., attached_data_changed: _Optional[_Union[EventAttachedDataChanged, _Mapping]] = ..., address_info: _Optional[_Union[EventAddressInfo, _Mapping]] = ..., server_info: _Optional[_Union[EventServerInfo, _Mapping]] = ..., link_disconnected: _Optional[_Union[EventLinkDisconnected, _Mapping]] = ..., link_connected: _Optional[_Union[EventLinkConnected, _Mapping]] = ..., user_event: _Optional[_Union[EventUserEvent, _Mapping]] = ..., agent_reserved: _Optional[_Union[EventAgentReserved, _Mapping]] = ..., dn_out_of_service: _Optional[_Union[EventDNOutOfService, _Mapping]] = ..., dn_back_in_service: _Optional[_Union[EventDNBackInService, _Mapping]] = ..., end_of_snapshot: _Optional[_Union[EndOfSnapshot, _Mapping]] = ..., node_draining: _Optional[_Union[EventNodeDraining, _Mapping]] = ..., dn_owner_changed: _Optional[_Union[EventDNOwnerChanged, _Mapping]] = ..., dn_use_changed: _Optional[_Union[EventDNUseChanged, _Mapping]] = ..., route_withdrawn: _Optional[_Union[EventRouteWithdrawn, _Mapping]] = ..., queue_changed: _Optional[_Union[EventQueueChanged, _Mapping]] = ...) -> None: ...
+    def __init__(self, reference_id: _Optional[int] = ..., this_dn: _Optional[str] = ..., time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., seq: _Optional[int] = ..., snapshot: bool = ..., owner: _Optional[str] = ..., site: _Optional[str] = ..., call_seq: _Optional[int] = ..., error: _Optional[_Union[EventError, _Mapping]] = ..., registered: _Optional[_Union[EventRegistered, _Mapping]] = ..., unregistered: _Optional[_Union[EventUnregistered, _Mapping]] = ..., queued: _Optional[_Union[EventQueued, _Mapping]] = ..., diverted: _Optional[_Union[EventDiverted, _Mapping]] = ..., abandoned: _Optional[_Union[EventAbandoned, _Mapping]] = ..., ringing: _Optional[_Union[EventRinging, _Mapping]] = ..., dialing: _Optional[_Union[EventDialing, _Mapping]] = ..., established: _Optional[_Union[EventEstablished, _Mapping]] = ..., released: _Optional[_Union[EventReleased, _Mapping]] = ..., held: _Optional[_Union[EventHeld, _Mapping]] = ..., retrieved: _Optional[_Union[EventRetrieved, _Mapping]] = ..., party_changed: _Optional[_Union[EventPartyChanged, _Mapping]] = ..., party_added: _Optional[_Union[EventPartyAdded, _Mapping]] = ..., party_deleted: _Optional[_Union[EventPartyDeleted, _Mapping]] = ..., route_request: _Optional[_Union[EventRouteRequest, _Mapping]] = ..., route_used: _Optional[_Union[EventRouteUsed, _Mapping]] = ..., agent_login: _Optional[_Union[EventAgentLogin, _Mapping]] = ..., agent_logout: _Optional[_Union[EventAgentLogout, _Mapping]] = ..., agent_ready: _Optional[_Union[EventAgentReady, _Mapping]] = ..., agent_not_ready: _Optional[_Union[EventAgentNotReady, _Mapping]] = ..., dnd_on: _Optional[_Union[EventDNDOn, _Mapping]] = ..., dnd_off: _Optional[_Union[EventDNDOff, _Mapping]] = ..., attached_data_changed: _Optional[_Union[EventAttachedDataChanged, _Mapping]] = ..., address_info: _Optional[_Union[EventAddressInfo, _Mapping]] = ..., server_info: _Optional[_Union[EventServerInfo, _Mapping]] = ..., link_disconnected: _Optional[_Union[EventLinkDisconnected, _Mapping]] = ..., link_connected: _Optional[_Union[EventLinkConnected, _Mapping]] = ..., user_event: _Optional[_Union[EventUserEvent, _Mapping]] = ..., agent_reserved: _Optional[_Union[EventAgentReserved, _Mapping]] = ..., dn_out_of_service: _Optional[_Union[EventDNOutOfService, _Mapping]] = ..., dn_back_in_service: _Optional[_Union[EventDNBackInService, _Mapping]] = ..., end_of_snapshot: _Optional[_Union[EndOfSnapshot, _Mapping]] = ..., node_draining: _Optional[_Union[EventNodeDraining, _Mapping]] = ..., dn_owner_changed: _Optional[_Union[EventDNOwnerChanged, _Mapping]] = ..., dn_use_changed: _Optional[_Union[EventDNUseChanged, _Mapping]] = ..., site_lost: _Optional[_Union[EventSiteLost, _Mapping]] = ..., site_back: _Optional[_Union[EventSiteBack, _Mapping]] = ..., route_withdrawn: _Optional[_Union[EventRouteWithdrawn, _Mapping]] = ..., queue_changed: _Optional[_Union[EventQueueChanged, _Mapping]] = ...) -> None: ...
 
 class EventAbandoned(_message.Message):
     __slots__ = ["call", "end"]
@@ -687,6 +695,18 @@ class EventServerInfo(_message.Message):
     server: ServerInfo
     def __init__(self, server: _Optional[_Union[ServerInfo, _Mapping]] = ...) -> None: ...
 
+class EventSiteBack(_message.Message):
+    __slots__ = ["nodes"]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, nodes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class EventSiteLost(_message.Message):
+    __slots__ = ["nodes"]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, nodes: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class EventUnregistered(_message.Message):
     __slots__ = ["superseded"]
     SUPERSEDED_FIELD_NUMBER: _ClassVar[int]
@@ -826,9 +846,10 @@ class RoutePlace(_message.Message):
     def __init__(self, dn: _Optional[str] = ..., group: _Optional[str] = ..., external: _Optional[str] = ...) -> None: ...
 
 class ServerInfo(_message.Message):
-    __slots__ = ["draining", "incarnation", "node", "nodes", "port", "site", "version"]
+    __slots__ = ["draining", "incarnation", "lost_sites", "node", "nodes", "port", "site", "version"]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    LOST_SITES_FIELD_NUMBER: _ClassVar[int]
     NODES_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
     PORT_FIELD_NUMBER: _ClassVar[int]
@@ -836,12 +857,13 @@ class ServerInfo(_message.Message):
     VERSION_FIELD_NUMBER: _ClassVar[int]
     draining: _containers.RepeatedScalarFieldContainer[str]
     incarnation: int
+    lost_sites: _containers.RepeatedScalarFieldContainer[str]
     node: str
     nodes: _containers.RepeatedScalarFieldContainer[str]
     port: Port
     site: str
     version: str
-    def __init__(self, node: _Optional[str] = ..., site: _Optional[str] = ..., version: _Optional[str] = ..., port: _Optional[_Union[Port, str]] = ..., nodes: _Optional[_Iterable[str]] = ..., draining: _Optional[_Iterable[str]] = ..., incarnation: _Optional[int] = ...) -> None: ...
+    def __init__(self, node: _Optional[str] = ..., site: _Optional[str] = ..., version: _Optional[str] = ..., port: _Optional[_Union[Port, str]] = ..., nodes: _Optional[_Iterable[str]] = ..., draining: _Optional[_Iterable[str]] = ..., incarnation: _Optional[int] = ..., lost_sites: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ServerMessage(_message.Message):
     __slots__ = ["cursor", "events"]
