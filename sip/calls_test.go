@@ -272,21 +272,24 @@ func TestProxy_AnswerCrossesTheCancel(t *testing.T) {
 
 // TestProxy_AnswerAfterTheEndIsHungUp answers when the caller has its 487.
 func TestProxy_AnswerAfterTheEndIsHungUp(t *testing.T) {
-	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
-	a, b := w.ua("udp", "1001"), w.ua("udp", "1002")
-	out := s.place(a, "1002")
-	in := s.take(b)
-	s.ok(in.Ring())
-	s.await(out, 180)
-	out.Cancel()
-	s.expect(in, "CANCEL")
-	s.await(out, 487) // after the last words
-	s.ok(in.Answer())
-	ack, bye := s.expect(in, "ACK"), s.expect(in, "BYE")
-	var invite, next int
-	if _, err := fmt.Sscanf(ack.Header("CSeq")+" "+bye.Header("CSeq"), "%d ACK %d BYE", &invite, &next); err != nil || next != invite+1 {
-		t.Errorf("a BYE numbered %q follows an INVITE and its ACK numbered %q", bye.Header("CSeq"), ack.Header("CSeq"))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnding(t, 1)
+		e.phones("udp", "udp")
+		out := e.place(e.from, "1002")
+		in := e.take(e.to)
+		e.ok(in.Ring())
+		e.await(out, 180)
+		out.Cancel()
+		e.expect(in, "CANCEL")
+		e.await(out, 487) // after the last words
+		e.ok(in.Answer())
+		ack, bye := e.expect(in, "ACK"), e.expect(in, "BYE")
+		var invite, next int
+		if _, err := fmt.Sscanf(ack.Header("CSeq")+" "+bye.Header("CSeq"), "%d ACK %d BYE", &invite, &next); err != nil || next != invite+1 {
+			t.Errorf("a BYE numbered %q follows an INVITE and its ACK numbered %q", bye.Header("CSeq"), ack.Header("CSeq"))
+		}
+		e.nothingLeft("answered after the end")
+	})
 }
 
 func TestProxy_Failures(t *testing.T) {
@@ -402,13 +405,17 @@ func TestProxy_EachAnswerGoesToTheCaller(t *testing.T) {
 
 // TestProxy_ADeclineDoesNotWaitForASilentPhone: the other one heeds no CANCEL.
 func TestProxy_ADeclineDoesNotWaitForASilentPhone(t *testing.T) {
-	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
-	a, b, c := w.ua("udp", "1001"), w.ua("udp", "1002"), w.ua("udp", "1002")
-	out := s.place(a, "1002")
-	first, second := s.take(b), s.take(c)
-	s.ok(first.Ring())
-	s.await(out, 180)
-	s.ok(second.Refuse(603, "Decline"))
-	s.expect(first, "CANCEL")
-	s.await(out, 603)
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnding(t, 1)
+		e.phones("udp", "udp")
+		another := e.home.ua("udp", "1002")
+		out := e.place(e.from, "1002")
+		first, second := e.take(e.to), e.take(another)
+		e.ok(first.Ring())
+		e.await(out, 180)
+		e.ok(second.Refuse(603, "Decline"))
+		e.expect(first, "CANCEL")
+		e.await(out, 603)
+		e.nothingLeft("declined beside a silent phone")
+	})
 }

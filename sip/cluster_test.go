@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -15,6 +16,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/sip/dialog"
 	"github.com/sipcluster/sipcluster/sip/location"
+	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
@@ -143,17 +145,19 @@ func TestCluster_NoPhoneThere(t *testing.T) {
 
 // TestCluster_ASilentNodeIsTriedOnce: it takes what comes and says nothing.
 func TestCluster_ASilentNodeIsTriedOnce(t *testing.T) {
-	n1, _ := twoNodesOf(t, func(c *Config) {
-		c.peers = func(p wire.Peers) wire.Peers {
-			return &tap{p, func(dn.Node, []byte, func()) bool { return false }}
+	synctest.Test(t, func(t *testing.T) {
+		e := newEndingOf(t, 2, func(c *Config) {
+			c.peers = func(p wire.Peers) wire.Peers {
+				return &tap{p, func(dn.Node, []byte, func()) bool { return false }}
+			}
+		})
+		e.n1.outcomes = make(chan proxy.Outcome, 1)
+		out := e.place(e.n1.ua("udp", "1001"), "1002")
+		e.await(out, 408)
+		if o := <-e.n1.outcomes; !o.Retry {
+			t.Errorf("%+v", o)
 		}
 	})
-	s := newScript(t)
-	out := s.place(n1.ua("udp", "1001"), "1002")
-	s.await(out, 408)
-	if o := patience.Receive(t, "the outcome of the call", n1.outcomes); !o.Retry {
-		t.Errorf("%+v", o)
-	}
 }
 
 // TestCluster_ACallOutlivesARestartOfBothNodes: what is up needs no state.

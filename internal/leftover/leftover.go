@@ -123,9 +123,23 @@ const settle = 10 * time.Second
 func None(t testing.TB, within time.Duration, holders ...Holder) {
 	t.Helper()
 	var left map[string]int
-	if !patience.Within(within, func() bool { left = held(holders); return len(left) == 0 }) {
+	if !soon(within, func() bool { left = held(holders); return len(left) == 0 }) {
 		t.Errorf("still held after %v: %s", within, describe(left))
 	}
+}
+
+// soon tells whether ok says so within the time. It asks ever less often, so that the
+// minutes of a bubble cost little.
+func soon(within time.Duration, ok func() bool) bool {
+	began, pause := time.Now(), 2*time.Millisecond
+	for ; !ok(); pause += pause / 4 {
+		left := within - time.Since(began)
+		if left <= 0 {
+			return false
+		}
+		<-time.After(min(pause, max(within/20, time.Millisecond), left))
+	}
+	return true
 }
 
 // AtOnce fails the test when the holders hold anything now.
