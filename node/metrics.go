@@ -19,8 +19,7 @@ type sipSource struct{ n *Node }
 func (s sipSource) Samples(emit func(api.Sample)) {
 	emit(api.Sample{Name: "build_info", Help: "1: what runs here, as which node.", Labels: []string{"version", s.n.cfg.Version, "node", s.n.cfg.Name, "site", s.n.cfg.Site}, Value: 1})
 	sipSamples(s.n.sip.Stats(), emit)
-	addresses, down := s.n.sip.Trunks()
-	trunkSamples(addresses, down, emit)
+	s.n.trunkSamples(emit)
 	emit(api.Sample{Name: "configuration_restores_total", Help: "Snapshots that replaced this node's configuration.", Counter: true, Value: float64(s.n.machine.Restores())})
 	peerSamples(s.n.gossip.Doubted(), s.n.mesh.Status(), emit)
 	view := s.n.machine.View()
@@ -112,10 +111,4 @@ func (s problemSource) Samples(emit func(api.Sample)) {
 	s.problems.Counts(func(code string, n int) {
 		emit(api.Sample{Name: "problem", Help: "Open faults by kind; sipcluster status says what to do.", Label: "code", LabelValue: code, Value: float64(n)})
 	})
-}
-
-// trunkSamples are those of the addresses of trunks.
-func trunkSamples(addresses, down int, emit func(api.Sample)) {
-	emit(api.Sample{Name: "trunk_addresses", Help: "Addresses of trunks.", Value: float64(addresses)})
-	emit(api.Sample{Name: "trunk_addresses_down", Help: "Addresses of trunks at which nobody answers this node.", Value: float64(down)})
 }

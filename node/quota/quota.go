@@ -1,6 +1,6 @@
 // Package quota counts what trunks have of this node: their calls at a time and in a
-// second, in each direction, and which of them have asked to be left alone for a while. It
-// knows neither calls nor SIP; node/routing asks it.
+// second, in each direction, what became of them, and which trunks have asked to be left
+// alone for a while. It knows neither calls nor SIP; node/routing asks it.
 package quota
 
 import (
@@ -32,6 +32,8 @@ type Table struct {
 	mu     sync.Mutex
 	of     map[key]*use
 	paused map[dn.Number]time.Time
+	// tallies are of trunks that had calls.
+	tallies map[key]*tally
 }
 
 type key struct {
@@ -48,7 +50,9 @@ type use struct {
 }
 
 // New makes a table that knows of nobody.
-func New() *Table { return &Table{of: map[key]*use{}, paused: map[dn.Number]time.Time{}} }
+func New() *Table {
+	return &Table{of: map[key]*use{}, paused: map[dn.Number]time.Time{}, tallies: map[key]*tally{}}
+}
 
 // free gives back what was not counted.
 func free() {}

@@ -32,6 +32,7 @@ type journey struct {
 	// passedBy are the addresses of trunks that have not taken it.
 	passedBy string
 	ended    atomic.Bool
+	count    bool // see counted
 	// why says more of the last try's code than that does; "" nothing.
 	why string
 }
@@ -106,6 +107,9 @@ func (c *course) party(called bool) (p leg) {
 func (j *journey) end(cause int) {
 	if j.ended.Swap(true) {
 		return
+	}
+	if cause != 0 {
+		j.counted(cause)
 	}
 	j.giveBack()
 	j.r.calls.End(j.id, cause, cause != 0 && j.in.GaveUp())
@@ -227,6 +231,7 @@ func (j *journey) tried(n dn.Number, out invite.Outcome) {
 	j.explain(n, &out)
 	switch {
 	case out.Answered:
+		j.counted(200)
 		j.ringing(n) // who answers has rung
 		j.r.calls.Established(j.id, n)
 	case j.rings != "" && !j.in.GaveUp():

@@ -18,6 +18,7 @@ const maxPassed = 1024
 // passedOver notes an address of a trunk that has not taken the call: its next event says
 // so, wherever it goes.
 func (j *journey) passedOver(trunk dn.Number, w invite.Way) {
+	j.r.quotas.PassedOver(trunk)
 	said := fmt.Sprintf("%s %s %d %.64s", trunk, w.Address, w.Code, w.Reason)
 	if j.passedBy != "" {
 		said = j.passedBy + "; " + said

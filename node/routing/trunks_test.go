@@ -12,6 +12,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/node/numbering"
+	"github.com/sipcluster/sipcluster/node/quota"
 )
 
 // configure changes a trunk.
@@ -68,6 +69,29 @@ func TestTrunk_ItsLimitsCountCallsUntilTheyAreOver(t *testing.T) {
 			f.Over(0)
 		}
 		up = up[step.ends:]
+	}
+	want := []quota.Total{
+		{Trunk: "gw1", Direction: quota.In, Ended: [7]uint64{2: 2}, Limited: 1},
+		{Trunk: "gw1", Direction: quota.Out, Ended: [7]uint64{2: 1}},
+		{Trunk: "gw3", Direction: quota.Out, Ended: [7]uint64{2: 2, 4: 1}, Limited: 1},
+	}
+	if got := x.r.Trunks(); !slices.Equal(got, want) {
+		t.Errorf("counted %+v, want %+v", got, want)
+	}
+}
+
+// TestTrunk_ItsCallsAreCounted: what comes by it counts once, by how it ended.
+func TestTrunk_ItsCallsAreCounted(t *testing.T) {
+	x := newExchange(t)
+	x.beginHere()
+	x.table.Register("1001", dn.Registered)
+	for _, out := range []invite.Outcome{overAtOnce(), {Code: 486}, {Code: 603}} {
+		x.sends(t, &script{called: "1001", origin: trunk, answers: map[string]invite.Outcome{"1001": out}})
+	}
+	x.sends(t, &script{called: "nobody", origin: trunk})
+	want := []quota.Total{{Trunk: "gw1", Direction: quota.In, Ended: [7]uint64{2: 1, 4: 2, 6: 1}}}
+	if got := x.r.Trunks(); !slices.Equal(got, want) {
+		t.Errorf("counted %+v, want %+v", got, want)
 	}
 }
 

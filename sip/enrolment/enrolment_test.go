@@ -206,7 +206,7 @@ func TestKeeper_RefreshesInTime(t *testing.T) {
 				t.Errorf("%d: Call-ID %s, CSeq behind %d", i, q.CallID, q.CSeq)
 			}
 		}
-		if s, ok := x.keepers["a"].Status("gw"); !ok || s.Node != "a" || s.Error != "" || !s.Until.After(time.Now()) {
+		if s, ok := x.keepers["a"].Status("gw"); !ok || s.Node != "a" || s.Error != "" || !s.Until.After(time.Now()) || s.Succeeded.IsZero() || !s.Failed.IsZero() {
 			t.Errorf("%+v %v", s, ok)
 		}
 		x.trunk(nil)

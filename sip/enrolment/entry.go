@@ -74,6 +74,8 @@ type entry struct {
 	// failures since it was registered the last time, and the last of them.
 	failures int
 	failure  string
+	// succeeded and failed are the times of the last answers of each kind.
+	succeeded, failed time.Time
 	// least is what the carrier wants Expires to be.
 	least time.Duration
 }
@@ -103,7 +105,7 @@ func (e *entry) step(want wish, now time.Time, ways func() []carrier.Way) (j *jo
 	}
 	list := ways()
 	if len(list) == 0 {
-		e.failure, e.due = "none of its addresses answers", now.Add(firstWait)
+		e.failure, e.due, e.failed = "none of its addresses answers", now.Add(firstWait), now
 		return nil, e.due
 	}
 	return e.ask(want, list[e.failures%len(list)], max(want.expires, e.least)), time.Time{}
@@ -124,11 +126,12 @@ func (e *entry) answered(j *job, a Answer, now time.Time) {
 		e.has, e.due = nil, now
 	case a.Code/100 == 2:
 		e.has = &held{j.wish, j.way, now.Add(expires)}
-		e.failures, e.failure, e.due = 0, "", now.Add(expires*2/3)
+		e.failures, e.failure, e.due, e.succeeded = 0, "", now.Add(expires*2/3), now
 	case a.Code == 423 && a.MinExpires > e.least:
 		e.least, e.due = min(a.MinExpires, mostExpires), now
 	default:
 		e.failures++
+		e.failed = now
 		wait := min(firstWait<<min(e.failures-1, 10), lastWait)
 		e.due = now.Add(max(wait, min(a.RetryAfter, lastWait)))
 		e.failure = fmt.Sprintf("%d %.64s", a.Code, a.Reason)

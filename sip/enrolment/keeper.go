@@ -66,6 +66,9 @@ type Status struct {
 	Until time.Time
 	// Error says why not; "" for no reason.
 	Error string
+	// Succeeded and Failed are when it was registered, or refreshed, and refused, or not
+	// answered, the last time; the zero time for never.
+	Succeeded, Failed time.Time
 }
 
 // Keeper registers the accounts whose turn is this node's.
@@ -97,7 +100,7 @@ func (k *Keeper) Status(trunk dn.Number) (s Status, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if e := k.all[trunk]; e != nil {
-		s.Error = e.failure
+		s.Error, s.Succeeded, s.Failed = e.failure, e.succeeded, e.failed
 		if e.has != nil {
 			s.Until = e.has.until
 		}
