@@ -74,7 +74,8 @@ func (w *Carrier) open() error {
 		return err
 	})
 	if err == nil {
-		w.taken.Go(func() { w.serve(w.conn) })
+		conn := w.conn // which close forgets
+		w.taken.Go(func() { w.serve(conn) })
 	}
 	return err
 }
