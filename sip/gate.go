@@ -239,8 +239,7 @@ func screenExtensions(m *message.Message, a *answer.Answer, forwarded bool) {
 			continue
 		}
 		for v := range m.All(k) {
-			for tag := range bytes.SplitSeq(v, []byte(",")) {
-				tag = bytes.TrimSpace(tag)
+			for tag := range message.Elements(v) {
 				if len(tag) == 0 || message.EqualFold(tag, "path") && k == message.Require || message.EqualFold(tag, "privacy") && forwarded {
 					continue
 				}

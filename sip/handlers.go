@@ -71,7 +71,7 @@ func (s *Server) silence(req *sip.Request) {
 // response makes the answer to a request (RFC 3261 §8.2.6).
 func response(req *sip.Request, a *answer.Answer, seed maphash.Seed) *sip.Response {
 	res := sip.NewResponse(a.Code, a.Reason)
-	sip.CopyHeaders("Via", req, res)
+	copyVias(req, res)
 	sip.CopyHeaders("From", req, res)
 	if to := value(req, "to"); to != "" {
 		if message.TagOf([]byte(to)) == nil {
@@ -91,6 +91,18 @@ func response(req *sip.Request, a *answer.Answer, seed maphash.Seed) *sip.Respon
 	res.SetTransport(req.Transport())
 	res.SetDestination(req.Source())
 	return res
+}
+
+// copyVias copies them as they were before the tidy form.
+func copyVias(req *sip.Request, res *sip.Response) {
+	sip.CopyHeaders("Via", req, res)
+	for _, h := range res.GetHeaders("Via") {
+		if via, ok := h.(*sip.ViaHeader); ok {
+			for i := range via.Params {
+				via.Params[i].V = message.Unmasked(via.Params[i].V)
+			}
+		}
+	}
 }
 
 func value(req *sip.Request, name string) string {
@@ -124,8 +136,7 @@ func fillRegister(r *registrar.Request, req *sip.Request) *message.Fault {
 	if !ok || !ok2 || !aor.IsSIP() {
 		return &message.Fault{Code: 400, Reason: "To is not a SIP address"}
 	}
-	user, _, _ := bytes.Cut(aor.User, []byte(":"))
-	r.URIHost, r.ToHost, r.ToUser = []byte(req.Recipient.Host), aor.Host, message.AppendUnescaped(nil, user)
+	r.URIHost, r.ToHost, r.ToUser = []byte(req.Recipient.Host), aor.Host, message.AppendUnescaped(nil, aor.Name())
 	r.CallID = []byte(value(req, "call-id"))
 	r.CSeq = req.CSeq().SeqNo
 	for _, h := range req.GetHeaders("Contact") {
@@ -138,14 +149,7 @@ func fillRegister(r *registrar.Request, req *sip.Request) *message.Fault {
 	}
 	r.Authorizations = values(nil, req, "Authorization")
 	for _, v := range values(nil, req, "Path") {
-		for rest := v; ; {
-			var one []byte
-			one, rest = message.NextElement(rest)
-			r.Path = append(r.Path, one)
-			if rest == nil {
-				break
-			}
-		}
+		r.Path = slices.AppendSeq(r.Path, message.Elements(v))
 	}
 	r.SupportsPath = message.HasOption(values(nil, req, "Supported"), "path") || message.HasOption(values(nil, req, "Require"), "path")
 	r.SupportsGRUU = slices.ContainsFunc(values(nil, req, "Supported"), registrar.AsksGRUU)

@@ -39,7 +39,7 @@ func TestDialled_NumberOfAnyText(t *testing.T) {
 			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	}
-	if n, context := numbering.Telephone("10-02;PHONE-CONTEXT=example.org;x"); n != "1002" || context != "example.org" {
+	if n, context := numbering.Telephone([]byte("10-02;PHONE-CONTEXT=example.org;x")); n != "1002" || context != "example.org" {
 		t.Error(n, context)
 	}
 }

@@ -19,19 +19,15 @@ type Challenge struct {
 // that can't be answered here.
 func (c *Challenge) Parse(v []byte) bool {
 	*c = Challenge{}
-	if len(v) < 7 || !message.EqualFold(v[:6], "digest") || v[6] != ' ' && v[6] != '\t' {
-		return false
-	}
 	known := true
-	for v = bytes.TrimLeft(v[7:], " \t,"); len(v) > 0; v = bytes.TrimLeft(v, " \t,") {
-		name, value, rest, ok := param(v)
-		if !ok {
-			return false
+	v, ok := params(v)
+	for len(v) > 0 && ok {
+		var name, value []byte
+		if name, value, v, ok = message.NextAuthParam(v); ok {
+			known = c.take(name, message.Bare(value)) && known
 		}
-		known = c.take(name, value) && known
-		v = rest
 	}
-	return known && c.Realm != nil && c.Nonce != nil
+	return ok && known && c.Realm != nil && c.Nonce != nil
 }
 
 // take notes a parameter; false when it asks for what is not done here.
@@ -50,9 +46,7 @@ func (c *Challenge) take(name, value []byte) bool {
 		}
 		return c.Algorithm == SHA256 || message.EqualFold(value, "md5")
 	case message.EqualFold(name, "qop"):
-		for one := range bytes.SplitSeq(value, []byte(",")) {
-			c.Protected = c.Protected || message.EqualFold(message.Trim(one), "auth")
-		}
+		c.Protected = message.Lists(value, "auth")
 		return c.Protected
 	}
 	return true

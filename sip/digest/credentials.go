@@ -5,82 +5,62 @@
 // DNs: the caller brings the ha1.
 package digest
 
-import "github.com/sipcluster/sipcluster/sip/message"
+import (
+	"bytes"
 
-// Credentials are the parameters of an Authorization header, quotes removed.
-// They are parts of the header's value.
+	"github.com/sipcluster/sipcluster/sip/message"
+)
+
+// Credentials are the parameters of an Authorization header, quotes and quoted pairs
+// resolved. They are parts of the header's value, but those that had a quoted pair.
 type Credentials struct {
 	Username, Realm, Nonce, URI, Response []byte
 	Algorithm, CNonce, QOP, NC            []byte
+	// written is what is hashed as it was written, by who hashes over quoted pairs and not
+	// what they stand for (unq in RFC 7616 §3.4 may mean either); nil without quoted pairs.
+	written *hashed
 }
+
+// hashed are the parameters over which both sides hash, besides those that are tokens.
+type hashed struct{ nonce, uri, cnonce []byte }
 
 // Parse reads the value of an Authorization header. It is false for another
 // scheme, for bad syntax, and when a needed parameter is missing.
 func (c *Credentials) Parse(v []byte) bool {
 	*c = Credentials{}
-	if len(v) < 7 || !message.EqualFold(v[:6], "digest") || v[6] != ' ' && v[6] != '\t' {
-		return false
+	v, ok := params(v)
+	for len(v) > 0 && ok {
+		var name, value []byte
+		name, value, v, ok = message.NextAuthParam(v)
+		if p := c.field(name); ok && p != nil {
+			ok = value != nil && *p == nil
+			*p = message.Bare(value)
+		}
 	}
-	v = v[7:]
-	for {
-		for len(v) > 0 && (v[0] == ' ' || v[0] == '\t' || v[0] == ',') {
-			v = v[1:]
-		}
-		if len(v) == 0 {
-			break
-		}
-		name, value, rest, ok := param(v)
-		if !ok {
-			return false
-		}
-		if p := c.field(name); p != nil {
-			if value == nil || *p != nil {
-				return false
-			}
-			*p = value
-		}
-		v = rest
+	if ok {
+		c.resolve()
 	}
-	return c.Username != nil && c.Realm != nil && c.Nonce != nil && c.URI != nil && c.Response != nil
+	return ok && c.Username != nil && c.Realm != nil && c.Nonce != nil && c.URI != nil && c.Response != nil
 }
 
-// param cuts a parameter off the list. A quoted value loses its quotes and keeps its
-// escapes, over which both sides hash (RFC 7616 §3.4, unq); value is nil when there is none.
-func param(v []byte) (name, value, rest []byte, ok bool) {
-	i := wordLen(v, '=')
-	name, v = v[:i], skipSpace(v[i:])
-	if len(v) == 0 || v[0] != '=' {
-		return name, nil, v, i > 0
-	}
-	v = skipSpace(v[1:])
-	if len(v) == 0 || v[0] != '"' {
-		if n := wordLen(v, ','); n > 0 {
-			value = v[:n:n]
-		}
-		return name, value, v[len(value):], i > 0
-	}
-	n := message.Quoted(v)
-	if n < 0 {
-		return nil, nil, nil, false
-	}
-	return name, v[1 : n-1 : n-1], v[n:], i > 0
+// params are those of a Digest header; false for another scheme.
+func params(v []byte) (list []byte, ok bool) {
+	scheme, list := message.NextWord(v)
+	return list, message.EqualFold(scheme, "digest")
 }
 
-// wordLen is where a word ends: at a comma, a space, or the sign.
-func wordLen(v []byte, sign byte) int {
-	for i, c := range v {
-		if c == ',' || c == sign || c == ' ' || c == '\t' {
-			return i
+// resolve replaces quoted pairs by what they stand for.
+func (c *Credentials) resolve() {
+	fields := [...]*[]byte{&c.Username, &c.Realm, &c.Nonce, &c.URI, &c.Response, &c.Algorithm, &c.CNonce, &c.QOP, &c.NC}
+	for _, p := range fields {
+		if bytes.IndexByte(*p, '\\') < 0 {
+			continue
 		}
+		if c.written == nil {
+			c.written = &hashed{c.Nonce, c.URI, c.CNonce}
+		}
+		*p = message.Unescaped(*p)
 	}
-	return len(v)
-}
-
-func skipSpace(v []byte) []byte {
-	for len(v) > 0 && (v[0] == ' ' || v[0] == '\t') {
-		v = v[1:]
-	}
-	return v
 }
 
 func (c *Credentials) field(name []byte) *[]byte {

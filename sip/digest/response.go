@@ -48,12 +48,30 @@ func (c *Credentials) fits(a Algorithm, method []byte, ha1 string) bool {
 	} else if c.Algorithm != nil && !message.EqualFold(c.Algorithm, "md5") {
 		return false
 	}
-	return named == a && len(c.URI)+len(c.Nonce)+len(c.CNonce)+len(ha1) <= maxHashed-256 && len(method) <= 64
+	hashed := len(c.URI) + len(c.Nonce) + len(c.CNonce)
+	if w := c.written; w != nil {
+		hashed = len(w.uri) + len(w.nonce) + len(w.cnonce)
+	}
+	return named == a && hashed+len(ha1) <= maxHashed-256 && len(method) <= 64
 }
 
-// matches computes the response (RFC 7616 §3.4.1) of what fits and compares it in
-// constant time.
+// matches tells whether the response is right, hashed over what the parameters stand for
+// or over how they are written.
 func (c *Credentials) matches(a Algorithm, method []byte, ha1 string) bool {
+	switch {
+	case c.match(a, method, ha1):
+		return true
+	case c.written == nil:
+		return false
+	}
+	w := *c
+	w.Nonce, w.URI, w.CNonce = c.written.nonce, c.written.uri, c.written.cnonce
+	return w.match(a, method, ha1)
+}
+
+// match computes the response (RFC 7616 §3.4.1) of what fits and compares it in
+// constant time.
+func (c *Credentials) match(a Algorithm, method []byte, ha1 string) bool {
 	var buf [maxHashed]byte
 	b := append(append(append(buf[:0], method...), ':'), c.URI...)
 	var ha2 [64]byte

@@ -37,7 +37,7 @@ func AppendParam(dst []byte, n dn.Number, realm string, contact *location.Bindin
 // instance is the one in the parameters of a Contact, without quotes and brackets.
 func instance(params []byte) []byte {
 	v, _ := message.Param(params, "+sip.instance")
-	v = bytes.TrimSuffix(bytes.TrimPrefix(v, []byte(`"<`)), []byte(`>"`))
+	v = bytes.TrimSuffix(bytes.TrimPrefix(message.Unquoted(v), []byte("<")), []byte(">"))
 	if bytes.ContainsAny(v, `"\<>`) {
 		return nil
 	}
@@ -58,10 +58,10 @@ func escape(dst, v []byte) []byte {
 
 // Of is the parameter, its ';' included, of a URI that is a GRUU of a DN; nil of another.
 func Of(uri []byte, n dn.Number) []byte {
-	if !bytes.Contains(uri, []byte(param)) {
+	u, ok := message.ParseURI(uri)
+	if len(u.Params) == 0 {
 		return nil
 	}
-	u, ok := message.ParseURI(uri)
 	v, _ := message.Param(u.Params, "gr")
 	if !ok || len(v) == 0 || string(message.AppendUnescaped(nil, u.User)) != string(n) {
 		return nil

@@ -55,19 +55,16 @@ func Lines(m *message.Message, s *Step, stays func(*message.Header) bool) []byte
 
 // lastIndex is that of the last entry; "1" for one that has none which can be read.
 func lastIndex(v []byte) string {
-	for rest := v; ; {
-		var one []byte
-		one, rest = message.NextElement(rest)
-		if rest != nil {
-			continue
-		}
-		a, _ := message.ParseAddress(one)
-		index, _ := message.Param(a.Params, "index")
-		if len(index) == 0 || len(index) > maxIndex || len(bytes.Trim(index, "0123456789.")) > 0 {
-			return "1"
-		}
-		return string(index)
+	var last []byte
+	for one := range message.Elements(v) {
+		last = one
 	}
+	a, _ := message.ParseAddress(last)
+	index, _ := message.Param(a.Params, "index")
+	if len(index) == 0 || len(index) > maxIndex || len(bytes.Trim(index, "0123456789.")) > 0 {
+		return "1"
+	}
+	return string(index)
 }
 
 // maxIndex bounds an index that is continued.
@@ -84,9 +81,7 @@ func Times(m *message.Message) (n int) {
 		if !Of(h) {
 			continue
 		}
-		for rest := h.Value; ; {
-			var one []byte
-			one, rest = message.NextElement(rest)
+		for one := range message.Elements(h.Value) {
 			a, _ := message.ParseAddress(one)
 			counter, _ := message.Param(a.Params, "counter")
 			if more, err := strconv.ParseUint(string(counter), 10, 8); err == nil && more > 0 {
@@ -94,7 +89,7 @@ func Times(m *message.Message) (n int) {
 			} else {
 				n++
 			}
-			if rest == nil || n > Most {
+			if n > Most {
 				break
 			}
 		}

@@ -105,7 +105,7 @@ func (b Border) Stops(h *message.Header) bool {
 // Privacy says (RFC 3323 §4.2, RFC 3325 §9.3), or a From that names nobody.
 func Private(m *message.Message) bool {
 	none := false
-	for v := range named(m, "Privacy") {
+	for v := range m.AllNamed("privacy") {
 		for word := range bytes.FieldsFuncSeq(v, apart) {
 			switch {
 			case message.EqualFold(word, "none"):
@@ -122,7 +122,7 @@ func Private(m *message.Message) bool {
 // headers of its own or the session be hidden (RFC 3323 §4.2, §5.1).
 func Unmet(m *message.Message) bool {
 	critical, more := false, false
-	for v := range named(m, "Privacy") {
+	for v := range m.AllNamed("privacy") {
 		for word := range bytes.FieldsFuncSeq(v, apart) {
 			switch {
 			case message.EqualFold(word, "critical"):
@@ -140,7 +140,7 @@ func apart(r rune) bool { return r == ';' || r == ',' || r == ' ' || r == '\t' }
 
 // Asked tells whether there is a Privacy header, whatever it says.
 func Asked(m *message.Message) bool {
-	for range named(m, "Privacy") {
+	for range m.AllNamed("privacy") {
 		return true
 	}
 	return false
@@ -159,7 +159,7 @@ func Anonymous(from []byte) bool {
 // Preferred is the user part, unescaped, of the identity that a phone wants to be
 // known by (RFC 3325 §9.2); nil when it names none.
 func Preferred(m *message.Message) []byte {
-	for v := range named(m, "P-Preferred-Identity") {
+	for v := range m.AllNamed("p-preferred-identity") {
 		one, _ := message.NextElement(v)
 		a, _ := message.ParseAddress(one)
 		if u, ok := message.ParseURI(a.URI); ok && u.IsSIP() {
@@ -170,13 +170,3 @@ func Preferred(m *message.Message) []byte {
 }
 
 // named yields the values of the headers of a name that has no Kind.
-func named(m *message.Message, name string) func(yield func([]byte) bool) {
-	return func(yield func([]byte) bool) {
-		for i := range m.Headers {
-			h := &m.Headers[i]
-			if h.Kind == message.Other && message.EqualFold(h.Name, name) && !yield(h.Value) {
-				return
-			}
-		}
-	}
-}

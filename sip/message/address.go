@@ -25,7 +25,7 @@ func ParseAddress(v []byte) (a Address, ok bool) {
 			return a, false
 		}
 	}
-	if i := bytes.IndexByte(v, '<'); i >= 0 {
+	if i := bytes.IndexByte(v, '<'); i >= 0 && !hasAny(v[:i], ";\"") { // else it is in a parameter
 		return a.bracketed(v, i)
 	}
 	// Without brackets a parameter belongs to the header, and ',' and '?' must
@@ -63,125 +63,13 @@ func hasAny(b []byte, chars string) bool {
 	return false
 }
 
-// Quoted is the length of the quoted string at the start of v, -1 when it does not end.
-func Quoted(v []byte) int {
-	for i := 1; i < len(v); i++ {
-		switch v[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
-	}
-	return -1
-}
-
-func validParams(p []byte) bool {
-	for len(p) > 0 {
-		name, _, rest, ok := NextParam(p)
-		if !ok || !IsToken(name) {
-			return false
-		}
-		p = rest
-	}
-	return true
-}
-
-// NextParam cuts the first parameter off a list that starts with ';'. A value
-// keeps its quotes; a parameter without value has a nil one.
-func NextParam(p []byte) (name, value, rest []byte, ok bool) {
-	p = Trim(p)
-	if len(p) == 0 || p[0] != ';' {
-		return nil, nil, nil, false
-	}
-	p = Trim(p[1:])
-	i := 0
-	for i < len(p) && p[i] != ';' && p[i] != '=' {
-		i++
-	}
-	name, p = Trim(p[:i]), p[i:]
-	if len(p) == 0 || p[0] == ';' {
-		return name, nil, p, true
-	}
-	p = Trim(p[1:])
-	if len(p) > 0 && p[0] == '"' {
-		n := Quoted(p)
-		if n < 0 {
-			return nil, nil, nil, false
-		}
-		value, p = p[:n], Trim(p[n:])
-		return name, value, p, len(p) == 0 || p[0] == ';'
-	}
-	i = bytes.IndexByte(p, ';')
-	if i < 0 {
-		i = len(p)
-	}
-	if value = Trim(p[:i]); value == nil {
-		value = []byte{} // "name=" is not "name"
-	}
-	return name, value, p[i:], true
-}
-
-// Param returns the value of a parameter of the list.
-func Param(p []byte, name string) (value []byte, found bool) {
-	for len(p) > 0 {
-		n, v, rest, ok := NextParam(p)
-		if !ok {
-			return nil, false
-		}
-		if EqualFold(n, name) {
-			return v, true
-		}
-		p = rest
-	}
-	return nil, false
-}
-
-// NextElement cuts the first element off a comma-separated list: commas in
-// quotes and in angle brackets do not count.
-func NextElement(v []byte) (element, rest []byte) {
-	if bytes.IndexByte(v, ',') < 0 {
-		return Trim(v), nil
-	}
-	bracket := false
-	for i := 0; i < len(v); i++ {
-		switch c := v[i]; {
-		case c == '"' && !bracket:
-			n := Quoted(v[i:])
-			if n < 0 {
-				return Trim(v), nil
-			}
-			i += n - 1
-		case c == '<':
-			bracket = true
-		case c == '>':
-			bracket = false
-		case c == ',' && !bracket:
-			return Trim(v[:i]), v[i+1:]
-		}
-	}
-	return Trim(v), nil
-}
-
-// HasOption tells whether an option tag is in the values of a header that lists them.
-func HasOption(lists [][]byte, option string) bool {
-	for _, v := range lists {
-		for tag := range bytes.SplitSeq(v, []byte(",")) {
-			if EqualFold(bytes.TrimSpace(tag), option) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // Allows tells whether who sent the message takes requests of a method: as its Allow
 // headers say (RFC 3261 §20.5), or when there are none.
 func (m *Message) Allows(method string) bool {
 	says := false
 	for i := range m.Headers {
 		h := &m.Headers[i]
-		if h.Kind != Other || !EqualFold(h.Name, "allow") {
+		if !h.Is("allow") {
 			continue
 		}
 		if says = true; HasOption([][]byte{h.Value}, method) {

@@ -184,13 +184,8 @@ func (m *Message) AppendHopRequest(dst []byte, method string, to []byte, reasons
 // Elements are the entries of all headers of the kind, in order.
 func (m *Message) Elements(k Kind) (list [][]byte) {
 	for v := range m.All(k) {
-		for rest := v; ; {
-			var one []byte
-			one, rest = NextElement(rest)
+		for one := range Elements(v) {
 			list = append(list, one)
-			if rest == nil {
-				break
-			}
 		}
 	}
 	return list

@@ -88,6 +88,25 @@ func compact(c byte) Kind {
 	return Other
 }
 
+// shortForms are the compact forms of headers that have no Kind (RFC 3261 §7.3.3,
+// RFC 3515, RFC 3841, RFC 3892, RFC 6665 §8.2.1).
+var shortForms = [256]string{
+	'a': "accept-contact", 'b': "referred-by", 'd': "request-disposition", 'e': "content-encoding", 'j': "reject-contact",
+	'o': "event", 'r': "refer-to", 's': "subject", 'u': "allow-events",
+}
+
+// Is tells whether it is a header that has no Kind, by its name in lower case, whatever
+// the case in which it is written, or by its compact form.
+func (h *Header) Is(name string) bool {
+	if h.Kind != Other {
+		return false
+	}
+	if len(h.Name) == 1 {
+		return shortForms[lower(h.Name[0])] == name
+	}
+	return EqualFold(h.Name, name)
+}
+
 // single are the headers that may stand in a message only once.
 func (k Kind) single() bool {
 	switch k {

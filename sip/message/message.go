@@ -64,6 +64,17 @@ const (
 // IsRequest tells a request, however broken, from a response.
 func (m *Message) IsRequest() bool { return m.Status == 0 }
 
+// AllNamed yields the values of all headers of a name, as for Is.
+func (m *Message) AllNamed(name string) func(yield func([]byte) bool) {
+	return func(yield func([]byte) bool) {
+		for i := range m.Headers {
+			if m.Headers[i].Is(name) && !yield(m.Headers[i].Value) {
+				return
+			}
+		}
+	}
+}
+
 // Get returns the first header of the kind, nil when there is none.
 func (m *Message) Get(k Kind) []byte {
 	for i := range m.Headers {
@@ -74,11 +85,11 @@ func (m *Message) Get(k Kind) []byte {
 	return nil
 }
 
-// Named is the first value of a header that has no Kind; nil without one. The name is in
-// lower case.
+// Named is the first value of a header that has no Kind; nil without one. The name is as
+// for Is.
 func (m *Message) Named(name string) []byte {
 	for i := range m.Headers {
-		if h := &m.Headers[i]; h.Kind == Other && EqualFold(h.Name, name) {
+		if h := &m.Headers[i]; h.Is(name) {
 			return h.Value
 		}
 	}

@@ -24,6 +24,40 @@ type URI struct {
 // IsSIP tells sip and sips from other schemes.
 func (u *URI) IsSIP() bool { return EqualFold(u.Scheme, "sip") || EqualFold(u.Scheme, "sips") }
 
+// Name is the user part without a password.
+func (u *URI) Name() []byte {
+	if i := bytes.IndexByte(u.User, ':'); i >= 0 {
+		return u.User[:i]
+	}
+	return u.User
+}
+
+// URIHeader is the value of a header in those of a URI, as it is in a message
+// (RFC 3261 §19.1.1); nil without one. The name is in lower case.
+func URIHeader(headers []byte, name string) []byte {
+	for len(headers) > 0 {
+		var n, v []byte
+		if n, v, headers = nextURIHeader(headers); EqualFold(AppendUnescaped(nil, n), name) {
+			return AppendUnescaped(nil, v)
+		}
+	}
+	return nil
+}
+
+// nextURIHeader cuts the first header off those of a URI, with what is in front of it.
+func nextURIHeader(headers []byte) (name, value, rest []byte) {
+	headers = headers[1:] // '?' or '&'
+	end := bytes.IndexByte(headers, '&')
+	if end < 0 {
+		end = len(headers)
+	}
+	name, rest = headers[:end], headers[end:]
+	if i := bytes.IndexByte(name, '='); i >= 0 {
+		name, value = name[:i], name[i+1:]
+	}
+	return name, value, rest
+}
+
 // IsSecure tells whether a URI is one of sips, without reading it.
 func IsSecure(uri []byte) bool {
 	i := bytes.IndexByte(uri, ':')
@@ -184,33 +218,30 @@ func alwaysCompared(name []byte) bool {
 	return EqualFold(name, "user") || EqualFold(name, "ttl") || EqualFold(name, "method") || EqualFold(name, "maddr") || EqualFold(name, "transport")
 }
 
-// equalHeaders compares URI headers, which may stand in any order.
-func equalHeaders(a, b []byte) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	if len(a) == 0 {
-		return true
-	}
-	x, y := bytes.Split(a[1:], []byte("&")), bytes.Split(b[1:], []byte("&"))
-	if len(x) != len(y) {
-		return false
-	}
-	for _, h := range x {
-		if !bytes.Equal(nth(y, h), h) {
+// equalHeaders compares URI headers, which may stand in any order: each of either is in
+// the other.
+func equalHeaders(a, b []byte) bool { return headersCover(a, b) && headersCover(b, a) }
+
+func headersCover(a, b []byte) bool {
+	for len(a) > 0 {
+		var name, value []byte
+		name, value, a = nextURIHeader(a)
+		if !hasHeader(b, name, value) {
 			return false
 		}
 	}
 	return true
 }
 
-func nth(list [][]byte, want []byte) []byte {
-	for _, h := range list {
-		if bytes.Equal(h, want) {
-			return h
+func hasHeader(headers, name, value []byte) bool {
+	for len(headers) > 0 {
+		var n, v []byte
+		n, v, headers = nextURIHeader(headers)
+		if equalEscaped(n, name, true) && equalEscaped(v, value, false) {
+			return true
 		}
 	}
-	return nil
+	return false
 }
 
 // equalEscaped compares with %HH taken for the character it stands for.
@@ -228,8 +259,8 @@ func equalEscaped(a, b []byte, fold bool) bool {
 
 func unescape(b []byte) (c byte, n int) {
 	if b[0] == '%' && len(b) >= 3 {
-		hi, ok1 := hex(b[1])
-		lo, ok2 := hex(b[2])
+		hi, ok1 := hexDigit(b[1])
+		lo, ok2 := hexDigit(b[2])
 		if ok1 && ok2 {
 			return hi<<4 | lo, 3
 		}
@@ -237,7 +268,7 @@ func unescape(b []byte) (c byte, n int) {
 	return b[0], 1
 }
 
-func hex(c byte) (byte, bool) {
+func hexDigit(c byte) (byte, bool) {
 	switch c = lower(c); {
 	case '0' <= c && c <= '9':
 		return c - '0', true

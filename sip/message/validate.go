@@ -86,12 +86,8 @@ func (m *Message) validateNumbers() {
 
 // ParseCSeq reads a CSeq: number and method.
 func ParseCSeq(v []byte) (n uint32, method []byte, ok bool) {
-	i := space(v)
-	if i < 0 {
-		return 0, nil, false
-	}
-	d, ok := decimal(v[:i], maxCSeq)
-	method = Trim(v[i:])
+	number, method := NextWord(v)
+	d, ok := decimal(number, maxCSeq)
 	return uint32(d), method, ok && IsToken(method)
 }
 
@@ -122,9 +118,7 @@ func validAddressList(v []byte, star bool) bool {
 	if star && string(v) == "*" {
 		return true
 	}
-	for rest := v; ; {
-		var one []byte
-		one, rest = NextElement(rest)
+	for one := range Elements(v) {
 		a, ok := ParseAddress(one)
 		if !ok {
 			return false
@@ -132,8 +126,6 @@ func validAddressList(v []byte, star bool) bool {
 		if _, ok := ParseURI(a.URI); !ok {
 			return false
 		}
-		if rest == nil {
-			return true
-		}
 	}
+	return true
 }

@@ -2,8 +2,10 @@ package message
 
 import (
 	"bytes"
+	"encoding/hex"
 	"net/netip"
 	"strconv"
+	"strings"
 )
 
 // Hop is one entry of the Via list (RFC 3261 §20.42).
@@ -214,4 +216,37 @@ func (h *Hop) AnswerTo(source netip.AddrPort) netip.AddrPort {
 		port, _ = strconv.ParseUint(string(h.Port), 10, 16)
 	}
 	return netip.AddrPortFrom(source.Addr(), uint16(port))
+}
+
+// mask begins a value that is a quoted string in truth.
+const mask = "~quoted~"
+
+// Masked are parameters with tokens in place of quoted strings, in which the stack behind
+// us loses its way. Unmasked gives what was there.
+func Masked(params []byte) []byte {
+	if bytes.IndexByte(params, '"') < 0 && !bytes.Contains(params, []byte(mask)) {
+		return params
+	}
+	var masked []byte
+	for p := params; len(p) > 0; {
+		name, value, rest, ok := NextParam(p)
+		if !ok {
+			break
+		}
+		if bytes.HasPrefix(value, []byte{'"'}) || bytes.HasPrefix(value, []byte(mask)) {
+			value = hex.AppendEncode([]byte(mask), value)
+		}
+		masked, p = appendParam(masked, name, value), rest
+	}
+	return masked
+}
+
+// Unmasked is the value of a parameter of Masked as it was.
+func Unmasked(value string) string {
+	if text, is := strings.CutPrefix(value, mask); is {
+		if was, err := hex.DecodeString(text); err == nil {
+			return string(was)
+		}
+	}
+	return value
 }

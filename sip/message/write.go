@@ -8,7 +8,8 @@ import (
 
 // AppendTidy writes the message as the stack behind us can read it: header
 // lines unfolded, names long, no white space where it has been seen to corrupt
-// a header, parameter names in lower case, the length right. source is where
+// a header, parameter names in lower case, no quoted string in a Via (Masked), the length
+// right. source is where
 // a request came from. With origin it is told in an Origin header too.
 func (m *Message) AppendTidy(dst []byte, source netip.AddrPort, origin bool) []byte {
 	if m.IsRequest() {
@@ -16,7 +17,7 @@ func (m *Message) AppendTidy(dst []byte, source netip.AddrPort, origin bool) []b
 		dst = append(dst, ' ')
 		dst = append(dst, m.URI...)
 		dst = append(dst, " SIP/2.0\r\n"...)
-		dst = m.appendVias(dst, source, m.branchIfMissing())
+		dst = m.appendVias(dst, source, m.branchIfMissing(), Masked)
 	} else {
 		dst = append(dst, "SIP/2.0 "...)
 		dst = strconv.AppendInt(dst, int64(m.Status), 10)
@@ -24,7 +25,7 @@ func (m *Message) AppendTidy(dst []byte, source netip.AddrPort, origin bool) []b
 		dst = append(dst, m.Reason...)
 		dst = append(dst, "\r\n"...)
 		source = netip.AddrPort{}
-		dst = m.appendVias(dst, source, nil)
+		dst = m.appendVias(dst, source, nil, Masked)
 	}
 	for i := range m.Headers {
 		switch h := &m.Headers[i]; h.Kind {
@@ -68,14 +69,18 @@ func (m *Message) oldBranch() []byte {
 	return strconv.AppendUint([]byte(MagicCookie+"2543-"), h.Sum64(), 16)
 }
 
-// appendVias writes the Via list; source and branch are for the top entry.
-func (m *Message) appendVias(dst []byte, source netip.AddrPort, branch []byte) []byte {
+// appendVias writes the Via list; source and branch are for the top entry. The parameters
+// go through change, unless it is nil.
+func (m *Message) appendVias(dst []byte, source netip.AddrPort, branch []byte, change func(params []byte) []byte) []byte {
 	for v := range m.All(Via) {
 		for rest := v; ; {
 			var one []byte
 			one, rest = NextElement(rest)
 			dst = append(dst, "Via: "...)
 			if hop, ok := ParseVia(one); ok {
+				if change != nil {
+					hop.Params = change(hop.Params)
+				}
 				dst = hop.AppendTo(dst, source, branch)
 			} else {
 				dst = append(dst, one...)
@@ -139,7 +144,7 @@ func (m *Message) AppendAnswer(dst []byte, source netip.AddrPort, a *Answer) []b
 	dst = append(dst, ' ')
 	dst = append(dst, a.Reason...)
 	dst = append(dst, "\r\n"...)
-	dst = m.appendVias(dst, source, nil)
+	dst = m.appendVias(dst, source, nil, nil)
 	for _, k := range [...]Kind{From, To, CallID, CSeq} {
 		v := m.Get(k)
 		if v == nil {

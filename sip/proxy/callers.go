@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"hash/maphash"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -30,7 +29,7 @@ type callers struct {
 func (cs *callers) identify(m *message.Message, in *packet, a *answer.Answer) (callOrigin, bool) {
 	from, _ := message.ParseAddress(m.Get(message.From))
 	u, _ := message.ParseURI(from.URI)
-	o := callOrigin{number: userOf(&u), hop: in.hop()}
+	o := callOrigin{number: numbering.NumberOf(&u), hop: in.hop()}
 	v := cs.machine.View()
 	caller := v.DN(o.number)
 	phone := caller.GetKind() == configpb.DNKind_DN_KIND_SIP && cs.served(&u)
@@ -126,39 +125,13 @@ func (cs *callers) withheld(m *message.Message, in *packet, v *fsm.View) []byte 
 	return identity.Preferred(m)
 }
 
-// userOf is the user part without password and parameters, unescaped; the number of a
-// tel URI, or of a user part that is one, without what makes it easier to read.
-func userOf(u *message.URI) string {
-	if subscriber := subscriberOf(u); subscriber != nil {
-		number, _ := numbering.Telephone(string(message.AppendUnescaped(nil, subscriber)))
-		return number
-	}
-	user, _, _ := bytes.Cut(u.User, []byte(":"))
-	user, _, _ = bytes.Cut(user, []byte(";"))
-	return string(message.AppendUnescaped(nil, user))
-}
-
-// subscriberOf is the telephone-subscriber of a URI (RFC 3966 §3, RFC 3261 §19.1.1); nil
-// when it has none.
-func subscriberOf(u *message.URI) []byte {
-	if message.EqualFold(u.Scheme, "tel") {
-		return u.Rest
-	}
-	if len(u.Params) > 0 {
-		if user, _ := message.Param(u.Params, "user"); message.EqualFold(user, "phone") {
-			return u.User
-		}
-	}
-	return nil
-}
-
 // served tells whether a URI is one of this cluster: of a tel URI that its number is one
 // here, which a phone-context that names another domain denies (RFC 3966 §5.1.5).
 func (cs *callers) served(u *message.URI) bool {
 	if !message.EqualFold(u.Scheme, "tel") {
 		return cs.guard.Mine(u.Host)
 	}
-	_, context := numbering.Telephone(string(u.Rest))
+	_, context := numbering.Telephone(u.Rest)
 	return context == "" || context[0] == '+' || cs.guard.Mine([]byte(context))
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/node/numbering"
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/dialog"
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -52,7 +53,7 @@ type calls struct {
 func (cs *calls) begin(sh *shard, m *message.Message, in *packet, mark [13]byte, o callOrigin) *Call {
 	req := m.Clone()
 	u, _ := message.ParseURI(req.URI)
-	c := &Call{in: cs, sh: sh, req: req, back: in.back(m), mark: mark, origin: o, called: userOf(&u), invite: string(m.Method) == "INVITE"}
+	c := &Call{in: cs, sh: sh, req: req, back: in.back(m), mark: mark, origin: o, called: numbering.NumberOf(&u), invite: string(m.Method) == "INVITE"}
 	c.rings = transaction.Alarm{Layer: sh.Layer, Handler: c}
 	c.timer = timerOf(c)
 	c.cseq, _, _ = message.ParseCSeq(req.Get(message.CSeq))

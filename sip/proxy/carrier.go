@@ -1,9 +1,7 @@
 package proxy
 
 import (
-	"bytes"
 	cryptorand "crypto/rand"
-	"strconv"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -87,15 +85,7 @@ func retryAfter(res *message.Message) time.Duration {
 	if res == nil {
 		return 0
 	}
-	for i := range res.Headers {
-		h := &res.Headers[i]
-		if h.Kind == message.Other && message.EqualFold(h.Name, "retry-after") {
-			digits := h.Value[:len(h.Value)-len(bytes.TrimLeft(h.Value, "0123456789"))]
-			s, _ := strconv.ParseUint(string(digits), 10, 32)
-			return time.Duration(s) * time.Second
-		}
-	}
-	return 0
+	return number(message.Digits(res.Named("retry-after")))
 }
 
 // renumber are the changes of a request that is numbered higher by some.

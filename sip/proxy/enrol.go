@@ -88,11 +88,9 @@ func (q *enrolling) on(res *message.Message, err error) {
 // or else for what was asked (RFC 3261 §10.2.4).
 func (q *enrolling) granted(res *message.Message) time.Duration {
 	for rest := range res.All(message.Contact) {
-		for rest != nil {
-			var one []byte
-			one, rest = message.NextElement(rest)
+		for one := range message.Elements(rest) {
 			a, _ := message.ParseAddress(one)
-			if e, said := message.Param(a.Params, "expires"); said && string(a.URI) == q.req.Contact {
+			if e, said := message.Param(a.Params, "expires"); said && message.EqualURI(a.URI, []byte(q.req.Contact)) {
 				return number(e)
 			}
 		}

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
 
@@ -16,10 +15,10 @@ type rack struct {
 
 // parseRAck reads the value of a RAck: RSeq, then the CSeq of the INVITE.
 func parseRAck(v []byte) (k rack, ok bool) {
-	number, rest, _ := bytes.Cut(bytes.ReplaceAll(message.Trim(v), []byte("\t"), []byte(" ")), []byte(" "))
+	number, rest := message.NextWord(v)
 	n, err := strconv.ParseUint(string(number), 10, 32)
 	k.number = uint32(n)
-	k.cseq, k.method, ok = message.ParseCSeq(message.Trim(rest))
+	k.cseq, k.method, ok = message.ParseCSeq(rest)
 	return k, ok && err == nil
 }
 

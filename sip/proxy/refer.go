@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"github.com/sipcluster/sipcluster/node/numbering"
 	"github.com/sipcluster/sipcluster/sip/dialog"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/route"
@@ -11,9 +12,7 @@ import (
 
 var errOutOfClass = &message.Fault{Code: 403, Reason: "Not in the DN's class of service"}
 
-func isReferTo(h *message.Header) bool {
-	return message.EqualFold(h.Name, "refer-to") || message.EqualFold(h.Name, "r")
-}
+const referTo = "refer-to"
 
 // toCarrier tells whether a REFER of a phone here goes to a gateway, of any node.
 func toCarrier(m method, s *route.Set) bool {
@@ -45,13 +44,9 @@ func (rs *relays) referred(m *message.Message, s *route.Set, at dialog.Ref) *mes
 	if o == nil {
 		return nil
 	}
-	for i := range m.Headers {
-		h := &m.Headers[i]
-		if !isReferTo(h) {
-			continue
-		}
-		a, _ := message.ParseAddress(h.Value)
-		if u, ok := message.ParseURI(a.URI); !ok || !o.Allows(userOf(&u)) {
+	for v := range m.AllNamed(referTo) {
+		a, _ := message.ParseAddress(v)
+		if u, ok := message.ParseURI(a.URI); !ok || !o.Allows(numbering.NumberOf(&u)) {
 			return errOutOfClass
 		}
 	}

@@ -1,11 +1,9 @@
 package proxy
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/sipcluster/sipcluster/sip/message"
 )
@@ -24,8 +22,8 @@ func timerOf(c *Call) sessionTimer {
 	if !c.invite || c.req.Has(message.SessionExpires) || !message.HasOption(slices.Collect(c.req.All(message.Supported)), "timer") {
 		return 0
 	}
-	least, _, _ := bytes.Cut(c.req.Named("min-se"), []byte(";"))
-	n, err := strconv.ParseUint(string(message.Trim(least)), 10, 32)
+	least, _ := message.Leading(c.req.Named("min-se"))
+	n, err := strconv.ParseUint(string(least), 10, 32)
 	switch {
 	case len(least) > 0 && (err != nil || n > sessionMost):
 		return 0
@@ -48,7 +46,7 @@ func (t sessionTimer) answerLines(res *message.Message) []byte {
 		return nil
 	}
 	lines := fmt.Appendf(nil, "Session-Expires: %d;refresher=uac\r\n", t)
-	if !strings.Contains(string(res.Get(message.Require)), "timer") {
+	if !message.HasOption(slices.Collect(res.All(message.Require)), "timer") {
 		lines = append(lines, "Require: timer\r\n"...)
 	}
 	return lines

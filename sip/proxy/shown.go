@@ -135,5 +135,5 @@ func told(v *fsm.View, s *route.Set) bool {
 func dialogCaller(k *route.Token, from []byte) numbering.Caller {
 	a, _ := message.ParseAddress(from)
 	u, _ := message.ParseURI(a.URI)
-	return numbering.Caller{DN: string(k.Number), Trunk: k.Purpose == route.Trunk, Number: userOf(&u)}
+	return numbering.Caller{DN: string(k.Number), Trunk: k.Purpose == route.Trunk, Number: numbering.NumberOf(&u)}
 }

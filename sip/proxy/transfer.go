@@ -46,19 +46,16 @@ func (rs *relays) seal(s *route.Set, at dialog.Ref, headers []byte) []byte {
 	if !s.Near || s.First.Purpose != route.Phone || t.Call == "" {
 		return nil
 	}
-	t.Previous = rs.replaced(bytes.TrimPrefix(headers, []byte("?")))
+	t.Previous = rs.replaced(headers)
 	return rs.routes.Ring.SealTransfer(&t)
 }
 
 // markWith writes the Refer-To with the word.
 func markWith(h *message.Header, a *message.Address, word []byte, ch *message.Changes) {
-	uri, headers, asks := bytes.Cut(a.URI, []byte("?"))
-	line := append(append(append([]byte("Refer-To: "), a.Display...), '<'), uri...)
+	u, _ := message.ParseURI(a.URI)
+	line := append(append(append([]byte("Refer-To: "), a.Display...), '<'), a.URI[:len(a.URI)-len(u.Headers)]...)
 	line = append(append(line, ';'), transferParam...)
-	line = append(append(line, '='), word...)
-	if asks {
-		line = append(append(line, '?'), headers...)
-	}
+	line = append(append(append(line, '='), word...), u.Headers...)
 	line = append(append(append(line, '>'), a.Params...), "\r\n"...)
 	ch.Lines = append(bytes.Clone(ch.Lines), line...)
 	drop := ch.Drop
@@ -69,7 +66,7 @@ func markWith(h *message.Header, a *message.Address, word []byte, ch *message.Ch
 func onlyReferTo(m *message.Message) (only *message.Header) {
 	for i := range m.Headers {
 		switch h := &m.Headers[i]; {
-		case !isReferTo(h):
+		case !h.Is(referTo):
 		case only != nil:
 			return nil
 		default:
@@ -82,22 +79,13 @@ func onlyReferTo(m *message.Message) (only *message.Header) {
 // replaced is the call whose dialog is to be replaced, by the header in a URI (RFC 3891);
 // "" for none that is known here.
 func (rs *relays) replaced(headers []byte) string {
-	for h := range bytes.SplitSeq(headers, []byte("&")) {
-		name, value, _ := bytes.Cut(h, []byte("="))
-		if !message.EqualFold(name, "replaces") {
-			continue
-		}
-		value = message.AppendUnescaped(nil, value)
-		id, params, _ := bytes.Cut(value, []byte(";"))
-		params = append([]byte(";"), params...)
-		to, _ := message.Param(params, "to-tag")
-		from, _ := message.Param(params, "from-tag")
-		if call := rs.dialogs.Call(dialog.KeyOf(id, from, to)); call != "" {
-			return call
-		}
-		return rs.dialogs.Call(dialog.KeyOf(id, to, from))
+	id, params := message.Leading(message.URIHeader(headers, "replaces"))
+	to, _ := message.Param(params, "to-tag")
+	from, _ := message.Param(params, "from-tag")
+	if call := rs.dialogs.Call(dialog.KeyOf(id, from, to)); call != "" {
+		return call
 	}
-	return ""
+	return rs.dialogs.Call(dialog.KeyOf(id, to, from))
 }
 
 // maxTransfer is how long who is asked to call somebody may take to do so, in minutes by

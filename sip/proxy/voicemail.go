@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"slices"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -39,10 +38,6 @@ func (ts *targets) voicemail(m *message.Message, n dn.Number, a *answer.Answer) 
 
 // keptThere tells whether the package of a SUBSCRIBE is one of a voicemail's.
 func keptThere(m *message.Message) bool {
-	event := m.Named("event")
-	if event == nil {
-		event = m.Named("o")
-	}
-	event, _, _ = bytes.Cut(event, []byte(";"))
-	return slices.ContainsFunc(ofVoicemail, func(name string) bool { return message.EqualFold(message.Trim(event), name) })
+	event, _ := message.Leading(m.Named("event"))
+	return slices.ContainsFunc(ofVoicemail, func(name string) bool { return message.EqualFold(event, name) })
 }

@@ -19,6 +19,7 @@ func deviceOf(params []byte) (d device, ok bool) {
 		return d, false
 	}
 	d.instance, _ = message.Param(params, "+sip.instance")
+	d.instance = message.Unquoted(d.instance)
 	d.regID, _ = message.Param(params, "reg-id")
 	return d, len(d.instance) > 0 && len(d.regID) > 0
 }

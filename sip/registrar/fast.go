@@ -153,7 +153,7 @@ func (f *Fast) header(k message.Kind, v []byte) (ok bool) {
 
 // AsksGRUU tells whether the value of a Supported header does.
 func AsksGRUU(v []byte) bool {
-	return bytes.Contains(v, []byte(gruu.Option)) && message.HasOption([][]byte{v}, gruu.Option)
+	return message.Lists(v, gruu.Option)
 }
 
 const needed = 1<<message.Via | 1<<message.From | 1<<message.To | 1<<message.CallID | 1<<message.CSeq | 1<<message.Contact

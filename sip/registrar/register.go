@@ -82,9 +82,7 @@ func (r *Request) AddContacts(v []byte) bool {
 		r.star = true
 		return true
 	}
-	for rest := v; ; {
-		var one []byte
-		one, rest = message.NextElement(rest)
+	for one := range message.Elements(v) {
 		a, ok := message.ParseAddress(one)
 		if !ok {
 			return false
@@ -95,10 +93,8 @@ func (r *Request) AddContacts(v []byte) bool {
 		} else {
 			r.alien = true
 		}
-		if rest == nil {
-			return true
-		}
 	}
+	return true
 }
 
 // registers tells whether it asks for a registration, and not just to be told of

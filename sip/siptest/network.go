@@ -141,7 +141,12 @@ func (n *Network) dial(cfg Config) (net.Conn, error) {
 	if cfg.Transport != "udp" {
 		return n.Dial(local, cfg.Server)
 	}
-	to, err := netip.ParseAddrPort(cfg.Server)
+	return n.Connect(local, cfg.Server)
+}
+
+// Connect opens a port that talks to one other.
+func (n *Network) Connect(local, server string) (net.Conn, error) {
+	to, err := netip.ParseAddrPort(server)
 	if err != nil {
 		return nil, err
 	}

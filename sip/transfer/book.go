@@ -82,7 +82,7 @@ func keyOf(who dn.Number, uri []byte) (uint64, bool) {
 	if !ok || !u.IsSIP() {
 		return 0, false
 	}
-	user, _, _ := bytes.Cut(u.User, []byte(";"))
+	user, _ := message.Leading(u.User)
 	return recent.Hash(struct {
 		who        dn.Number
 		user, host string

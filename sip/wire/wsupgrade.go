@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/sipcluster/sipcluster/sip/message"
 )
 
 // MaxUpgrade is the longest HTTP request that may ask for a WebSocket.
@@ -106,10 +108,8 @@ func validKey(key string) bool {
 // lists tells whether a word stands in a list of a header.
 func lists(h http.Header, name, word string) bool {
 	for _, v := range h.Values(name) {
-		for one := range strings.SplitSeq(v, ",") {
-			if strings.EqualFold(strings.Trim(one, " \t"), word) {
-				return true
-			}
+		if message.Lists([]byte(v), word) {
+			return true
 		}
 	}
 	return false
