@@ -37,7 +37,7 @@ func trustFaults() []Fault {
 		trunk("phone-in-sources", "a phone among a trunk's sources calls as the trunk",
 			Edit{"sip/proxy/callers.go", "case c.None && k != nil && (surely || !phone),", "case c.None && k != nil && (surely || k.addr.IsValid()),"}),
 		trunk("referral-out-of-class", "a phone has a gateway call numbers that it may not call itself",
-			Edit{"sip/proxy/refer.go", "ok || !o.Allows(userOf(&u)) {", "ok || len(u.Scheme) == 0 && !o.Allows(userOf(&u)) {"}),
+			Edit{"sip/proxy/refer.go", "ok || !o.Allows(numbering.NumberOf(&u)) {", "ok || len(u.Scheme) == 0 && !o.Allows(numbering.NumberOf(&u)) {"}),
 		trunk("any-certificate", "a trunk is known by the name in a certificate, whoever has made that",
 			Edit{"sip/wire/shown.go", "	if err != nil {\n		return nil\n	}\n	return list[0]", "	if err != nil && len(list) == 0 {\n		return nil\n	}\n	return list[0]"}),
 		trunk("same-number", "a request that a gateway has asked for goes again under the number that it had",
