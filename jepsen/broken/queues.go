@@ -43,6 +43,8 @@ func queueFaults() []Fault {
 			Edit{"node/dn/merge.go", "ended := is.hold != nil && !was.hold.reserved(t.clock())", "ended := false"}),
 		in("./node/statistics", "^TestFold_IsWhat", Statistics, "statistics-of-old-groups", "a DN whose groups change is counted where it was",
 			Edit{fold, "\t\t\tf.look(len(c.DNs), func(i int) dn.Number { return dn.Number(c.DNs[i]) })\n", "\t\t\t_ = c.DNs\n"}),
+		in("./node/site", "^Test(Of|Changed)", Links, "site-lost-with-one-node", "a site counts as lost when one of its nodes is",
+			Edit{"node/site/site.go", "return len(s.Heard) == 0 && len(s.Awaited) == 0", "return len(s.Lost) > 0"}),
 	}
 }
 

@@ -241,8 +241,8 @@ func (s *session) monitorAll(ctx context.Context, m *tlibpb.MonitorAll, ref uint
 	if a.ownOnly || mon.owner != "" {
 		from = feed.Cursor{} // what the client believes to be inside is not known here
 	}
-	s.feeder.waiting.upTo = 0
 	s.tellSitesAnew()
+	s.feeder.waiting.upTo = 0
 	s.feeder.listen(ctx, from)
 }
 
