@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/sipcluster/sipcluster/api/bounds"
+	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/dnview"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
@@ -34,6 +35,9 @@ type DiagnosisConfig struct {
 	Bindings func(dn.Number) []*tcpb.DNBinding
 	// Ask asks another node what it believes of a DN, and for so many changes at most.
 	Ask func(ctx context.Context, node dn.Node, number string, changes uint32) (*tcpb.DNView, error)
+	// Status is how this node sees the cluster, AskStatus asks another one.
+	Status    func(context.Context, *tcpb.StatusRequest) (*tcpb.StatusResponse, error)
+	AskStatus func(ctx context.Context, node dn.Node) (*tcpb.StatusResponse, error)
 }
 
 // Diagnosis is the service of that name.
@@ -64,32 +68,51 @@ func (d *Diagnosis) ExplainDN(ctx context.Context, req *tcpb.ExplainDNRequest) (
 	return r, nil
 }
 
-// ask asks all other nodes of the roster side by side.
+// ask asks all other nodes what they believe of a DN.
 func (d *Diagnosis) ask(ctx context.Context, view *fsm.View, number string, changes uint32) []*tcpb.DNView {
+	return eachOther(ctx, view, d.cfg.Table.Self(), func(ctx context.Context, n *configpb.Node) *tcpb.DNView {
+		began := time.Now()
+		v, err := d.cfg.Ask(ctx, dn.Node(n.GetId()), number, changes)
+		if err != nil {
+			v = &tcpb.DNView{Error: status.Convert(err).Message()}
+		}
+		return &tcpb.DNView{Node: n.GetName(), Site: n.GetSite(), Error: v.GetError(), Status: v.GetStatus(), Bindings: v.GetBindings(), Changes: v.GetChanges(), Took: durationpb.New(time.Since(began))}
+	})
+}
+
+// Survey asks every node how it sees the cluster; this one is asked without a way.
+func (d *Diagnosis) Survey(ctx context.Context, _ *tcpb.SurveyRequest) (*tcpb.SurveyResponse, error) {
+	own, err := d.cfg.Status(ctx, &tcpb.StatusRequest{})
+	if err != nil {
+		return nil, err
+	}
+	others := eachOther(ctx, d.cfg.View(), d.cfg.Table.Self(), func(ctx context.Context, n *configpb.Node) *tcpb.ClusterView {
+		began := time.Now()
+		v := &tcpb.ClusterView{Node: n.GetName(), Site: n.GetSite()}
+		var err error
+		if v.Status, err = d.cfg.AskStatus(ctx, dn.Node(n.GetId())); err != nil {
+			v.Error = status.Convert(err).Message()
+		}
+		v.Took = durationpb.New(time.Since(began))
+		return v
+	})
+	return &tcpb.SurveyResponse{Views: append([]*tcpb.ClusterView{{Node: own.GetNode(), Site: own.GetSite(), Status: own}}, others...)}, nil
+}
+
+// eachOther asks all nodes of the roster but this one side by side, for viewTime at most;
+// the answers are ordered by the nodes' names.
+func eachOther[V any](ctx context.Context, view *fsm.View, self dn.Node, ask func(context.Context, *configpb.Node) V) []V {
 	ctx, cancel := context.WithTimeout(ctx, viewTime)
 	defer cancel()
-	var all []*tcpb.DNView
+	nodes := slices.DeleteFunc(view.Nodes(), func(n *configpb.Node) bool { return dn.Node(n.GetId()) == self })
+	slices.SortFunc(nodes, func(a, b *configpb.Node) int { return cmp.Compare(a.GetName(), b.GetName()) })
+	answers := make([]V, len(nodes))
 	var asked sync.WaitGroup
-	for _, n := range view.Nodes() {
-		if dn.Node(n.GetId()) == d.cfg.Table.Self() {
-			continue
-		}
-		v := &tcpb.DNView{}
-		all = append(all, v)
-		asked.Go(func() {
-			began := time.Now()
-			answer, err := d.cfg.Ask(ctx, dn.Node(n.GetId()), number, changes)
-			if err != nil {
-				v.Error = status.Convert(err).Message()
-			} else {
-				v.Status, v.Bindings, v.Changes = answer.GetStatus(), answer.GetBindings(), answer.GetChanges()
-			}
-			v.Node, v.Site, v.Took = n.GetName(), n.GetSite(), durationpb.New(time.Since(began))
-		})
+	for i, n := range nodes {
+		asked.Go(func() { answers[i] = ask(ctx, n) })
 	}
 	asked.Wait()
-	slices.SortFunc(all, func(a, b *tcpb.DNView) int { return cmp.Compare(a.GetNode(), b.GetNode()) })
-	return all
+	return answers
 }
 
 // ViewDN is what this node believes of a DN, with as many of its last changes at most; 0

@@ -4,11 +4,15 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/pprof"
+	"slices"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/sipcluster/sipcluster/api/board"
+	"github.com/sipcluster/sipcluster/api/rest"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -42,12 +46,14 @@ type HTTPConfig struct {
 	Sources []Source
 	// Ready says why the node is not ready to serve; nil when it is.
 	Ready func() error
+	// Services are served at the paths of package rest.
+	Services http.Handler
 	// Debug adds /debug/pprof.
 	Debug bool
 }
 
 // NewHTTP returns the handler of the HTTP port: /metrics, /healthz (the
-// process answers) and /readyz (it serves phones).
+// process answers), /readyz (it serves phones), /board/ and the services.
 func NewHTTP(c HTTPConfig) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -62,6 +68,13 @@ func NewHTTP(c HTTPConfig) http.Handler {
 		}
 		fmt.Fprintln(w, "ok")
 	})
+	mux.Handle("GET "+board.Path, board.Handler())
+	mux.Handle("GET /{$}", http.RedirectHandler(board.Path, http.StatusFound))
+	if c.Services != nil {
+		for _, prefix := range rest.Prefixes {
+			mux.Handle(prefix, c.Services)
+		}
+	}
 	if c.Debug {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
@@ -69,6 +82,12 @@ func NewHTTP(c HTTPConfig) http.Handler {
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
 	return mux
+}
+
+// AsksItself tells whether what is at a path of the HTTP port asks who somebody is by
+// itself, or has nothing to ask.
+func AsksItself(path string) bool {
+	return path == "/" || strings.HasPrefix(path, board.Path) || slices.ContainsFunc(rest.Prefixes, func(p string) bool { return strings.HasPrefix(path, p) })
 }
 
 // collector makes Prometheus metrics of samples. It describes none beforehand,

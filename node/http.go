@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -18,6 +19,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/access"
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/credential"
+	"github.com/sipcluster/sipcluster/api/rest"
 	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/node/intake"
 )
@@ -29,10 +31,18 @@ const (
 	sniffWithin = 5 * time.Second
 )
 
-func (n *Node) serveHTTP(ctx context.Context) error {
-	handler := api.NewHTTP(api.HTTPConfig{
-		Table: n.table, Observer: observer{n}, Names: n.nameOf, SiteOf: n.siteOf, Sources: n.sources(), Ready: n.ready, Debug: n.cfg.Dev || n.cfg.Debug,
-	})
+// webHandler is what the HTTP port serves, to whoever may ask (askHTTP).
+func (n *Node) webHandler() (http.Handler, error) {
+	services, err := rest.NewHandler(n.clients[0].server)
+	if err != nil {
+		return nil, fmt.Errorf("services over HTTP: %w", err)
+	}
+	return api.NewHTTP(api.HTTPConfig{
+		Table: n.table, Observer: observer{n}, Names: n.nameOf, SiteOf: n.siteOf, Sources: n.sources(), Ready: n.ready, Services: services, Debug: n.cfg.Dev || n.cfg.Debug,
+	}), nil
+}
+
+func (n *Node) serveHTTP(ctx context.Context, handler http.Handler) error {
 	all := intake.Share(httpConns, intake.HTTPPart)
 	in := intake.NewOf(n.http, "HTTP", all, min(httpConnsEach, all-all/16), n.events)
 	if n.guard == nil {
@@ -112,7 +122,8 @@ func firstByte(ctx context.Context, conn net.Conn) ([]byte, error) {
 const tlsHandshake = 22
 
 // askHTTP leaves the probes open; all else is for who comes over loopback, or over TLS
-// as somebody: metrics for that role, profiles for administrators.
+// as somebody: metrics for that role, profiles for administrators. Who may call the
+// services is asked by these, over loopback too; the board's files are everybody's.
 func (n *Node) askHTTP(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || fromHere(r.RemoteAddr) {
@@ -121,6 +132,10 @@ func (n *Node) askHTTP(next http.Handler) http.Handler {
 		}
 		if r.TLS == nil {
 			http.Error(w, "over TLS, with a token of role metrics", http.StatusForbidden)
+			return
+		}
+		if api.AsksItself(r.URL.Path) {
+			next.ServeHTTP(w, r)
 			return
 		}
 		who, err := n.guard.Judge(shownBy(r))

@@ -35,6 +35,8 @@ func httpSecured(t *testing.T, all []*member) {
 		{"192.0.2.1:9", "/healthz", "", false, 200}, {"192.0.2.1:9", "/readyz", "", false, 200},
 		{"192.0.2.1:9", "/metrics", "", false, 403}, {"192.0.2.1:9", "/metrics", metrics, false, 403}, {"192.0.2.1:9", "/other", "", false, 403},
 		{"192.0.2.1:9", "/metrics", "", true, 401}, {"192.0.2.1:9", "/metrics", "sct_wrong", true, 401}, {"192.0.2.1:9", "/metrics", metrics, true, 200},
+		{"192.0.2.1:9", "/v1/status", "", false, 403}, {"192.0.2.1:9", "/v1/status", "", true, 200}, {"192.0.2.1:9", "/sipcluster.tc.v1.Cluster/Status", "", true, 200},
+		{"192.0.2.1:9", "/board/", "", false, 403}, {"192.0.2.1:9", "/board/", "", true, 200}, {"192.0.2.1:9", "/v1", "", true, 401},
 		{"192.0.2.1:9", "/debug/pprof/", metrics, true, 403}, {"192.0.2.1:9", "/metrics", stat, true, 403},
 	} {
 		r := httptest.NewRequest(http.MethodGet, c.path, nil)
@@ -52,6 +54,30 @@ func httpSecured(t *testing.T, all []*member) {
 		}
 	}
 	bothOfHTTP(t, a)
+	servicesOfHTTP(t, a, map[string]int{"": 401, "sct_wrong": 401, stat: 200, metrics: 403})
+}
+
+// servicesOfHTTP: whose token may call a service is asked over loopback, too.
+func servicesOfHTTP(t *testing.T, m *member, answers map[string]int) {
+	t.Helper()
+	for token, want := range answers {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+m.cfg.HTTPAddr+"/v1/status", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if token != "" {
+			r.Header.Set("Authorization", credential.Bearer+token)
+		}
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if res.StatusCode != want || want == 200 && !strings.Contains(string(b), m.cfg.Name) {
+			t.Errorf("with %.8q: %d %.200s, want %d", token, res.StatusCode, b, want)
+		}
+	}
 }
 
 // bothOfHTTP: TLS and plain are served at one port.

@@ -519,12 +519,16 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 	g.Go(func() error { return n.fold.Run(ctx) })
 	g.Go(func() error { return n.agents.Run(ctx) })
 	g.Go(func() error { return n.control.Run(ctx) })
+	web, err := n.webHandler() // of the services as they are registered, before they are served
+	if err != nil {
+		return err
+	}
 	for _, p := range n.clients {
 		p.health.SetServingStatus("", healthpb.HealthCheckResponse_SERVING)
 		context.AfterFunc(ctx, p.health.Shutdown)
 		g.Go(func() error { return p.run(ctx) })
 	}
-	g.Go(func() error { return n.serveHTTP(ctx) })
+	g.Go(func() error { return n.serveHTTP(ctx, web) })
 	if n.cfg.Serving != nil {
 		g.Go(func() error { n.cfg.Serving(ctx); return nil })
 	}
@@ -581,10 +585,7 @@ func (n *Node) register() {
 	tcpb.RegisterAvailabilityServer(tc, api.NewAvailability(api.AvailabilityConfig{Table: n.table, View: n.machine.View, Trunk: n.trunkAddresses, Registered: n.trunkRegistered, Inquire: n.routing.Inquire}))
 	tcpb.RegisterDiagnosisServer(tc, n.diagnosis())
 	tcpb.RegisterStatisticsServer(tc, api.NewStatistics(n.fold, n.machine.View))
-	tcpb.RegisterClusterServer(tc, api.NewCluster(api.ClusterConfig{
-		Table: n.table, Calls: n.calls.By, View: n.machine.View, Wait: n.machine.Wait, Observer: observer{n}, Proposer: w,
-		ClusterID: n.id.ClusterID, Version: n.cfg.Version, Started: n.started,
-	}))
+	tcpb.RegisterClusterServer(tc, n.cluster(w))
 	configpb.RegisterConfigurationServer(tc, api.NewConfiguration(n.machine.View, w))
 	configpb.RegisterAccessServer(tc, api.NewAccess(api.AccessConfig{
 		View: n.machine.View, Writer: w, Wait: n.machine.Wait, DenyToken: n.denyToken, Bans: []api.Bans{sipBans{n.sip}}, Nodes: n.nodeKeys(),
@@ -592,6 +593,13 @@ func (n *Node) register() {
 	if n.cfg.Dev {
 		peerpb.RegisterFabricServer(tc, fabricServer{n: n})
 	}
+}
+
+func (n *Node) cluster(w api.Proposer) *api.Cluster {
+	return api.NewCluster(api.ClusterConfig{
+		Table: n.table, Calls: n.calls.By, View: n.machine.View, Wait: n.machine.Wait, Observer: observer{n}, Proposer: w,
+		ClusterID: n.id.ClusterID, Version: n.cfg.Version, Started: n.started,
+	})
 }
 
 func (n *Node) sources() []api.Source {

@@ -15,7 +15,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/message"
 )
 
-// witness tells other nodes what this one believes of a DN.
+// witness tells other nodes what this one believes of a DN and of the cluster.
 type witness struct {
 	peerpb.UnimplementedWitnessServer
 	n *Node
@@ -23,7 +23,7 @@ type witness struct {
 
 func (w witness) ViewDN(_ context.Context, req *peerpb.ViewDNRequest) (*peerpb.ViewDNResponse, error) {
 	if req.GetClusterId() != w.n.lineage() {
-		return nil, status.Error(codes.FailedPrecondition, "that node is of another cluster")
+		return nil, errOtherCluster
 	}
 	number, err := dn.ParseNumber(req.GetDn())
 	if err != nil {
@@ -32,8 +32,21 @@ func (w witness) ViewDN(_ context.Context, req *peerpb.ViewDNRequest) (*peerpb.V
 	return &peerpb.ViewDNResponse{View: w.n.diagnosis().ViewDN(number, req.GetChanges())}, nil
 }
 
+func (w witness) ViewCluster(ctx context.Context, req *peerpb.ViewClusterRequest) (*peerpb.ViewClusterResponse, error) {
+	if req.GetClusterId() != w.n.lineage() {
+		return nil, errOtherCluster
+	}
+	st, err := w.n.cluster(nil).Status(ctx, &tcpb.StatusRequest{})
+	return &peerpb.ViewClusterResponse{Status: st}, err
+}
+
+var errOtherCluster = status.Error(codes.FailedPrecondition, "that node is of another cluster")
+
 func (n *Node) diagnosis() *api.Diagnosis {
-	return api.NewDiagnosis(api.DiagnosisConfig{Table: n.table, View: n.machine.View, Bindings: n.bindings, Ask: n.askView})
+	return api.NewDiagnosis(api.DiagnosisConfig{
+		Table: n.table, View: n.machine.View, Bindings: n.bindings, Ask: n.askView,
+		Status: n.cluster(nil).Status, AskStatus: n.askStatus,
+	})
 }
 
 // askView asks another node what it believes of a DN.
@@ -43,13 +56,28 @@ func (n *Node) askView(ctx context.Context, id dn.Node, number string, changes u
 		return nil, err
 	}
 	r, err := peerpb.NewWitnessClient(conn).ViewDN(ctx, &peerpb.ViewDNRequest{ClusterId: n.lineage(), Dn: number, Changes: changes})
+	return r.GetView(), unanswered(err)
+}
+
+// askStatus asks another node how it sees the cluster.
+func (n *Node) askStatus(ctx context.Context, id dn.Node) (*tcpb.StatusResponse, error) {
+	conn, err := n.peers.conn(id)
+	if err != nil {
+		return nil, err
+	}
+	r, err := peerpb.NewWitnessClient(conn).ViewCluster(ctx, &peerpb.ViewClusterRequest{ClusterId: n.lineage()})
+	return r.GetStatus(), unanswered(err)
+}
+
+// unanswered says for people why a node did not tell what it believes.
+func unanswered(err error) error {
 	switch status.Code(err) {
 	case codes.Unimplemented:
-		return nil, status.Error(codes.Unimplemented, "its version does not say what it believes")
+		return status.Error(codes.Unimplemented, "its version does not say what it believes")
 	case codes.DeadlineExceeded, codes.Unavailable:
-		return nil, status.Error(status.Code(err), "it does not answer")
+		return status.Error(status.Code(err), "it does not answer")
 	}
-	return r.GetView(), err
+	return err
 }
 
 // bindings are where the calls of a DN go that is registered here.

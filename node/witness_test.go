@@ -42,3 +42,31 @@ func TestExplain_ByEachNode(t *testing.T) {
 		t.Errorf("%v", r)
 	}
 }
+
+// A survey has every node's own view, and of one that is gone that it does not answer.
+func TestSurvey_OfEachNode(t *testing.T) {
+	a, b := twoNodes(t, nil)
+	survey := func() []*tcpb.ClusterView {
+		r, err := tcpb.NewDiagnosisClient(a.tc).Survey(t.Context(), &tcpb.SurveyRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := r.GetViews(); len(v) != 2 || v[0].GetNode() != "n1" || v[1].GetNode() != "n2" || v[1].GetSite() != "site-n2" {
+			t.Fatalf("views %v", v)
+		}
+		return r.GetViews()
+	}
+	views := survey()
+	if here := views[0].GetStatus(); here.GetNode() != "n1" || here.GetPeers()[0].GetNode() != "n2" || views[0].GetTook() != nil {
+		t.Errorf("the asked node's view %v", views[0])
+	}
+	if there := views[1].GetStatus(); there.GetNode() != "n2" || there.GetPeers()[0].GetNode() != "n1" || views[1].GetError() != "" || views[1].GetTook().AsDuration() <= 0 {
+		t.Errorf("the other's view %v", views[1])
+	}
+	if err := b.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if gone := survey()[1]; gone.GetStatus() != nil || gone.GetError() == "" {
+		t.Errorf("the view of who is gone: %v", gone)
+	}
+}

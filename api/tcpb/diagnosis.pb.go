@@ -164,6 +164,168 @@ func (DNChangeKind) EnumDescriptor() ([]byte, []int) {
 	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{1}
 }
 
+type SurveyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SurveyRequest) Reset() {
+	*x = SurveyRequest{}
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SurveyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SurveyRequest) ProtoMessage() {}
+
+func (x *SurveyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SurveyRequest.ProtoReflect.Descriptor instead.
+func (*SurveyRequest) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{0}
+}
+
+type SurveyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A view of each node of the roster; that of the one that was asked comes first, the
+	// others by name.
+	Views         []*ClusterView `protobuf:"bytes,1,rep,name=views,proto3" json:"views,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SurveyResponse) Reset() {
+	*x = SurveyResponse{}
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SurveyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SurveyResponse) ProtoMessage() {}
+
+func (x *SurveyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SurveyResponse.ProtoReflect.Descriptor instead.
+func (*SurveyResponse) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *SurveyResponse) GetViews() []*ClusterView {
+	if x != nil {
+		return x.Views
+	}
+	return nil
+}
+
+// ClusterView is how one node sees the cluster.
+type ClusterView struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name and its site.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Site string `protobuf:"bytes,2,opt,name=site,proto3" json:"site,omitempty"`
+	// Why it said nothing; then status is absent.
+	Error  string          `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	Status *StatusResponse `protobuf:"bytes,4,opt,name=status,proto3" json:"status,omitempty"`
+	// How long its answer took; 0 for the node that was asked.
+	Took          *durationpb.Duration `protobuf:"bytes,5,opt,name=took,proto3" json:"took,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClusterView) Reset() {
+	*x = ClusterView{}
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClusterView) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClusterView) ProtoMessage() {}
+
+func (x *ClusterView) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClusterView.ProtoReflect.Descriptor instead.
+func (*ClusterView) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ClusterView) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *ClusterView) GetSite() string {
+	if x != nil {
+		return x.Site
+	}
+	return ""
+}
+
+func (x *ClusterView) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *ClusterView) GetStatus() *StatusResponse {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+func (x *ClusterView) GetTook() *durationpb.Duration {
+	if x != nil {
+		return x.Took
+	}
+	return nil
+}
+
 type ExplainDNRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Dn    string                 `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
@@ -175,7 +337,7 @@ type ExplainDNRequest struct {
 
 func (x *ExplainDNRequest) Reset() {
 	*x = ExplainDNRequest{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[0]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -187,7 +349,7 @@ func (x *ExplainDNRequest) String() string {
 func (*ExplainDNRequest) ProtoMessage() {}
 
 func (x *ExplainDNRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[0]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -200,7 +362,7 @@ func (x *ExplainDNRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainDNRequest.ProtoReflect.Descriptor instead.
 func (*ExplainDNRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{0}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ExplainDNRequest) GetDn() string {
@@ -231,7 +393,7 @@ type ExplainDNResponse struct {
 
 func (x *ExplainDNResponse) Reset() {
 	*x = ExplainDNResponse{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[1]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -243,7 +405,7 @@ func (x *ExplainDNResponse) String() string {
 func (*ExplainDNResponse) ProtoMessage() {}
 
 func (x *ExplainDNResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[1]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -256,7 +418,7 @@ func (x *ExplainDNResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainDNResponse.ProtoReflect.Descriptor instead.
 func (*ExplainDNResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{1}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ExplainDNResponse) GetConditions() []*Condition {
@@ -292,7 +454,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[2]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -304,7 +466,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[2]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -317,7 +479,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{2}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Condition) GetKind() ConditionKind {
@@ -363,7 +525,7 @@ type DNView struct {
 
 func (x *DNView) Reset() {
 	*x = DNView{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[3]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -375,7 +537,7 @@ func (x *DNView) String() string {
 func (*DNView) ProtoMessage() {}
 
 func (x *DNView) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[3]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -388,7 +550,7 @@ func (x *DNView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DNView.ProtoReflect.Descriptor instead.
 func (*DNView) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{3}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *DNView) GetNode() string {
@@ -461,7 +623,7 @@ type DNBinding struct {
 
 func (x *DNBinding) Reset() {
 	*x = DNBinding{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[4]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -473,7 +635,7 @@ func (x *DNBinding) String() string {
 func (*DNBinding) ProtoMessage() {}
 
 func (x *DNBinding) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[4]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -486,7 +648,7 @@ func (x *DNBinding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DNBinding.ProtoReflect.Descriptor instead.
 func (*DNBinding) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{4}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DNBinding) GetContact() string {
@@ -561,7 +723,7 @@ type DNChange struct {
 
 func (x *DNChange) Reset() {
 	*x = DNChange{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[5]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -573,7 +735,7 @@ func (x *DNChange) String() string {
 func (*DNChange) ProtoMessage() {}
 
 func (x *DNChange) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[5]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -586,7 +748,7 @@ func (x *DNChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DNChange.ProtoReflect.Descriptor instead.
 func (*DNChange) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{5}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DNChange) GetTime() *timestamppb.Timestamp {
@@ -621,7 +783,16 @@ var File_api_tcpb_diagnosis_proto protoreflect.FileDescriptor
 
 const file_api_tcpb_diagnosis_proto_rawDesc = "" +
 	"\n" +
-	"\x18api/tcpb/diagnosis.proto\x12\x10sipcluster.tc.v1\x1a\x1bapi/tcpb/availability.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"<\n" +
+	"\x18api/tcpb/diagnosis.proto\x12\x10sipcluster.tc.v1\x1a\x1bapi/tcpb/availability.proto\x1a\x16api/tcpb/cluster.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n" +
+	"\rSurveyRequest\"E\n" +
+	"\x0eSurveyResponse\x123\n" +
+	"\x05views\x18\x01 \x03(\v2\x1d.sipcluster.tc.v1.ClusterViewR\x05views\"\xb4\x01\n" +
+	"\vClusterView\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
+	"\x04site\x18\x02 \x01(\tR\x04site\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x128\n" +
+	"\x06status\x18\x04 \x01(\v2 .sipcluster.tc.v1.StatusResponseR\x06status\x12-\n" +
+	"\x04took\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04took\"<\n" +
 	"\x10ExplainDNRequest\x12\x0e\n" +
 	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x18\n" +
 	"\achanges\x18\x02 \x01(\rR\achanges\"\x9c\x01\n" +
@@ -676,9 +847,10 @@ const file_api_tcpb_diagnosis_proto_rawDesc = "" +
 	"\x14DN_CHANGE_KIND_STATE\x10\x01\x12\x18\n" +
 	"\x14DN_CHANGE_KIND_AGENT\x10\x02\x12\x16\n" +
 	"\x12DN_CHANGE_KIND_USE\x10\x03\x12\x18\n" +
-	"\x14DN_CHANGE_KIND_OWNER\x10\x042a\n" +
+	"\x14DN_CHANGE_KIND_OWNER\x10\x042\xae\x01\n" +
 	"\tDiagnosis\x12T\n" +
-	"\tExplainDN\x12\".sipcluster.tc.v1.ExplainDNRequest\x1a#.sipcluster.tc.v1.ExplainDNResponseB+Z)github.com/sipcluster/sipcluster/api/tcpbb\x06proto3"
+	"\tExplainDN\x12\".sipcluster.tc.v1.ExplainDNRequest\x1a#.sipcluster.tc.v1.ExplainDNResponse\x12K\n" +
+	"\x06Survey\x12\x1f.sipcluster.tc.v1.SurveyRequest\x1a .sipcluster.tc.v1.SurveyResponseB+Z)github.com/sipcluster/sipcluster/api/tcpbb\x06proto3"
 
 var (
 	file_api_tcpb_diagnosis_proto_rawDescOnce sync.Once
@@ -693,39 +865,48 @@ func file_api_tcpb_diagnosis_proto_rawDescGZIP() []byte {
 }
 
 var file_api_tcpb_diagnosis_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_api_tcpb_diagnosis_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_api_tcpb_diagnosis_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_api_tcpb_diagnosis_proto_goTypes = []any{
 	(ConditionKind)(0),            // 0: sipcluster.tc.v1.ConditionKind
 	(DNChangeKind)(0),             // 1: sipcluster.tc.v1.DNChangeKind
-	(*ExplainDNRequest)(nil),      // 2: sipcluster.tc.v1.ExplainDNRequest
-	(*ExplainDNResponse)(nil),     // 3: sipcluster.tc.v1.ExplainDNResponse
-	(*Condition)(nil),             // 4: sipcluster.tc.v1.Condition
-	(*DNView)(nil),                // 5: sipcluster.tc.v1.DNView
-	(*DNBinding)(nil),             // 6: sipcluster.tc.v1.DNBinding
-	(*DNChange)(nil),              // 7: sipcluster.tc.v1.DNChange
-	(*DNStatus)(nil),              // 8: sipcluster.tc.v1.DNStatus
-	(*durationpb.Duration)(nil),   // 9: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*SurveyRequest)(nil),         // 2: sipcluster.tc.v1.SurveyRequest
+	(*SurveyResponse)(nil),        // 3: sipcluster.tc.v1.SurveyResponse
+	(*ClusterView)(nil),           // 4: sipcluster.tc.v1.ClusterView
+	(*ExplainDNRequest)(nil),      // 5: sipcluster.tc.v1.ExplainDNRequest
+	(*ExplainDNResponse)(nil),     // 6: sipcluster.tc.v1.ExplainDNResponse
+	(*Condition)(nil),             // 7: sipcluster.tc.v1.Condition
+	(*DNView)(nil),                // 8: sipcluster.tc.v1.DNView
+	(*DNBinding)(nil),             // 9: sipcluster.tc.v1.DNBinding
+	(*DNChange)(nil),              // 10: sipcluster.tc.v1.DNChange
+	(*StatusResponse)(nil),        // 11: sipcluster.tc.v1.StatusResponse
+	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
+	(*DNStatus)(nil),              // 13: sipcluster.tc.v1.DNStatus
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
 }
 var file_api_tcpb_diagnosis_proto_depIdxs = []int32{
-	4,  // 0: sipcluster.tc.v1.ExplainDNResponse.conditions:type_name -> sipcluster.tc.v1.Condition
-	5,  // 1: sipcluster.tc.v1.ExplainDNResponse.views:type_name -> sipcluster.tc.v1.DNView
-	0,  // 2: sipcluster.tc.v1.Condition.kind:type_name -> sipcluster.tc.v1.ConditionKind
-	8,  // 3: sipcluster.tc.v1.DNView.status:type_name -> sipcluster.tc.v1.DNStatus
-	6,  // 4: sipcluster.tc.v1.DNView.bindings:type_name -> sipcluster.tc.v1.DNBinding
-	7,  // 5: sipcluster.tc.v1.DNView.changes:type_name -> sipcluster.tc.v1.DNChange
-	9,  // 6: sipcluster.tc.v1.DNView.took:type_name -> google.protobuf.Duration
-	10, // 7: sipcluster.tc.v1.DNBinding.expires:type_name -> google.protobuf.Timestamp
-	10, // 8: sipcluster.tc.v1.DNChange.time:type_name -> google.protobuf.Timestamp
-	1,  // 9: sipcluster.tc.v1.DNChange.kind:type_name -> sipcluster.tc.v1.DNChangeKind
-	8,  // 10: sipcluster.tc.v1.DNChange.status:type_name -> sipcluster.tc.v1.DNStatus
-	2,  // 11: sipcluster.tc.v1.Diagnosis.ExplainDN:input_type -> sipcluster.tc.v1.ExplainDNRequest
-	3,  // 12: sipcluster.tc.v1.Diagnosis.ExplainDN:output_type -> sipcluster.tc.v1.ExplainDNResponse
-	12, // [12:13] is the sub-list for method output_type
-	11, // [11:12] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	4,  // 0: sipcluster.tc.v1.SurveyResponse.views:type_name -> sipcluster.tc.v1.ClusterView
+	11, // 1: sipcluster.tc.v1.ClusterView.status:type_name -> sipcluster.tc.v1.StatusResponse
+	12, // 2: sipcluster.tc.v1.ClusterView.took:type_name -> google.protobuf.Duration
+	7,  // 3: sipcluster.tc.v1.ExplainDNResponse.conditions:type_name -> sipcluster.tc.v1.Condition
+	8,  // 4: sipcluster.tc.v1.ExplainDNResponse.views:type_name -> sipcluster.tc.v1.DNView
+	0,  // 5: sipcluster.tc.v1.Condition.kind:type_name -> sipcluster.tc.v1.ConditionKind
+	13, // 6: sipcluster.tc.v1.DNView.status:type_name -> sipcluster.tc.v1.DNStatus
+	9,  // 7: sipcluster.tc.v1.DNView.bindings:type_name -> sipcluster.tc.v1.DNBinding
+	10, // 8: sipcluster.tc.v1.DNView.changes:type_name -> sipcluster.tc.v1.DNChange
+	12, // 9: sipcluster.tc.v1.DNView.took:type_name -> google.protobuf.Duration
+	14, // 10: sipcluster.tc.v1.DNBinding.expires:type_name -> google.protobuf.Timestamp
+	14, // 11: sipcluster.tc.v1.DNChange.time:type_name -> google.protobuf.Timestamp
+	1,  // 12: sipcluster.tc.v1.DNChange.kind:type_name -> sipcluster.tc.v1.DNChangeKind
+	13, // 13: sipcluster.tc.v1.DNChange.status:type_name -> sipcluster.tc.v1.DNStatus
+	5,  // 14: sipcluster.tc.v1.Diagnosis.ExplainDN:input_type -> sipcluster.tc.v1.ExplainDNRequest
+	2,  // 15: sipcluster.tc.v1.Diagnosis.Survey:input_type -> sipcluster.tc.v1.SurveyRequest
+	6,  // 16: sipcluster.tc.v1.Diagnosis.ExplainDN:output_type -> sipcluster.tc.v1.ExplainDNResponse
+	3,  // 17: sipcluster.tc.v1.Diagnosis.Survey:output_type -> sipcluster.tc.v1.SurveyResponse
+	16, // [16:18] is the sub-list for method output_type
+	14, // [14:16] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_api_tcpb_diagnosis_proto_init() }
@@ -734,13 +915,14 @@ func file_api_tcpb_diagnosis_proto_init() {
 		return
 	}
 	file_api_tcpb_availability_proto_init()
+	file_api_tcpb_cluster_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tcpb_diagnosis_proto_rawDesc), len(file_api_tcpb_diagnosis_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   6,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	Diagnosis_ExplainDN_FullMethodName = "/sipcluster.tc.v1.Diagnosis/ExplainDN"
+	Diagnosis_Survey_FullMethodName    = "/sipcluster.tc.v1.Diagnosis/Survey"
 )
 
 // DiagnosisClient is the client API for Diagnosis service.
@@ -34,6 +35,8 @@ type DiagnosisClient interface {
 	// believes of it. The other nodes are asked side by side, for a second at most: one
 	// that does not answer is in the answer, with the error.
 	ExplainDN(ctx context.Context, in *ExplainDNRequest, opts ...grpc.CallOption) (*ExplainDNResponse, error)
+	// Survey says how every node sees the cluster, asked as for ExplainDN.
+	Survey(ctx context.Context, in *SurveyRequest, opts ...grpc.CallOption) (*SurveyResponse, error)
 }
 
 type diagnosisClient struct {
@@ -54,6 +57,16 @@ func (c *diagnosisClient) ExplainDN(ctx context.Context, in *ExplainDNRequest, o
 	return out, nil
 }
 
+func (c *diagnosisClient) Survey(ctx context.Context, in *SurveyRequest, opts ...grpc.CallOption) (*SurveyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SurveyResponse)
+	err := c.cc.Invoke(ctx, Diagnosis_Survey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DiagnosisServer is the server API for Diagnosis service.
 // All implementations must embed UnimplementedDiagnosisServer
 // for forward compatibility.
@@ -64,6 +77,8 @@ type DiagnosisServer interface {
 	// believes of it. The other nodes are asked side by side, for a second at most: one
 	// that does not answer is in the answer, with the error.
 	ExplainDN(context.Context, *ExplainDNRequest) (*ExplainDNResponse, error)
+	// Survey says how every node sees the cluster, asked as for ExplainDN.
+	Survey(context.Context, *SurveyRequest) (*SurveyResponse, error)
 	mustEmbedUnimplementedDiagnosisServer()
 }
 
@@ -76,6 +91,9 @@ type UnimplementedDiagnosisServer struct{}
 
 func (UnimplementedDiagnosisServer) ExplainDN(context.Context, *ExplainDNRequest) (*ExplainDNResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ExplainDN not implemented")
+}
+func (UnimplementedDiagnosisServer) Survey(context.Context, *SurveyRequest) (*SurveyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Survey not implemented")
 }
 func (UnimplementedDiagnosisServer) mustEmbedUnimplementedDiagnosisServer() {}
 func (UnimplementedDiagnosisServer) testEmbeddedByValue()                   {}
@@ -116,6 +134,24 @@ func _Diagnosis_ExplainDN_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Diagnosis_Survey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SurveyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DiagnosisServer).Survey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Diagnosis_Survey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DiagnosisServer).Survey(ctx, req.(*SurveyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Diagnosis_ServiceDesc is the grpc.ServiceDesc for Diagnosis service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -126,6 +162,10 @@ var Diagnosis_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ExplainDN",
 			Handler:    _Diagnosis_ExplainDN_Handler,
+		},
+		{
+			MethodName: "Survey",
+			Handler:    _Diagnosis_Survey_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: node/peerpb/diagnosis.proto
 
-// What a node believes of a DN, on the cluster port.
+// What a node believes of a DN and of the cluster, on the cluster port.
 
 package peerpb
 
@@ -129,20 +129,114 @@ func (x *ViewDNResponse) GetView() *tcpb.DNView {
 	return nil
 }
 
+type ViewClusterRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ClusterId     string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ViewClusterRequest) Reset() {
+	*x = ViewClusterRequest{}
+	mi := &file_node_peerpb_diagnosis_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ViewClusterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ViewClusterRequest) ProtoMessage() {}
+
+func (x *ViewClusterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_diagnosis_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ViewClusterRequest.ProtoReflect.Descriptor instead.
+func (*ViewClusterRequest) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_diagnosis_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ViewClusterRequest) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+type ViewClusterResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Status        *tcpb.StatusResponse   `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ViewClusterResponse) Reset() {
+	*x = ViewClusterResponse{}
+	mi := &file_node_peerpb_diagnosis_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ViewClusterResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ViewClusterResponse) ProtoMessage() {}
+
+func (x *ViewClusterResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_diagnosis_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ViewClusterResponse.ProtoReflect.Descriptor instead.
+func (*ViewClusterResponse) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_diagnosis_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ViewClusterResponse) GetStatus() *tcpb.StatusResponse {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
 var File_node_peerpb_diagnosis_proto protoreflect.FileDescriptor
 
 const file_node_peerpb_diagnosis_proto_rawDesc = "" +
 	"\n" +
-	"\x1bnode/peerpb/diagnosis.proto\x12\x12sipcluster.peer.v1\x1a\x18api/tcpb/diagnosis.proto\"X\n" +
+	"\x1bnode/peerpb/diagnosis.proto\x12\x12sipcluster.peer.v1\x1a\x16api/tcpb/cluster.proto\x1a\x18api/tcpb/diagnosis.proto\"X\n" +
 	"\rViewDNRequest\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x0e\n" +
 	"\x02dn\x18\x02 \x01(\tR\x02dn\x12\x18\n" +
 	"\achanges\x18\x03 \x01(\rR\achanges\">\n" +
 	"\x0eViewDNResponse\x12,\n" +
-	"\x04view\x18\x01 \x01(\v2\x18.sipcluster.tc.v1.DNViewR\x04view2Z\n" +
+	"\x04view\x18\x01 \x01(\v2\x18.sipcluster.tc.v1.DNViewR\x04view\"3\n" +
+	"\x12ViewClusterRequest\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x01 \x01(\tR\tclusterId\"O\n" +
+	"\x13ViewClusterResponse\x128\n" +
+	"\x06status\x18\x01 \x01(\v2 .sipcluster.tc.v1.StatusResponseR\x06status2\xba\x01\n" +
 	"\aWitness\x12O\n" +
-	"\x06ViewDN\x12!.sipcluster.peer.v1.ViewDNRequest\x1a\".sipcluster.peer.v1.ViewDNResponseB.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
+	"\x06ViewDN\x12!.sipcluster.peer.v1.ViewDNRequest\x1a\".sipcluster.peer.v1.ViewDNResponse\x12^\n" +
+	"\vViewCluster\x12&.sipcluster.peer.v1.ViewClusterRequest\x1a'.sipcluster.peer.v1.ViewClusterResponseB.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
 
 var (
 	file_node_peerpb_diagnosis_proto_rawDescOnce sync.Once
@@ -156,21 +250,27 @@ func file_node_peerpb_diagnosis_proto_rawDescGZIP() []byte {
 	return file_node_peerpb_diagnosis_proto_rawDescData
 }
 
-var file_node_peerpb_diagnosis_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_node_peerpb_diagnosis_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_node_peerpb_diagnosis_proto_goTypes = []any{
-	(*ViewDNRequest)(nil),  // 0: sipcluster.peer.v1.ViewDNRequest
-	(*ViewDNResponse)(nil), // 1: sipcluster.peer.v1.ViewDNResponse
-	(*tcpb.DNView)(nil),    // 2: sipcluster.tc.v1.DNView
+	(*ViewDNRequest)(nil),       // 0: sipcluster.peer.v1.ViewDNRequest
+	(*ViewDNResponse)(nil),      // 1: sipcluster.peer.v1.ViewDNResponse
+	(*ViewClusterRequest)(nil),  // 2: sipcluster.peer.v1.ViewClusterRequest
+	(*ViewClusterResponse)(nil), // 3: sipcluster.peer.v1.ViewClusterResponse
+	(*tcpb.DNView)(nil),         // 4: sipcluster.tc.v1.DNView
+	(*tcpb.StatusResponse)(nil), // 5: sipcluster.tc.v1.StatusResponse
 }
 var file_node_peerpb_diagnosis_proto_depIdxs = []int32{
-	2, // 0: sipcluster.peer.v1.ViewDNResponse.view:type_name -> sipcluster.tc.v1.DNView
-	0, // 1: sipcluster.peer.v1.Witness.ViewDN:input_type -> sipcluster.peer.v1.ViewDNRequest
-	1, // 2: sipcluster.peer.v1.Witness.ViewDN:output_type -> sipcluster.peer.v1.ViewDNResponse
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	4, // 0: sipcluster.peer.v1.ViewDNResponse.view:type_name -> sipcluster.tc.v1.DNView
+	5, // 1: sipcluster.peer.v1.ViewClusterResponse.status:type_name -> sipcluster.tc.v1.StatusResponse
+	0, // 2: sipcluster.peer.v1.Witness.ViewDN:input_type -> sipcluster.peer.v1.ViewDNRequest
+	2, // 3: sipcluster.peer.v1.Witness.ViewCluster:input_type -> sipcluster.peer.v1.ViewClusterRequest
+	1, // 4: sipcluster.peer.v1.Witness.ViewDN:output_type -> sipcluster.peer.v1.ViewDNResponse
+	3, // 5: sipcluster.peer.v1.Witness.ViewCluster:output_type -> sipcluster.peer.v1.ViewClusterResponse
+	4, // [4:6] is the sub-list for method output_type
+	2, // [2:4] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_node_peerpb_diagnosis_proto_init() }
@@ -184,7 +284,7 @@ func file_node_peerpb_diagnosis_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_diagnosis_proto_rawDesc), len(file_node_peerpb_diagnosis_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -4,7 +4,7 @@
 // - protoc             (unknown)
 // source: node/peerpb/diagnosis.proto
 
-// What a node believes of a DN, on the cluster port.
+// What a node believes of a DN and of the cluster, on the cluster port.
 
 package peerpb
 
@@ -21,7 +21,8 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Witness_ViewDN_FullMethodName = "/sipcluster.peer.v1.Witness/ViewDN"
+	Witness_ViewDN_FullMethodName      = "/sipcluster.peer.v1.Witness/ViewDN"
+	Witness_ViewCluster_FullMethodName = "/sipcluster.peer.v1.Witness/ViewCluster"
 )
 
 // WitnessClient is the client API for Witness service.
@@ -31,6 +32,8 @@ const (
 // Witness is served to the nodes of the cluster.
 type WitnessClient interface {
 	ViewDN(ctx context.Context, in *ViewDNRequest, opts ...grpc.CallOption) (*ViewDNResponse, error)
+	// ViewCluster is the node's own answer to Cluster.Status.
+	ViewCluster(ctx context.Context, in *ViewClusterRequest, opts ...grpc.CallOption) (*ViewClusterResponse, error)
 }
 
 type witnessClient struct {
@@ -51,6 +54,16 @@ func (c *witnessClient) ViewDN(ctx context.Context, in *ViewDNRequest, opts ...g
 	return out, nil
 }
 
+func (c *witnessClient) ViewCluster(ctx context.Context, in *ViewClusterRequest, opts ...grpc.CallOption) (*ViewClusterResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ViewClusterResponse)
+	err := c.cc.Invoke(ctx, Witness_ViewCluster_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // WitnessServer is the server API for Witness service.
 // All implementations must embed UnimplementedWitnessServer
 // for forward compatibility.
@@ -58,6 +71,8 @@ func (c *witnessClient) ViewDN(ctx context.Context, in *ViewDNRequest, opts ...g
 // Witness is served to the nodes of the cluster.
 type WitnessServer interface {
 	ViewDN(context.Context, *ViewDNRequest) (*ViewDNResponse, error)
+	// ViewCluster is the node's own answer to Cluster.Status.
+	ViewCluster(context.Context, *ViewClusterRequest) (*ViewClusterResponse, error)
 	mustEmbedUnimplementedWitnessServer()
 }
 
@@ -70,6 +85,9 @@ type UnimplementedWitnessServer struct{}
 
 func (UnimplementedWitnessServer) ViewDN(context.Context, *ViewDNRequest) (*ViewDNResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ViewDN not implemented")
+}
+func (UnimplementedWitnessServer) ViewCluster(context.Context, *ViewClusterRequest) (*ViewClusterResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ViewCluster not implemented")
 }
 func (UnimplementedWitnessServer) mustEmbedUnimplementedWitnessServer() {}
 func (UnimplementedWitnessServer) testEmbeddedByValue()                 {}
@@ -110,6 +128,24 @@ func _Witness_ViewDN_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Witness_ViewCluster_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ViewClusterRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WitnessServer).ViewCluster(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Witness_ViewCluster_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WitnessServer).ViewCluster(ctx, req.(*ViewClusterRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Witness_ServiceDesc is the grpc.ServiceDesc for Witness service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -120,6 +156,10 @@ var Witness_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ViewDN",
 			Handler:    _Witness_ViewDN_Handler,
+		},
+		{
+			MethodName: "ViewCluster",
+			Handler:    _Witness_ViewCluster_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -1,4 +1,5 @@
 from sipcluster.tcpb import availability_pb2 as _availability_pb2
+from sipcluster.tcpb import cluster_pb2 as _cluster_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -24,6 +25,20 @@ DN_CHANGE_KIND_OWNER: DNChangeKind
 DN_CHANGE_KIND_STATE: DNChangeKind
 DN_CHANGE_KIND_UNSPECIFIED: DNChangeKind
 DN_CHANGE_KIND_USE: DNChangeKind
+
+class ClusterView(_message.Message):
+    __slots__ = ["error", "node", "site", "status", "took"]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    TOOK_FIELD_NUMBER: _ClassVar[int]
+    error: str
+    node: str
+    site: str
+    status: _cluster_pb2.StatusResponse
+    took: _duration_pb2.Duration
+    def __init__(self, node: _Optional[str] = ..., site: _Optional[str] = ..., error: _Optional[str] = ..., status: _Optional[_Union[_cluster_pb2.StatusResponse, _Mapping]] = ..., took: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class Condition(_message.Message):
     __slots__ = ["kind", "met", "value"]
@@ -102,6 +117,16 @@ class ExplainDNResponse(_message.Message):
     sentence: str
     views: _containers.RepeatedCompositeFieldContainer[DNView]
     def __init__(self, conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., sentence: _Optional[str] = ..., views: _Optional[_Iterable[_Union[DNView, _Mapping]]] = ...) -> None: ...
+
+class SurveyRequest(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
+
+class SurveyResponse(_message.Message):
+    __slots__ = ["views"]
+    VIEWS_FIELD_NUMBER: _ClassVar[int]
+    views: _containers.RepeatedCompositeFieldContainer[ClusterView]
+    def __init__(self, views: _Optional[_Iterable[_Union[ClusterView, _Mapping]]] = ...) -> None: ...
 
 class ConditionKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []

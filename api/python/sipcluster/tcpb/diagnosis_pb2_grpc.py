@@ -20,6 +20,11 @@ class DiagnosisStub(object):
                 request_serializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.ExplainDNRequest.SerializeToString,
                 response_deserializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.ExplainDNResponse.FromString,
                 )
+        self.Survey = channel.unary_unary(
+                '/sipcluster.tc.v1.Diagnosis/Survey',
+                request_serializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.SurveyRequest.SerializeToString,
+                response_deserializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.SurveyResponse.FromString,
+                )
 
 
 class DiagnosisServicer(object):
@@ -35,6 +40,13 @@ class DiagnosisServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Survey(self, request, context):
+        """Survey says how every node sees the cluster, asked as for ExplainDN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DiagnosisServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -42,6 +54,11 @@ def add_DiagnosisServicer_to_server(servicer, server):
                     servicer.ExplainDN,
                     request_deserializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.ExplainDNRequest.FromString,
                     response_serializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.ExplainDNResponse.SerializeToString,
+            ),
+            'Survey': grpc.unary_unary_rpc_method_handler(
+                    servicer.Survey,
+                    request_deserializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.SurveyRequest.FromString,
+                    response_serializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.SurveyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -68,5 +85,22 @@ class Diagnosis(object):
         return grpc.experimental.unary_unary(request, target, '/sipcluster.tc.v1.Diagnosis/ExplainDN',
             sipcluster_dot_tcpb_dot_diagnosis__pb2.ExplainDNRequest.SerializeToString,
             sipcluster_dot_tcpb_dot_diagnosis__pb2.ExplainDNResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def Survey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/sipcluster.tc.v1.Diagnosis/Survey',
+            sipcluster_dot_tcpb_dot_diagnosis__pb2.SurveyRequest.SerializeToString,
+            sipcluster_dot_tcpb_dot_diagnosis__pb2.SurveyResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
