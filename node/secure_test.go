@@ -213,7 +213,7 @@ func invitesCountOnce(t *testing.T, all []*member) {
 		"an invite that is expired": {"n7", expired(t, a), "expired"},
 	} {
 		join := func(wait time.Duration) error { return joins(t, b, c.node, c.file, wait) }
-		err := error(nil)
+		var err error
 		if name == "of another cluster" { // who joins asks again
 			err = givesUp(c.says, join)
 		} else { // what a member says ends it at once

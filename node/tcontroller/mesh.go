@@ -194,7 +194,7 @@ type PeerStatus struct {
 }
 
 // Connecting tells whether this process has never heard the peer.
-func (s *PeerStatus) Connecting() bool { return s.Reason == connecting }
+func (p *PeerStatus) Connecting() bool { return p.Reason == connecting }
 
 // Delay is what the pings of a link tell, the last one unless it says
 // otherwise; 0 before the first answer. It stays when the link ends.
