@@ -1,12 +1,17 @@
 package leftover
 
 import (
+	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Census is what the process has at a time.
@@ -27,10 +32,41 @@ func (c Census) beyond(before Census) (left []string) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.files)) {
 		if c.files[name] > before.files[name] {
-			left = append(left, "open: "+name)
+			left = append(left, "open: "+name+ends(name))
 		}
 	}
 	return left
+}
+
+// ends are the addresses of a socket that is open still; "" of another file.
+func ends(name string) string {
+	if !strings.HasPrefix(name, "socket:") {
+		return ""
+	}
+	list, _ := os.ReadDir("/proc/self/fd")
+	for _, f := range list {
+		if is, err := os.Readlink(filepath.Join("/proc/self/fd", f.Name())); err != nil || is != name {
+			continue
+		}
+		fd, _ := strconv.Atoi(f.Name())
+		kind, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+		local, _ := unix.Getsockname(fd)
+		remote, _ := unix.Getpeername(fd)
+		return fmt.Sprintf(" of type %d from %s to %s", kind, address(local), address(remote))
+	}
+	return ""
+}
+
+func address(a unix.Sockaddr) string {
+	switch a := a.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)).String()
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr), uint16(a.Port)).String()
+	case *unix.SockaddrUnix:
+		return a.Name
+	}
+	return "nowhere"
 }
 
 // goroutines are all but the one that asks.
