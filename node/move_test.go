@@ -13,6 +13,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/race"
 	"github.com/sipcluster/sipcluster/node/directory"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/problem"
@@ -50,6 +51,7 @@ func (m *member) writes(t *testing.T) {
 }
 
 func TestMove(t *testing.T) {
+	moves(t)
 	all := threeSecured(t)
 	for _, s := range []struct {
 		name string
@@ -83,6 +85,7 @@ func swap(t *testing.T, all []*member) {
 
 // TestMove_WhereNobodyIsAsked: the leader has to believe there who says where he is.
 func TestMove_WhereNobodyIsAsked(t *testing.T) {
+	moves(t)
 	all := []*member{run(t, config(t, "n1", func(c *Config) { c.Bootstrap = true }))}
 	join := all[0].cfg.ClusterAddr
 	for _, name := range []string{"n2", "n3"} {
@@ -304,5 +307,15 @@ func TestReach_InTheClear(t *testing.T) {
 	}
 	if n.ClusterAddr = a.cfg.ClusterAddr; a.reach(t.Context(), n) == nil {
 		t.Error("a node counts as reached where another one answers")
+	}
+}
+
+// moves: hashicorp/raft 1.8.0 reads a follower's id (updateLastAppended) while its leader
+// writes the same id with a new address (startStopReplication), without a lock. These tests
+// are run without the detector, which finds that (scripts/test-long).
+func moves(t *testing.T) {
+	t.Helper()
+	if race.Enabled {
+		t.Skip("a follower's address changes: the race detector finds hashicorp/raft's own race")
 	}
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/internal/bubble"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
@@ -258,7 +258,7 @@ func TestProxy_CancelWhileItRings(t *testing.T) {
 
 // TestProxy_AnswerCrossesTheCancel: a phone has two seconds for its last word.
 func TestProxy_AnswerCrossesTheCancel(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		e := newEnding(t, 1)
 		e.n1.outcomes = make(chan proxy.Outcome, 1)
 		e.phones("udp", "tcp")
@@ -272,7 +272,7 @@ func TestProxy_AnswerCrossesTheCancel(t *testing.T) {
 
 // TestProxy_AnswerAfterTheEndIsHungUp answers when the caller has its 487.
 func TestProxy_AnswerAfterTheEndIsHungUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		e := newEnding(t, 1)
 		e.phones("udp", "udp")
 		out := e.place(e.from, "1002")
@@ -313,7 +313,7 @@ func TestProxy_Failures(t *testing.T) {
 func TestProxy_NoAnswer(t *testing.T) {
 	for name, noAnswer := range map[string]time.Duration{"timer C": 0, "no answer": time.Second} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				e := newEndingOf(t, 1, func(c *Config) { c.TimerC = 2 * time.Second })
 				e.noAnswer(noAnswer)
 				e.phones("udp", "udp")
@@ -405,7 +405,7 @@ func TestProxy_EachAnswerGoesToTheCaller(t *testing.T) {
 
 // TestProxy_ADeclineDoesNotWaitForASilentPhone: the other one heeds no CANCEL.
 func TestProxy_ADeclineDoesNotWaitForASilentPhone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		e := newEnding(t, 1)
 		e.phones("udp", "udp")
 		another := e.home.ua("udp", "1002")

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/internal/bubble"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
@@ -145,7 +145,7 @@ func TestCluster_NoPhoneThere(t *testing.T) {
 
 // TestCluster_ASilentNodeIsTriedOnce: it takes what comes and says nothing.
 func TestCluster_ASilentNodeIsTriedOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		e := newEndingOf(t, 2, func(c *Config) {
 			c.peers = func(p wire.Peers) wire.Peers {
 				return &tap{p, func(dn.Node, []byte, func()) bool { return false }}

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/bubble"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/answer"
 )
@@ -107,7 +108,7 @@ func TestStats_EachThingIsCountedOnce(t *testing.T) {
 		}, want: answer.Stats{Malformed: 1}, rejects: []int{400}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				s := newStage(t, 1, "udp", "udp", x.change)
 				s.record()
 				w := s.nodes[0]

@@ -8,9 +8,9 @@ import (
 	"net"
 	"runtime"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/bubble"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
@@ -70,7 +70,7 @@ func TestCrowd_ThousandsOfSilentConnections(t *testing.T) {
 
 // TestCrowd_SilentHandshakes of one source keep nobody from TLS and WebSockets.
 func TestCrowd_SilentHandshakes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		w := newWorld(t, inMemory(t))
 		w.run()
 		for _, network := range []string{"tls", "ws", "wss"} {

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/bubble"
 	"github.com/sipcluster/sipcluster/internal/leftover"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/sip/wire"
@@ -22,7 +23,7 @@ const alive = "OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/WS x.invalid;branch
 // TestHandshakes_SilentOnesBlockNobody: phones that never finish a handshake
 // keep no other from being served.
 func TestHandshakes_SilentOnesBlockNobody(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		w := newWorld(t, inMemory(t))
 		w.run()
 		for _, network := range []string{"tls", "ws", "wss"} {
@@ -42,7 +43,7 @@ func TestHandshakes_SilentOnesBlockNobody(t *testing.T) {
 // TestHeld_HandshakesGiveTheirPlacesBack: those that fail, those that succeed, and
 // at the end of their time those that never finish.
 func TestHeld_HandshakesGiveTheirPlacesBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		w := newWorld(t, inMemory(t))
 		w.run()
 		for _, network := range []string{"tls", "ws", "wss"} {

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/internal/bubble"
 	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
@@ -47,7 +48,7 @@ func TestHangUp_WhenAPartysConnectionIsGone(t *testing.T) {
 		for _, way := range [][2]string{{"tcp", "udp"}, {"udp", "tcp"}, {"tcp", "tcp"}} {
 			for _, grace := range []uint32{32, 5, 0} {
 				t.Run(fmt.Sprintf("%s to %s, nodes %d, %d s", way[0], way[1], nodes, grace), func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) {
+					bubble.Test(t, func(t *testing.T) {
 						e := newEnding(t, nodes)
 						for _, w := range []*world{e.n1, e.n2} {
 							w.options(&configpb.Options{Realm: testRealm, FlowGraceS: proto.Uint32(grace)})
@@ -78,7 +79,7 @@ func TestHangUp_WhenAPartysConnectionIsGone(t *testing.T) {
 // TestHangUp_ItsNumberIsBeyondTheParty: the BYE in the name of a party has a greater
 // CSeq than all that it sent.
 func TestHangUp_ItsNumberIsBeyondTheParty(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		e := newEnding(t, 2)
 		e.phones("tcp", "udp")
 		out, in := e.up(e.from, e.to, "1002")
@@ -106,7 +107,7 @@ func TestHangUp_ItsNumberIsBeyondTheParty(t *testing.T) {
 // with the call, over the new connection, which is watched in turn.
 func TestHangUp_NotWhenThePartyIsBack(t *testing.T) {
 	for side := range 2 {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			e := newEnding(t, 2)
 			e.phones("tcp", "tcp")
 			out, in := e.up(e.from, e.to, "1002")
@@ -142,7 +143,7 @@ func TestHangUp_NotWhenThePartyIsBack(t *testing.T) {
 // TestHangUp_ACallThatAnotherNodeEnded: who is left here gets a BYE, and whoever waits
 // for the end is told.
 func TestHangUp_ACallThatAnotherNodeEnded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		e := newEnding(t, 2)
 		e.n1.call = "00000000000000aa"
 		e.phones("udp", "udp")
@@ -181,7 +182,7 @@ func TestOrphans_APhoneDoesNotRingForALostNode(t *testing.T) {
 		"it died long after":             {patience: 3 * time.Second, gone: 4 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				e := newEnding(t, 2)
 				e.n2.options(&configpb.Options{Realm: testRealm, OrphanRingMs: uint32(c.patience / time.Millisecond)})
 				e.phones("udp", "udp")
@@ -232,7 +233,7 @@ func TestOrphans_APhoneDoesNotRingForALostNode(t *testing.T) {
 // rings, heard or not; what it calls from then on rings, however often that is said.
 func TestOrphans_OfAnEarlierProcess(t *testing.T) {
 	for _, lost := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			e := newEnding(t, 2)
 			e.n2.options(&configpb.Options{Realm: testRealm, OrphanRingMs: 30_000})
 			e.phones("udp", "udp")
@@ -278,7 +279,7 @@ func TestOrphans_OfAnEarlierProcess(t *testing.T) {
 // up; one that is in a call goes on.
 func TestOrphans_WhoHasJustAnswered(t *testing.T) {
 	for _, acked := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			e := newEnding(t, 2)
 			e.phones("udp", "udp")
 			out := e.place(e.from, "1002")
@@ -310,7 +311,7 @@ func TestOrphans_WhoHasJustAnswered(t *testing.T) {
 // TestCancel_SaysWhy: the reasons of a CANCEL go along (RFC 3326), four at most.
 func TestCancel_SaysWhy(t *testing.T) {
 	for _, nodes := range []int{1, 2} {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			e := newEnding(t, nodes)
 			e.phones("udp", "udp")
 			out := e.place(e.from, "1002")
@@ -346,7 +347,7 @@ func TestCaller_WhoWaitsIsAsked(t *testing.T) {
 		"its connection tells by itself": {network: "tcp"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				e := newEnding(t, 2)
 				gone := make(chan struct{})
 				e.n1.plan(func(ctx context.Context, c *proxy.Call) {
@@ -395,7 +396,7 @@ func TestCaller_WhoWaitsIsAsked(t *testing.T) {
 // was killed and started again, which then stops the phone although it knows nothing of
 // the call.
 func TestRestart_OfTheOwnerWhileItRings(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		e := newEnding(t, 2)
 		e.phones("udp", "udp")
 		out := e.place(e.from, "1002")

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/bubble"
 	"github.com/sipcluster/sipcluster/internal/leftover"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 	"github.com/sipcluster/sipcluster/sip/wire"
@@ -26,7 +27,7 @@ func TestHeld_AConnectionWithoutRegistrationEndsWhenIdle(t *testing.T) {
 		"its time is out": {time.Minute, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				e := newEnding(t, 1)
 				u := e.n1.stranger("tcp", "1001")
 				if res, err := u.Register(e.ctx, c.register); err != nil || res.Code != 200 {
@@ -50,7 +51,7 @@ func TestHeld_AConnectionWithoutRegistrationEndsWhenIdle(t *testing.T) {
 // TestHeld_ConnectionsGiveTheirPlacesBack: those that end by themselves, and
 // those that end because they are silent.
 func TestHeld_ConnectionsGiveTheirPlacesBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		e := newEndingOf(t, 1, func(c *Config) { c.MaxConnections = places })
 		for round := range 3 {
 			var there []*siptest.UA
@@ -80,7 +81,7 @@ func TestHeld_ConnectionsGiveTheirPlacesBack(t *testing.T) {
 // TestHeld_AnsweredRequestsMakeRoom: a connection may ask as often as it likes,
 // one request after the other.
 func TestHeld_AnsweredRequestsMakeRoom(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		e := newEnding(t, 1)
 		u := e.n1.stranger("tcp", "1001")
 		began := time.Now()

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/bubble"
 	"github.com/sipcluster/sipcluster/internal/leftover"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/proxy"
@@ -314,7 +315,7 @@ func TestHeld_NothingIsLeftOfAnyEnding(t *testing.T) {
 	}
 	for _, way := range ways {
 		t.Run(fmt.Sprintf("%s to %s, nodes %d", way.from, way.to, way.nodes), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				e := newEnding(t, way.nodes)
 				for name, play := range endings {
 					e.phones(way.from, way.to)

@@ -3,13 +3,14 @@ package sip
 import (
 	"maps"
 	"testing"
-	"testing/synctest"
+
+	"github.com/sipcluster/sipcluster/internal/bubble"
 )
 
 // TestHeld_TellsWhatGoesOn, by kind: what the metrics show of a node at work, and
 // what other tests want to be nothing in the end.
 func TestHeld_TellsWhatGoesOn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := newStage(t, 1, "tcp", "tcp", nil)
 		s.record()
 		w := s.nodes[0]

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/sipcluster/sipcluster/internal/bubble"
 )
 
 // TestProxy_NothingGoesOnWithoutAHopLeft: within a call, of either side, to a
@@ -12,7 +14,7 @@ import (
 func TestProxy_NothingGoesOnWithoutAHopLeft(t *testing.T) {
 	for _, hops := range []string{"0", "000", "1"} {
 		for _, contact := range []string{"sip:1002@198.51.100.3:5060", "sip:198.51.100.3:5060"} {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				s := newStage(t, 1, "udp", "udp", nil)
 				s.record()
 				s.play("0 a new INVITE, 0 b 200, 0 a ACK")

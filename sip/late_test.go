@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/bubble"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/proxy"
 )
@@ -60,7 +61,7 @@ func TestCall_WhatComesTooLate(t *testing.T) {
 			n1>a 200 0.2`},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				came := make(chan *proxy.Call, 1)
 				s := newStage(t, 1, "udp", "udp", func(c *Config) { c.Calls = arrivals(came) })
 				s.record()

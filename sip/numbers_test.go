@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/internal/bubble"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/proxy"
 )
@@ -17,7 +18,7 @@ func TestProxy_ReadsTheNumberOfAUser(t *testing.T) {
 		"1002": "1002", "%31002": "1002", "1002:secret": "1002", "1002;phone-context=h": "1002", "1002;isub=1:secret": "1002", "+49%2A": "+49*", "%31002%3Bx": "1002;x",
 	} {
 		t.Run(user, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				came := make(chan *proxy.Call, 1)
 				s := newStage(t, 1, "udp", "udp", func(c *Config) { c.Calls = arrivals(came) })
 				a := s.parties["a"]
@@ -73,7 +74,7 @@ func TestProxy_AGatewayBehindAnEdgeProxy(t *testing.T) {
 // TestProxy_AGatewayWithoutItsConnection: requests within a call go down the connection
 // that the gateway opened, and by datagram to where its trunk is once that is gone.
 func TestProxy_AGatewayWithoutItsConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := newStage(t, 1, "tcp", "udp", nil)
 		a, b, port := s.parties["a"], s.parties["b"], s.party("e", "port", "udp", s.nodes[0])
 		a.anew("INVITE", "c", "1002")

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/bubble"
 	"github.com/sipcluster/sipcluster/node/invite"
 	"github.com/sipcluster/sipcluster/sip/proxy"
 )
@@ -65,7 +66,7 @@ func TestProxy_ASessionTimerIsOfCallsOnly(t *testing.T) {
 
 // TestCall_WhoGaveUpBeforeGoIsGone: its context is over from the start.
 func TestCall_WhoGaveUpBeforeGoIsGone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		came := make(chan *proxy.Call, 1)
 		s := newStage(t, 1, "udp", "udp", func(c *Config) { c.Calls = arrivals(came) })
 		s.record()

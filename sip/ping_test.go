@@ -4,9 +4,9 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/bubble"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
@@ -90,7 +90,7 @@ func TestPings_BranchesTellNothingOfOthers(t *testing.T) {
 func TestPings_AreWholeRequests(t *testing.T) {
 	for _, via := range []string{"udp", "tcp"} {
 		t.Run(via, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				s := newStage(t, 1, "udp", via, nil)
 				s.record()
 				w, b := s.nodes[0], s.parties["b"]

@@ -9,13 +9,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/bubble"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/internal/scale"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -259,7 +259,7 @@ func TestRegistrar_RestartBringsBindingsBack(t *testing.T) {
 func TestPings_EndTheBindingOfASilentPhone(t *testing.T) {
 	for _, transport := range []string{"udp", "tcp"} {
 		t.Run(transport, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				w := newWorld(t, inMemory(t))
 				w.options(&configpb.Options{Realm: testRealm, PingIntervalS: proto.Uint32(1), PingMisses: 1})
 				w.put(phoneDN("1001"))

@@ -4,9 +4,9 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/bubble"
 	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
@@ -30,7 +30,7 @@ func TestRing_IsReliableWhereTheCallerWantsIt(t *testing.T) {
 		"it never acknowledges one": {network: "udp", headers: "Require: 100rel", reliable: true, mute: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				e := newEnding(t, 2)
 				e.n1.plan(func(ctx context.Context, c *proxy.Call) {
 					c.Ring()

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/bubble"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/digest"
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -227,7 +227,7 @@ func plain(uri []byte) string {
 
 func TestSpelling_EveryLegalOneHasTheSameEffect(t *testing.T) {
 	for _, network := range []string{"udp", "tcp"} {
-		t.Run(network, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { spell(t, network) }) })
+		t.Run(network, func(t *testing.T) { bubble.Test(t, func(t *testing.T) { spell(t, network) }) })
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/internal/bubble"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/proxy"
@@ -23,7 +24,7 @@ import (
 // onStage gives a test a stage with a tape that runs.
 func onStage(t *testing.T, f func(s *stage, w *world)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := newStage(t, 1, "udp", "udp", nil)
 		s.record()
 		f(s, s.nodes[0])
@@ -256,7 +257,7 @@ func TestSchedule_Connections(t *testing.T) {
 // TestSchedule_WhoIsKnownMayBeSilent: over a connection over which somebody
 // registered or called.
 func TestSchedule_WhoIsKnownMayBeSilent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := newStage(t, 1, "tcp", "tcp", nil)
 		s.record()
 		s.play("0 a new INVITE, 0 b 486, 0 a ACK, 1800")
@@ -269,7 +270,7 @@ func TestSchedule_WhoIsKnownMayBeSilent(t *testing.T) {
 
 // TestSchedule_WebSockets are pinged each 25 s, and have 5 s for their handshake.
 func TestSchedule_WebSockets(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := newStage(t, 1, "udp", "udp", func(c *Config) { c.WS = "192.0.2.1:5066" })
 		silent := dialWS(t, s)
 		began := time.Now()
@@ -308,7 +309,7 @@ func dialWS(t *testing.T, s *stage) net.Conn {
 
 // TestSchedule_TheBucketFillsAtItsRate and holds a second's worth.
 func TestSchedule_TheBucketFillsAtItsRate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b, source := guard.NewRate(4, time.Now), netip.MustParseAddr("192.0.2.1")
 		take := func() (n int) {
 			for b.Take(source) { // one of each

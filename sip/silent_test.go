@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/bubble"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/feed"
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -18,7 +19,7 @@ import (
 // asking is a stage on which the node asks its phones, and the tape notes what
 // it says of their DNs.
 func asking(t *testing.T, via string, seconds, misses uint32, f func(s *stage, w *world)) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := newStage(t, 1, "udp", via, func(c *Config) { c.phones = nil })
 		w := s.nodes[0]
 		pinging(w, seconds, misses)

@@ -3,9 +3,9 @@ package sip
 import (
 	"context"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/bubble"
 	"github.com/sipcluster/sipcluster/sip/proxy"
 )
 
@@ -14,7 +14,7 @@ import (
 func TestTell_InPlaceOfThe180(t *testing.T) {
 	for name, requires := range map[string]string{"as usual": "Supported: 100rel", "reliably": "Require: 100rel"} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				e := newEnding(t, 1)
 				told := make(chan struct{})
 				e.n1.plan(func(ctx context.Context, c *proxy.Call) {

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sipcluster/sipcluster/internal/bubble"
 )
 
 func TestTimers_BetweenNodes(t *testing.T) {
@@ -331,7 +333,7 @@ func TestTimers_Losses(t *testing.T) {
 // TestTimers_AStalledStream holds up at most an eighth of the calls, each of which goes
 // on when it does.
 func TestTimers_AStalledStream(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := newStage(t, 2, "udp", "udp", nil)
 		goOn := s.lines.stall()
 		s.record()

@@ -4,8 +4,9 @@ import (
 	"cmp"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"github.com/sipcluster/sipcluster/internal/bubble"
 )
 
 // timing is a script that one or two nodes hear, and all that they say.
@@ -22,7 +23,7 @@ type timing struct {
 
 func (x timing) run(t *testing.T) {
 	t.Run(x.name, func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			s := newStage(t, max(x.nodes, 1), cmp.Or(x.caller, "udp"), cmp.Or(x.phone, "udp"), nil)
 			s.lag, s.lost = x.lag, strings.Split(x.lost, ", ")
 			s.nodes[0].noAnswer.Store(int64(x.noAnswer))
