@@ -42,8 +42,8 @@ type result struct {
 	reason string
 	retry  bool
 	res    *message.Message // of a failure
-	// ours: a 503 says that the next request would fare no better, so it goes on to the
-	// caller as it is (RFC 3261 §16.7 step 6).
+	// ours: a 503, of a trunk or of a node that has the DN, says that the next request would
+	// fare no better, so it goes on to the caller as it is (RFC 3261 §16.7 step 6).
 	ours bool
 }
 
