@@ -393,7 +393,7 @@ func TestLimits_AreReached(t *testing.T) {
 	}
 	apply(t, m, fill)
 	addr := strings.Repeat("h", 255) + ":65535"
-	host := strings.Repeat(strings.Repeat("h", 62)+".", 4)[:251] + ":65535" // RFC 1035 §2.3.4
+	host := strings.Repeat(strings.Repeat("h", 62)+".", 4) + "com:65535" // RFC 1035 §2.3.4
 	for what, mutation := range map[string]*configpb.Mutation{
 		"DN":       dn("sip", func(d *configpb.DN) { d.Number, d.Groups = name, groups }),
 		"external": dn("pstn", func(d *configpb.DN) { d.External = "+123456789012345" }),

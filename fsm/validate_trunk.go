@@ -93,10 +93,10 @@ func oneHost(a netip.Addr) bool {
 	return !a.IsUnspecified() && !a.IsMulticast() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255}) && !(a.Is4() && a.As4()[0] == 0) && !(a.Is6() && a.IsLinkLocalUnicast())
 }
 
-// validHostName holds for a host name (RFC 1123 §2.1, RFC 1035 §2.3.1), underscores besides,
+// validHostName holds for a host name (RFC 1123 §2.1, RFC 1035 §2.3.1, §2.3.4), underscores besides,
 // which records of services have.
 func validHostName(s string) bool {
-	if len(s) > 253 {
+	if len(s) > 255 {
 		return false
 	}
 	label := ""
