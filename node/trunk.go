@@ -50,10 +50,10 @@ func (n *Node) inquire(ctx context.Context, from numbering.Caller, called string
 		}
 	}
 	number, secure, f, err := n.sip.Called(ctx, called)
-	switch {
-	case err != nil:
+	if err != nil {
 		return i, fmt.Errorf("called: %w", err)
-	case f != nil:
+	}
+	if f != nil {
 		return routing.Inquiry{Called: number, Code: f.Code, Reason: f.Reason, Why: []string{"so an INVITE that calls it is answered"}}, nil
 	}
 	i = n.routing.Inquire(from, number)
