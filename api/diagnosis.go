@@ -72,11 +72,13 @@ func (d *Diagnosis) ExplainDN(ctx context.Context, req *tcpb.ExplainDNRequest) (
 func (d *Diagnosis) ask(ctx context.Context, view *fsm.View, number string, changes uint32) []*tcpb.DNView {
 	return eachOther(ctx, view, d.cfg.Table.Self(), func(ctx context.Context, n *configpb.Node) *tcpb.DNView {
 		began := time.Now()
-		v, err := d.cfg.Ask(ctx, dn.Node(n.GetId()), number, changes)
+		answer, err := d.cfg.Ask(ctx, dn.Node(n.GetId()), number, changes)
+		v := &tcpb.DNView{Node: n.GetName(), Site: n.GetSite(), Status: answer.GetStatus(), Bindings: answer.GetBindings(), Changes: answer.GetChanges()}
 		if err != nil {
-			v = &tcpb.DNView{Error: status.Convert(err).Message()}
+			v.Error = status.Convert(err).Message()
 		}
-		return &tcpb.DNView{Node: n.GetName(), Site: n.GetSite(), Error: v.GetError(), Status: v.GetStatus(), Bindings: v.GetBindings(), Changes: v.GetChanges(), Took: durationpb.New(time.Since(began))}
+		v.Took = durationpb.New(time.Since(began))
+		return v
 	})
 }
 

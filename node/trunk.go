@@ -54,7 +54,7 @@ func (n *Node) inquire(ctx context.Context, from numbering.Caller, called string
 		return i, fmt.Errorf("called: %w", err)
 	}
 	if f != nil {
-		return routing.Inquiry{Called: number, Code: f.Code, Reason: f.Reason, Why: []string{"so an INVITE that calls it is answered"}}, nil
+		return routing.Inquiry{Called: number, Code: f.Code, Reason: f.Reason, Why: []string{"so an INVITE that calls it is answered"}}, nil //nolint:nilerr // a fault is the answer
 	}
 	i = n.routing.Inquire(from, number)
 	if secure {

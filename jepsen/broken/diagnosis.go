@@ -8,7 +8,7 @@ func diagnosisFaults() []Fault {
 		unitFault("why-waits-for-nobody", "what the other nodes believe is missing in the answer", "./api", "^TestDiagnosis",
 			Edit{"api/diagnosis.go", "	asked.Wait()\n", ""}),
 		unitFault("why-believes-names", "what a node says of itself is told under the name that it gives", "./api", "^TestDiagnosis",
-			Edit{"api/diagnosis.go", "v.Node, v.Site, v.Took = n.GetName(), n.GetSite(),", "v.Node, v.Site, v.Took = cmp.Or(answer.GetNode(), n.GetName()), n.GetSite(),"}),
+			Edit{"api/diagnosis.go", "v := &tcpb.DNView{Node: n.GetName(), Site: n.GetSite(), Status: answer", "v := &tcpb.DNView{Node: cmp.Or(answer.GetNode(), n.GetName()), Site: n.GetSite(), Status: answer"}),
 		unitFault("past-of-one-chunk", "older changes of a DN are not found behind many of others", "./node/dn", "^TestPast",
 			Edit{"node/dn/past.go", "	return at, at > end\n", "	return at, false\n"}),
 		unitFault("past-grows", "every change that there ever was stays in memory", "./node/dn", "^TestPast",
