@@ -20,10 +20,7 @@ const (
 	maxLookUps = 8
 )
 
-var (
-	errPending = errors.New("it is being looked up")
-	errOwn     = errors.New("is an address of this cluster's own nodes")
-)
+var errPending = errors.New("it is being looked up")
 
 // question is an OPTIONS to be sent.
 type question struct {

@@ -26,10 +26,8 @@ func verdict(results []result, stopped *Outcome) Outcome {
 	}
 	if best.code == 503 {
 		out.RetryAfter = retryAfter(best.res)
-		if !best.ours {
-			// That somebody behind us is overloaded does not say that we are.
-			out.Code, out.Reason, out.res = 500, "Server Internal Error", nil
-		}
+		// That somebody behind us is overloaded does not say that we are.
+		out.Code, out.Reason, out.res = 500, "Server Internal Error", nil
 	}
 	return out
 }
