@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"time"
 
 	"connectrpc.com/vanguard"
 	"go.yaml.in/yaml/v3"
@@ -67,7 +69,34 @@ func NewHandler(server *grpc.Server) (http.Handler, error) {
 		mux.Handle("GET "+s.path, events{server, s})
 	}
 	mux.Handle("/", understood{transcoder})
-	return http.NewCrossOriginProtection().Handler(mux), nil
+	return http.NewCrossOriginProtection().Handler(timely(mux)), nil
+}
+
+// readWithin is how long a client may take for the next part of a request's body.
+const readWithin = 10 * time.Second
+
+// timely ends requests whose bodies come too slowly.
+func timely(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body != http.NoBody {
+			r.Body = body{r.Body, http.NewResponseController(w)}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// body is read within bounded time; what is asked for afterwards may take long, as streams do.
+type body struct {
+	io.ReadCloser
+	control *http.ResponseController
+}
+
+// Read implements io.Reader.
+func (b body) Read(p []byte) (int, error) {
+	_ = b.control.SetReadDeadline(time.Now().Add(readWithin))
+	n, err := b.ReadCloser.Read(p)
+	_ = b.control.SetReadDeadline(time.Time{})
+	return n, err
 }
 
 // httpRules are those of rules.yaml.

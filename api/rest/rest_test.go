@@ -4,11 +4,15 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -19,6 +23,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/internal/bubble"
 )
 
 // node answers as a node would.
@@ -163,7 +168,7 @@ func TestStreams_AreServerSentEvents(t *testing.T) {
 		t.Errorf("without a snapshot:\n%s", body)
 	}
 	<-watched
-	for _, query := range []string{"filter=1", "filter.prefix.x=1", "nothing=1", "agents=maybe", "filter.state=9", "resume_cursor=%25", "filter..prefix=1"} {
+	for _, query := range []string{"filter=1", "filter.prefix.x=1", "nothing=1", "agents=maybe", "filter.state=9", "resume_cursor=%25", "filter..prefix=1", "filter.prefix=%ff"} {
 		if code, body := send(t, "GET", url+"/v1/watch?"+query, ""); code != 400 || !strings.Contains(body, `"code":3`) {
 			t.Errorf("%s: %d %s", query, code, body)
 		}
@@ -172,6 +177,49 @@ func TestStreams_AreServerSentEvents(t *testing.T) {
 		t.Errorf("an error before the first message: %d %s", code, body)
 	}
 }
+
+// TestREST_ABodyThatDoesNotCome: the request ends; the bubble's time passes at once.
+func TestREST_ABodyThatDoesNotCome(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer client.Close()
+		seen := make(chan error, 1)
+		s := &http.Server{Handler: timely(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			_, err := io.ReadAll(r.Body)
+			seen <- err
+		}))}
+		ln := &oneConn{conn: server, closed: make(chan struct{})}
+		done := make(chan error, 1)
+		go func() { done <- s.Serve(ln) }()
+		began := time.Now()
+		if _, err := io.WriteString(client, "POST /v1/configuration HTTP/1.1\r\nHost: n\r\nContent-Length: 10\r\n\r\n{"); err != nil {
+			t.Fatal(err)
+		}
+		go func() { _, _ = io.Copy(io.Discard, client) }()
+		if err := <-seen; !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) > 2*readWithin {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		_ = s.Close()
+		<-done
+	})
+}
+
+// oneConn is a listener of one connection.
+type oneConn struct {
+	conn   net.Conn
+	closed chan struct{}
+}
+
+func (l *oneConn) Accept() (net.Conn, error) {
+	if c := l.conn; c != nil {
+		l.conn = nil
+		return c, nil
+	}
+	<-l.closed
+	return nil, net.ErrClosed
+}
+func (l *oneConn) Close() error   { close(l.closed); return nil }
+func (l *oneConn) Addr() net.Addr { return &net.TCPAddr{} }
 
 // over are the RPCs that are not served over REST, and why.
 var over = map[protoreflect.FullName]string{
@@ -215,13 +263,19 @@ func TestREST_EveryRPCHasAWayOrAReason(t *testing.T) {
 
 func FuzzFill(f *testing.F) {
 	f.Add("filter.prefix=10&agents=true&resume_cursor=AQI%3D")
+	f.Add("filter.prefix=%ff")
 	m, err := methodOf("sipcluster.tc.v1.Availability.Watch")
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Fuzz(func(_ *testing.T, query string) {
+	f.Fuzz(func(t *testing.T, query string) {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.URL.RawQuery = query
-		_ = fill(m.in.New(), r.URL.Query())
+		req := m.in.New()
+		if fill(req, r.URL.Query()) == nil {
+			if _, err := request(r, m.path, req.Interface()); err != nil {
+				t.Error(err)
+			}
+		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -58,10 +59,8 @@ func (e events) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	query := r.URL.Query()
-	for _, name := range []string{"name"} {
-		if v := r.PathValue(name); v != "" {
-			query.Set(name, v)
-		}
+	if name := r.PathValue("name"); name != "" {
+		query.Set("name", name)
 	}
 	if id := r.Header.Get("Last-Event-ID"); id != "" && e.cursor != "" {
 		query.Set(e.cursor, id)
@@ -73,8 +72,13 @@ func (e events) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, codes.InvalidArgument, err.Error())
 		return
 	}
+	asked, err := request(r, method.path, req.Interface())
+	if err != nil {
+		fail(w, codes.InvalidArgument, err.Error())
+		return
+	}
 	told := &teller{to: w, control: http.NewResponseController(w), message: method.out, header: http.Header{}, tailOnly: !snapshot}
-	e.server.ServeHTTP(told, told.request(r, method.path, req.Interface()))
+	e.server.ServeHTTP(told, asked)
 	told.end()
 }
 
@@ -130,6 +134,9 @@ func fill(m protoreflect.Message, query url.Values) error {
 func parse(f protoreflect.FieldDescriptor, text string) (protoreflect.Value, error) {
 	switch f.Kind() {
 	case protoreflect.StringKind:
+		if !utf8.ValidString(text) {
+			return protoreflect.Value{}, errors.New("not UTF-8")
+		}
 		return protoreflect.ValueOfString(text), nil
 	case protoreflect.BoolKind:
 		b, err := strconv.ParseBool(text)
@@ -176,10 +183,10 @@ type teller struct {
 }
 
 // request is r as the gRPC server takes it.
-func (t *teller) request(r *http.Request, path string, req proto.Message) *http.Request {
+func request(r *http.Request, path string, req proto.Message) (*http.Request, error) {
 	b, err := proto.MarshalOptions{}.MarshalAppend(make([]byte, frameHead), req)
 	if err != nil {
-		t.err = err
+		return nil, err
 	}
 	binary.BigEndian.PutUint32(b[1:], uint32(len(b)-frameHead))
 	out := r.Clone(r.Context())
@@ -193,7 +200,7 @@ func (t *teller) request(r *http.Request, path string, req proto.Message) *http.
 	}
 	out.Header.Set("Content-Type", "application/grpc")
 	out.Header.Set("Te", "trailers")
-	return out
+	return out, nil
 }
 
 // Header implements http.ResponseWriter: of the gRPC server's headers and trailers only
