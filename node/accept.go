@@ -129,6 +129,7 @@ func askLineage(ctx context.Context, way *port.Dialer, addr, lineage string) err
 	if err != nil {
 		return err
 	}
+	defer conn.Close() // the client has it from its first request on
 	client, err := over(conn, addr)
 	if err != nil {
 		return err

@@ -5,6 +5,8 @@ package scale
 import (
 	"testing"
 	"time"
+
+	"github.com/sipcluster/sipcluster/internal/race"
 )
 
 const (
@@ -20,7 +22,7 @@ const (
 
 // Sizes are how many things there are in a test.
 func Sizes() (few, many int) {
-	if slow || testing.Short() {
+	if race.Enabled || testing.Short() { // the race detector makes everything slow and large
 		return 1_000, 30_000
 	}
 	return 10_000, 1_000_000
