@@ -214,13 +214,19 @@ func (s *site) owners() {
 // knows tells a node which DNs another one owns.
 func (w *world) knows(owner dn.Node, numbers ...dn.Number) {
 	w.t.Helper()
+	w.knowsSince(owner, 1, numbers...)
+}
+
+// knowsSince tells it with the time of the claims.
+func (w *world) knowsSince(owner dn.Node, claim int64, numbers ...dn.Number) {
+	w.t.Helper()
 	c, err := w.table.Sync(owner, 1, false)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	defer c.Close()
 	for _, n := range numbers {
-		if _, err := c.Apply([]dn.Record{{Number: n, ClaimTime: 1, Seq: 1, State: dn.InSrv, Reason: dn.Registered, Since: 1}}, 0); err != nil {
+		if _, err := c.Apply([]dn.Record{{Number: n, ClaimTime: claim, Seq: 1, State: dn.InSrv, Reason: dn.Registered, Since: claim}}, 0); err != nil {
 			w.t.Fatal(err)
 		}
 	}

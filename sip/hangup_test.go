@@ -15,6 +15,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/internal/bubble"
+	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
@@ -43,7 +44,6 @@ func (e *ending) hears(c *siptest.Call, after time.Duration, why string) {
 // TestHangUp_WhenAPartysConnectionIsGone: the other one gets a BYE within the dialog
 // after flow_grace_s, whichever side it is and wherever it is registered.
 func TestHangUp_WhenAPartysConnectionIsGone(t *testing.T) {
-	const why = `SIP;cause=480;text="The other party's connection is gone"`
 	for _, nodes := range []int{1, 2} {
 		for _, way := range [][2]string{{"tcp", "udp"}, {"udp", "tcp"}, {"tcp", "tcp"}} {
 			for _, grace := range []uint32{32, 5, 0} {
@@ -66,7 +66,7 @@ func TestHangUp_WhenAPartysConnectionIsGone(t *testing.T) {
 								gone, stays = e.to, out
 							}
 							gone.Close()
-							e.hears(stays, time.Duration(grace)*time.Second, why)
+							e.hears(stays, time.Duration(grace)*time.Second, connectionGone)
 							e.nothingLeft("a connection is gone")
 						}
 					})
@@ -103,41 +103,100 @@ func TestHangUp_ItsNumberIsBeyondTheParty(t *testing.T) {
 	})
 }
 
-// TestHangUp_NotWhenThePartyIsBack: who registers again with the same contact goes on
-// with the call, over the new connection, which is watched in turn.
-func TestHangUp_NotWhenThePartyIsBack(t *testing.T) {
-	for side := range 2 {
-		bubble.Test(t, func(t *testing.T) {
-			e := newEnding(t, 2)
-			e.phones("tcp", "tcp")
-			out, in := e.up(e.from, e.to, "1002")
-			gone, stays, w, number := e.from, in, e.n1, "1001"
-			if side == 1 {
-				gone, stays, w, number = e.to, out, e.n2, "1002"
-			}
-			addr := gone.Addr()
-			gone.Close()
-			<-time.After(20 * time.Second)
-			again := func() *siptest.UA {
-				u, err := siptest.NewUA(siptest.Config{DN: number, Password: "pw" + number, Domain: testRealm, Server: w.server.TCPAddr().String(), Transport: "tcp", Local: addr, Network: w.cfg.Network.(*siptest.Network)})
-				e.ok(err)
-				t.Cleanup(u.Close)
-				res, err := u.Register(e.ctx, time.Hour)
-				if e.ok(err); res.Code != 200 {
-					t.Fatal(res)
-				}
-				return u
-			}
-			back := again()
-			<-time.After(time.Minute)
-			synctest.Wait()
-			if len(stays.Requests) > 0 {
-				t.Fatalf("a %s ended the call", (<-stays.Requests).Method)
-			}
-			back.Close()
-			e.hears(stays, 32*time.Second, `SIP;cause=480;text="The other party's connection is gone"`)
-		})
+const connectionGone = `SIP;cause=480;text="The other party's connection is gone"`
+
+// TestHangUp_WhoIsBackIsAsked: a side whose connection is gone, and of whose DN a phone
+// has registered since, is asked whether it has the call: the phone goes on with it
+// wherever it is by then, and is watched in turn. One that has started anew, another phone
+// of the DN, and one that says nothing are not in the call.
+func TestHangUp_WhoIsBackIsAsked(t *testing.T) {
+	const grace, firstWord, askEvery = 32 * time.Second, 4 * time.Second, 30 * time.Second
+	answers := map[string]int{"has the call": 200, "knows no OPTIONS": 501, "has it not": 481, "says nothing": 0}
+	places := map[string]struct {
+		network     string
+		same, other bool // contact, node
+	}{
+		"same contact":           {network: "tcp", same: true},
+		"another port":           {network: "tcp"},
+		"by UDP":                 {network: "udp"},
+		"at another node":        {network: "tcp", other: true},
+		"at another node by UDP": {network: "udp", other: true},
 	}
+	for where, place := range places {
+		for what, answer := range answers {
+			for side := range 2 {
+				t.Run(fmt.Sprintf("%s, %s, side %d", where, what, side), func(t *testing.T) {
+					bubble.Test(t, func(t *testing.T) {
+						e := newEnding(t, 2)
+						e.phones("tcp", "tcp")
+						out, in := e.up(e.from, e.to, "1002")
+						gone, stays, at, other, number := e.from, in, e.n1, e.n2, "1001"
+						if side == 1 {
+							gone, stays, at, other, number = e.to, out, e.n2, e.n1, "1002"
+						}
+						addr := gone.Addr()
+						gone.Close()
+						<-time.After(20 * time.Second)
+						synctest.Wait()
+						if place.other {
+							at.knowsSince(other.table.Self(), time.Now().UnixNano(), dn.Number(number))
+							at = other
+						}
+						back := e.back(at, number, place.network, addr, place.same, answer)
+						<-time.After(grace - 20*time.Second - 100*time.Millisecond)
+						if answer == 481 || answer == 0 {
+							after := 100 * time.Millisecond
+							if answer == 0 {
+								after += firstWord
+							}
+							e.hears(stays, after, connectionGone)
+							e.leave(back)
+							e.nothingLeft(what)
+							return
+						}
+						<-time.After(3 * time.Minute)
+						synctest.Wait()
+						if len(stays.Requests) > 0 {
+							t.Fatalf("a %s ended the call", (<-stays.Requests).Method)
+						}
+						back.Close()
+						if !place.other && place.network == "tcp" {
+							e.hears(stays, grace, connectionGone)
+						} else {
+							<-time.After(askEvery + firstWord)
+							e.hears(stays, 0, connectionGone)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// back is a phone of the number, which gives what is asked within a call that it does not
+// know the answer, 0 for none.
+func (e *ending) back(at *world, number, network, addr string, same bool, answer int) *siptest.UA {
+	e.t.Helper()
+	local := addr
+	if !same {
+		local, _, _ = strings.Cut(addr, ":")
+		local += ":0"
+	}
+	server := at.server.TCPAddr()
+	u, err := siptest.NewUA(siptest.Config{DN: number, Password: "pw" + number, Domain: testRealm, Server: server.String(), Transport: network, Local: local, Network: at.cfg.Network.(*siptest.Network)})
+	e.ok(err)
+	e.t.Cleanup(u.Close)
+	u.OnRequest(func(m *siptest.Message) bool {
+		if answer > 0 {
+			_ = u.Respond(m, answer, "So", "")
+		}
+		return true
+	})
+	res, err := u.Register(e.ctx, time.Hour)
+	if e.ok(err); res.Code != 200 {
+		e.t.Fatal(res)
+	}
+	return u
 }
 
 // TestHangUp_ACallThatAnotherNodeEnded: who is left here gets a BYE, and whoever waits

@@ -29,6 +29,9 @@ func TestBusyIsCalls(t *testing.T) {
 	cut := func(r *run, inject, heal float64) *run {
 		return r.fault(inject, heal, "cut", history.Effect{Cut: ways([]string{"n2"}, "n1", "n3")})
 	}
+	cutAt := func(inject, heal float64, r *run) *run {
+		return r.fault(inject, heal, "cut", history.Effect{Cut: ways([]string{"n3"}, "n1", "n2")})
+	}
 	called := func() *run { return newRun().enrols().allSee(5, 6).dials(20, "c", "301", "302") }
 	up := func() *run { return called().talks(20.4, 30, "c", "301", "302") }
 	silent := func(transport, code string, o history.Outcome) *run {
@@ -54,6 +57,10 @@ func TestBusyIsCalls(t *testing.T) {
 		{"the other side is gone: busy", silent("", "200", history.OK).looks(31.6, 36, "n1", roaming, none), []ID{"S21"}},
 		{"the other side is gone: free", silent("", "200", history.OK).looks(31.6, 36, "n1", none, roaming), nil},
 		{"the other side's connection is gone, and nobody hangs up", silent("tcp", "", history.Unknown).looks(31.6, 36, "n1", roaming, none), []ID{"S21"}},
+		{"another telephone has come in its place, and nobody hangs up", silent("tcp", "", history.Unknown).roams(25, "n3", "362").looks(29.6, 34, "n1", []string{"301"}, none), []ID{"S21"}},
+		{"it was not reached in time", cutAt(27, 29, silent("tcp", "", history.Unknown).roams(25, "n3", "362")).looks(29.6, 32, "n1", []string{"301"}, none), nil},
+		{"it was not reached for long", cutAt(27, 29, silent("tcp", "", history.Unknown).roams(25, "n3", "362")).looks(33, 34, "n1", []string{"301"}, none), []ID{"S21"}},
+		{"it was lost too", silent("tcp", "", history.Unknown).roams(25, "n3", "362").op(26, 26, history.Op{Kind: history.Silence, Node: "n3", Home: "n3", Key: "362", Arg: "d"}).looks(29.6, 32, "n1", []string{"301"}, none), nil},
 		{"nobody was heard to hang up", silent("", "", history.Unknown).looks(31.6, 36, "n1", roaming, none), nil},
 		{"a challenge ended nothing", silent("", "401", history.Fail).looks(31.6, 36, "n1", roaming, none), nil},
 		{"a refused BYE ended it", silent("", "481", history.Fail).looks(31.6, 36, "n1", roaming, none), []ID{"S21"}},

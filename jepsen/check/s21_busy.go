@@ -9,8 +9,12 @@ import (
 	"github.com/sipcluster/sipcluster/jepsen/history"
 )
 
-// endBound is how long after a BYE its call may keep a DN busy.
-const endBound = time.Second
+// endBound is how long after a BYE its call may keep a DN busy, askBound how long a phone
+// is waited for that has registered in the place of one that was lost in a call.
+const (
+	endBound = time.Second
+	askBound = 4 * time.Second
+)
 
 // busyIsCalls is S21: at each node a DN is busy exactly while a call is up with it as a
 // party, as its telephones say, wherever it is registered and whichever nodes have part.
@@ -59,15 +63,19 @@ type busy struct {
 	of map[string][]*phoneCall
 	// agent is whose telephone a number outside is.
 	agent map[string]string
-	calm  spans // everybody hears everybody
+	// silent are the DNs' telephones that went silent, in a call or not.
+	silent map[string][]*history.Op
+	calm   spans // everybody hears everybody
 }
 
 func (m *model) newBusy() *busy {
-	b := &busy{model: m, of: map[string][]*phoneCall{}, agent: m.outside(), calm: m.allCalm()}
+	b := &busy{model: m, of: map[string][]*phoneCall{}, agent: m.outside(), silent: map[string][]*history.Op{}, calm: m.allCalm()}
 	known := map[string]bool{}
 	for i := range m.h.Ops {
 		if op := &m.h.Ops[i]; op.Kind == history.Enrol && op.Arg != history.Trunk {
 			known[op.Key] = true
+		} else if op.Kind == history.Silence {
+			b.silent[op.Key] = append(b.silent[op.Key], op)
 		}
 	}
 	for _, dn := range b.agent {
@@ -180,7 +188,7 @@ func (b *busy) over(c *phoneCall, dn, node string, s Span) bool {
 		}
 	}
 	for _, q := range c.silences {
-		if q.From != "" && knows(q.Node, q.Invoke, q.Return+b.b.FlowGrace+endBound+b.b.Spread) {
+		if q.From != "" && knows(q.Node, q.Invoke, q.Return+b.lostBound(q)) {
 			return true
 		}
 	}
@@ -195,6 +203,25 @@ func (b *busy) over(c *phoneCall, dn, node string, s Span) bool {
 		return s.From >= c.dial.Return+b.b.Spread+endBound && b.calm.cover(s)
 	}
 	return b.allDied(c, node, s)
+}
+
+// lostBound is how long a call may keep a DN busy of which a party lost its connection: the
+// telephone that has registered since in its place is asked for the call, which may not
+// answer, or not be reached.
+func (b *busy) lostBound(q *history.Op) time.Duration {
+	bound := b.b.FlowGrace + endBound + b.b.Spread
+	asked := Span{q.Return, q.Return + bound}
+	for _, other := range b.silent[q.Key] {
+		if other != q && asked.contains(Span{other.Invoke, other.Invoke}) {
+			return bound + askBound
+		}
+	}
+	for _, op := range b.roams[q.Key] {
+		if asked.contains(Span{op.Invoke, op.Invoke}) && !b.signals(q.Node, op.Node).cover(asked) {
+			return bound + askBound
+		}
+	}
+	return bound
 }
 
 // allDied tells whether all nodes that have had to do with the call have ended since,

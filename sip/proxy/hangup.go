@@ -16,11 +16,18 @@ import (
 // that the party sent passed here: within an early dialog there may have been a PRACK.
 const skipped = 16
 
-// bye is a BYE to one side, in the name of the other, without Via and Route.
-func bye(p *dialog.Parties, to dialog.Side, reason string) ownRequest {
+// within is a request to one side, in the name of the other, without Via and Route. Its
+// number is the last that was seen, so that none of the other side's own is out of order.
+func within(method string, p *dialog.Parties, to dialog.Side) ownRequest {
 	from, at := p.Of(to.Other()), p.Of(to)
-	from.CSeq += skipped
-	return ownRequest{method: "BYE", uri: at.Contact, from: from.Name, to: at.Name, callID: p.CallID, cseq: from.CSeq, reason: reason}
+	return ownRequest{method: method, uri: at.Contact, from: from.Name, to: at.Name, callID: p.CallID, cseq: max(from.CSeq, 1)}
+}
+
+// bye is the BYE.
+func bye(p *dialog.Parties, to dialog.Side, reason string) ownRequest {
+	m := within("BYE", p, to)
+	m.cseq, m.reason = p.Of(to.Other()).CSeq+skipped, reason
+	return m
 }
 
 // hanger ends calls in the name of a party that can't do so itself.
@@ -62,14 +69,17 @@ func (h *hanger) reach(d *dialog.Dialog, to dialog.Side) (*hop, *route.Set) {
 
 // bye sends a BYE to a side. Nobody waits for its answer. The caller holds the shard.
 func (h *hanger) bye(sh *shard, d *dialog.Dialog, to dialog.Side, reason string) {
-	hop, r := h.reach(d, to)
-	if hop == nil {
-		return
+	if hop, r := h.reach(d, to); hop != nil {
+		_ = h.send(sh, hop, r, bye(d.Parties(), to, reason), func(*message.Message, error) {})
 	}
-	m := bye(d.Parties(), to, reason)
+}
+
+// send sends a request within a dialog. The caller holds the shard.
+func (h *hanger) send(sh *shard, to *hop, r *route.Set, m ownRequest, on func(*message.Message, error)) error {
 	id := newBranch(base32(0)) // no request that came in goes on with it
-	m.uri, m.routes, m.via = r.URI, r.Rest, sh.via(hop, id)
-	_, _ = sh.Send(id, "BYE", hop, m.bytes(), func(*message.Message, error) {})
+	m.uri, m.routes, m.via = r.URI, r.Rest, sh.via(to, id)
+	_, err := sh.Send(id, m.method, to, m.bytes(), on)
+	return err
 }
 
 // toldElsewhere is why a call ends of which another node says so.
@@ -104,14 +114,17 @@ func (h *hanger) orphaned(peer dn.Node) {
 }
 
 // connection watches that of one side of a dialog. When it ends the side has a while
-// to register again; then the call is over.
+// to register again; then it is asked whether it has the call yet, since another phone of
+// the DN may have registered meanwhile, or the phone may have started anew. If it is gone
+// or has not, the call is over.
 type connection struct {
 	h     *hanger
 	sh    *shard
 	d     *dialog.Dialog
 	side  dialog.Side
 	flow  *wire.Flow
-	grace transaction.Alarm
+	grace transaction.Alarm // also until the answer, and from one question to the next
+	asked bool
 }
 
 // watch has the call end some time after a side's connection; not so for datagrams.
@@ -159,21 +172,62 @@ func (c *connection) lost() {
 // connectionGone is why the other side hears a BYE.
 const connectionGone = `SIP;cause=480;text="The other party's connection is gone"`
 
-// Fire implements transaction.AlarmHandler: the while is over.
+// Fire implements transaction.AlarmHandler: the while is over, that for an answer too.
 func (c *connection) Fire(uint8) {
-	if c.h.dialogs.IsOver(c.d) {
-		return
+	switch {
+	case c.h.dialogs.IsOver(c.d):
+	case c.asked || !c.ask():
+		c.over()
 	}
-	if hop, _ := c.h.reach(c.d, c.side); hop != nil { // it registered again
-		if hop.connected() {
-			c.follow(hop)
-		}
-		return
-	}
+}
+
+// over ends the call for the other side.
+func (c *connection) over() {
 	if c.h.dialogs.End(c.d, c.side, 480, false) {
 		c.h.bye(c.sh, c.d, c.side.Other(), connectionGone)
 		c.sh.After(c.d.Release)
 	}
+}
+
+// ask asks who is reached as that side now; false when nobody is.
+func (c *connection) ask() bool {
+	hop, r := c.h.reach(c.d, c.side)
+	if hop == nil {
+		return false
+	}
+	c.asked = true
+	c.grace.Set(silence * c.sh.T1())
+	err := c.h.send(c.sh, hop, r, within("OPTIONS", c.d.Parties(), c.side), c.answered)
+	return err == nil
+}
+
+// answered takes the answer of who was asked. Where no connection tells of its end it is
+// asked again.
+func (c *connection) answered(res *message.Message, err error) {
+	if !c.asked || c.h.dialogs.IsOver(c.d) || err == nil && res.Status < 200 {
+		return
+	}
+	c.asked = false
+	c.grace.Stop()
+	hop, _ := c.h.reach(c.d, c.side)
+	switch {
+	case err != nil || hop == nil || endsDialog(res.Status):
+		c.over()
+	case hop.connected():
+		c.follow(hop)
+	default:
+		c.grace.Set(askEvery)
+	}
+}
+
+// endsDialog tells whether who answers so to a request within a dialog has none (RFC 5057
+// §5.1), or is reached no more.
+func endsDialog(code int) bool {
+	switch code {
+	case 404, 408, 410, 416, 480, 481, 484, 485, 502, 604:
+		return true
+	}
+	return false
 }
 
 // End implements dialog.Link.

@@ -156,7 +156,8 @@ func (p *Phone) message(text string) {
 	}
 }
 
-// request answers OPTIONS with 200 and anything else but ACK with 501.
+// request answers OPTIONS with 200, what is within a call that it has not with 481
+// (RFC 3261 §12.2.2), and anything else but ACK with 501.
 func (p *Phone) request(m *Message) {
 	if p.cfg.Heard != nil {
 		p.cfg.Heard(m)
@@ -168,8 +169,11 @@ func (p *Phone) request(m *Message) {
 	if mute || m.Method == "ACK" {
 		return
 	}
-	status := "501 Not Implemented"
-	if m.Method == "OPTIONS" {
+	status, tag := "501 Not Implemented", ";tag="+p.tag
+	switch {
+	case tagOf(m.Header("To")) != "":
+		status, tag = "481 Call/Transaction Does Not Exist", ""
+	case m.Method == "OPTIONS":
 		status = "200 OK"
 	}
 	var b strings.Builder
@@ -177,7 +181,7 @@ func (p *Phone) request(m *Message) {
 	for _, h := range m.headers {
 		switch strings.ToLower(h[0]) {
 		case "to":
-			b.WriteString("To: " + h[1] + ";tag=" + p.tag + "\r\n")
+			b.WriteString("To: " + h[1] + tag + "\r\n")
 		case "via", "from", "call-id", "cseq":
 			b.WriteString(h[0] + ": " + h[1] + "\r\n")
 		}
