@@ -15,8 +15,8 @@ import (
 
 // The statistics of agents are compared with the table of the same node, between two looks
 // at it that show the same. What differs is looked at again, for a reservation or a use that
-// is just over is told a moment later.
-const sumsTries, sumsAgain = 4, 100 * time.Millisecond
+// is just over is told a moment later; what is wrong differs in each of so many looks.
+const sumsTries, sumsDiffer, sumsAgain = 12, 4, 100 * time.Millisecond
 
 // Sums compares a node's statistics with its table again and again.
 type Sums struct {
@@ -29,14 +29,17 @@ type Sums struct {
 func (w *Sums) Run(ctx context.Context) {
 	every(ctx, w.Every, func(ctx context.Context) {
 		s := history.Sums{Asked: w.Record.Now(), Node: w.Node.Name()}
-		for i := 0; i < sumsTries && w.Node.Running(); i++ {
+		for i, wrong := 0, 0; i < sumsTries && w.Node.Running(); i++ {
 			ask, cancel := context.WithTimeout(ctx, pollWithin)
 			differs, still, err := w.compare(ask)
 			cancel()
 			if err != nil {
 				return
 			}
-			if s.Differs = differs; still && (differs == "" || i == sumsTries-1) {
+			if s.Differs = differs; differs != "" {
+				wrong++
+			}
+			if still && (differs == "" || wrong == sumsDiffer) {
 				w.Record.Sums(s)
 				return
 			}
