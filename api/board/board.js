@@ -226,7 +226,7 @@ function begin() {
   const round = async () => {
     if (signal.aborted) return
     if (!document.hidden) await Promise.all([survey(), waiting()])
-    setTimeout(round, 1000)
+    setTimeout(round, 2000) // each survey asks every node
   }
   round()
   route()
