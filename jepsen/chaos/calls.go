@@ -29,7 +29,7 @@ func (r *run1) telephones() []*workload.Telephone {
 	for i := range r.nodes * telephonesAtNode {
 		all = append(all, &workload.Telephone{
 			Site: r.site, DN: telephone(i), Password: fmt.Sprintf("secret-%d", i), Node: r.cluster.Nodes()[i%r.nodes], Every: callEvery,
-			Numbers: slices.Concat(numbers, slices.Repeat([]string{outside(i%r.nodes, 0), outside(i%r.nodes, 1)}, 3)),
+			Numbers: slices.Concat(numbers, slices.Repeat([]string{outside(i%r.nodes, 0), outside(i%r.nodes, 1), public(i % r.nodes)}, 3)),
 		})
 	}
 	return all

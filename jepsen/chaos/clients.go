@@ -39,10 +39,6 @@ const (
 
 	gatewaysAtNode = 2
 
-	carrierPort  = 5098
-	carrierTurn  = 11 * time.Second
-	carrierLooks = 400 * time.Millisecond
-
 	// telephonePrefix begins the number of everybody who calls.
 	telephonePrefix = "3"
 	agentPrefix     = "34"
@@ -151,19 +147,6 @@ func (r *run1) gateways() []*workload.Telephone {
 	return all
 }
 
-// carriers are an address in each site that takes no calls; the first gateway there is the
-// next address. Where other things break there are none.
-func (r *run1) carriers() []*workload.Carrier {
-	var all []*workload.Carrier
-	if len(r.scenario.Tracks) > 0 {
-		return nil
-	}
-	for i, n := range r.cluster.Nodes()[:r.nodes] {
-		all = append(all, &workload.Carrier{Site: r.site, Trunk: fmt.Sprintf("lone-%d", i), Node: n, Port: carrierPort, Turn: carrierTurn, Looks: carrierLooks})
-	}
-	return all
-}
-
 func agentAt(node, i, nodes int) string { return fmt.Sprintf("%s%02d", agentPrefix, i*nodes+node) }
 
 // agents are telephones that only routers send calls to.
@@ -197,7 +180,7 @@ func (r *run1) callRouters() []*workload.CallRouter {
 // callers are all telephones of the run.
 func (r *run1) callers() *workload.Calls {
 	c := &workload.Calls{}
-	for _, more := range [][]*workload.Telephone{r.telephones(), r.slowTelephones(), r.gateways(), r.agents(), r.anchors(), r.hopeful()} {
+	for _, more := range [][]*workload.Telephone{r.telephones(), r.slowTelephones(), r.gateways(), r.agents(), r.anchors(), r.hopeful(), r.public()} {
 		c.Telephones = append(c.Telephones, more...)
 	}
 	return c
@@ -232,16 +215,11 @@ func (r *run1) clientObjects() []*configpb.Mutation {
 	all = append(all, r.roamingObjects()...)
 	for _, t := range r.gateways() {
 		k := &configpb.Trunk{Address: netip.AddrPortFrom(t.Node.Phones().IP(), t.Trunk).String(), Prefix: t.DN[:3], Priority: uint32(t.Trunk - gatewayPort)}
-		if t.Trunk == gatewayPort && len(r.carriers()) > 0 { // the address before it takes no calls
+		if t.Trunk == gatewayPort { // the address before it takes no calls
 			k.MoreAddresses = []string{k.Address}
 			k.Address = netip.AddrPortFrom(t.Node.Phones().IP(), carrierPort).String()
 		}
 		put(&configpb.DN{Number: "trunk-" + t.DN, Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: k})
 	}
-	for _, c := range r.carriers() {
-		put(&configpb.DN{Number: c.Trunk, Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{
-			Address: netip.AddrPortFrom(c.Node.Phones().IP(), c.Port).String(), Prefix: "*",
-		}})
-	}
-	return all
+	return append(all, r.carrierObjects()...)
 }

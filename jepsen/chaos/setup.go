@@ -225,6 +225,9 @@ func (r *run1) work(ctx context.Context) *group {
 	for _, c := range r.carriers() {
 		g.run(func() error { return c.Run(ctx) })
 	}
+	for _, t := range r.transfers() {
+		g.run(func() error { return t.Run(ctx) })
+	}
 	for _, p := range r.present() {
 		g.run(func() error { return p.Run(ctx) })
 	}
@@ -258,6 +261,8 @@ func (r *run1) watch(ctx context.Context) *group {
 		g.run(func() error { return t.Run(ctx) })
 		h := &workload.Holds{Site: r.site, Node: n, Every: holdsEvery, Prefix: telephonePrefix}
 		g.run(func() error { h.Run(ctx); return nil })
+		b := &workload.BusyLooks{Site: r.site, Node: n, Every: carrierLooks, Prefix: transferPrefix}
+		g.run(func() error { b.Run(ctx); return nil })
 		c := &workload.CallWatch{Site: r.site, Name: "calls-" + n.Name(), Node: n}
 		g.run(func() error { return c.Run(ctx) })
 	}

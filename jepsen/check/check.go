@@ -64,6 +64,8 @@ var statements = []statement{
 	{"S30", "what is counted of agents is what the tables say", sumsOfTables},
 	{"S31", "a disk that does not answer holds up no phone, no call and no other node", stalledDisk},
 	{"S32", "a trunk is in service where its site is heard while somebody answers there, and no longer", trunksTell},
+	{"S33", "of the nodes that hear each other one is registered at a carrier, and no other", enrolments},
+	{"S34", "a transfer works where nothing breaks it, and leaves nobody in a call that its phones have ended", transfers},
 }
 
 // all joins what several parts of a statement find.

@@ -14,6 +14,8 @@ import (
 func callsSurvive(m *model) ([]Finding, int) {
 	calls, watches := m.calls(), m.watches()
 	out, looked := m.callsWork(calls)
+	lost, n := m.byesArrive(calls)
+	out, looked = append(out, lost...), looked+n
 	dangling, n := m.callsEnd(calls, watches)
 	out, looked = append(out, dangling...), looked+n
 	missing, n := m.callsShown(calls, watches)

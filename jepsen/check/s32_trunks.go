@@ -32,7 +32,7 @@ func trunksTell(m *model) ([]Finding, int) {
 		}
 		looked++
 		want := history.Unreached
-		if turn.Arg == history.TakesNoCall {
+		if turn.Arg == history.TakesNoCall || turn.Arg == history.TakesAll {
 			want = history.Reached
 		}
 		if op.Result != want {

@@ -28,7 +28,7 @@ func (w *Telephone) take(ctx context.Context) {
 
 // rings is a call that comes in.
 func (w *Telephone) rings(ctx context.Context, c *siptest.Call, part string) {
-	op := w.invoke(history.Op{Kind: history.Ring, Key: w.DN, Arg: c.ID, From: userOf(c.Invite.Header("From"))}, part)
+	op := w.invoke(history.Op{Kind: history.Ring, Node: w.by(c), Key: w.DN, Arg: c.ID, From: userOf(c.Invite.Header("From"))}, part)
 	r := w.random(op.Process)
 	if !w.engaged.CompareAndSwap(false, true) {
 		w.refuse(op, c, 486, "Busy Here")
@@ -81,7 +81,7 @@ func (w *Telephone) answer(op history.Op, c *siptest.Call, part string, r *rand.
 		return
 	}
 	w.answered(op, &siptest.Response{Code: 200}, nil)
-	talk := w.invoke(history.Op{Kind: history.Talk, Key: w.DN, Arg: c.ID, From: op.From}, part)
+	talk := w.invoke(history.Op{Kind: history.Talk, Node: w.by(c), Key: w.DN, Arg: c.ID, From: op.From}, part)
 	w.talk(context.Background(), c, part+"/in", length(r), false)
 	talk.Outcome = history.OK
 	w.Record.Return(talk)

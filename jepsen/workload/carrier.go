@@ -2,6 +2,7 @@ package workload
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -16,22 +17,28 @@ import (
 )
 
 // Carrier is a carrier's address that takes no call: in turns it says nothing, answers 503
-// where it is asked for a call and 200 to OPTIONS, and has nobody who listens. Calls have to
-// go on to the carrier's next address.
+// where it is asked for a call and 200 to OPTIONS, has nobody who listens, and answers 503 to
+// everything. Calls have to go on to the carrier's next address.
 type Carrier struct {
 	*Site
 	// Trunk is a DN that has this address alone; every node is asked for its state.
 	Trunk string
-	// Node in whose site it stands, at a port.
+	// Node in whose site it stands, at a port; nil: every node reaches it, whatever is cut.
 	Node *cluster.Node
 	Port uint16
 	// Turn is how long it does the one and the other, Looks how often nodes are asked.
 	Turn, Looks time.Duration
+	// Registrar: nodes register at it, for Expires; between its turns it takes that for
+	// some turns.
+	Registrar bool
+	Expires   time.Duration
 
 	conn  net.PacketConn // nil while nobody listens
-	mute  atomic.Bool
+	how   atomic.Value   // string
 	taken sync.WaitGroup
 }
+
+var turns = []string{history.SaysNothing, history.TakesNoCall, history.NobodyListens, history.TakesNoCall, history.TakesNothing, history.TakesNoCall}
 
 // Run takes its turns until ctx ends.
 func (w *Carrier) Run(ctx context.Context) error {
@@ -43,24 +50,41 @@ func (w *Carrier) Run(ctx context.Context) error {
 	defer w.close()
 	r := w.random("carrier-" + w.Trunk)
 	for i := 0; ctx.Err() == nil; i++ {
-		how := [...]string{history.SaysNothing, history.TakesNoCall, history.NobodyListens, history.TakesNoCall}[i%4]
-		op := w.Record.Invoke(history.Op{Kind: history.CarrierTurn, Process: "carrier-" + w.Trunk, Node: w.Node.Name(), Home: w.Node.Name(), Key: w.Trunk, Arg: how})
+		how := w.turnOf(i)
+		op := w.Record.Invoke(history.Op{Kind: history.CarrierTurn, Process: "carrier-" + w.Trunk, Node: w.where(), Key: w.Trunk, Arg: how})
 		if err := w.turn(how); err != nil {
 			return err
 		}
 		op.Outcome = history.OK
 		w.Record.Return(op)
-		pause(ctx, between(r, w.Turn*3/4, w.Turn*5/4))
+		for range w.lasts(how) {
+			pause(ctx, between(r, w.Turn*3/4, w.Turn*5/4))
+		}
 	}
 	return nil
 }
 
+// turnOf is what it does at its turn i, lasts for how many it does that.
+func (w *Carrier) turnOf(i int) string {
+	if w.Registrar {
+		return [...]string{history.TakesAll, history.SaysNothing, history.TakesAll, history.TakesNothing, history.TakesAll, history.NobodyListens}[i%6]
+	}
+	return turns[i%len(turns)]
+}
+
+func (w *Carrier) lasts(how string) int {
+	if how == history.TakesAll {
+		return 8
+	}
+	return 1
+}
+
 func (w *Carrier) turn(how string) error {
+	w.how.Store(how)
 	if how == history.NobodyListens {
 		w.close()
 		return nil
 	}
-	w.mute.Store(how == history.SaysNothing)
 	if w.conn != nil {
 		return nil
 	}
@@ -68,7 +92,7 @@ func (w *Carrier) turn(how string) error {
 }
 
 func (w *Carrier) open() error {
-	place := w.Node.Phones()
+	place := w.place()
 	err := place.Visit(func() (err error) {
 		w.conn, err = net.ListenPacket("udp", netip.AddrPortFrom(place.IP(), w.Port).String())
 		return err
@@ -78,6 +102,20 @@ func (w *Carrier) open() error {
 		w.taken.Go(func() { w.serve(conn) })
 	}
 	return err
+}
+
+func (w *Carrier) place() *cluster.Place {
+	if w.Node == nil {
+		return w.Cluster.Visitor()
+	}
+	return w.Node.Phones()
+}
+
+func (w *Carrier) where() string {
+	if w.Node == nil {
+		return history.Outside
+	}
+	return w.Node.Name()
 }
 
 func (w *Carrier) close() {
@@ -95,16 +133,39 @@ func (w *Carrier) serve(conn net.PacketConn) {
 		if err != nil {
 			return
 		}
-		request := string(buf[:n])
-		status := map[bool]string{true: "503 Service Unavailable", false: "200 OK"}[strings.HasPrefix(request, "INVITE ")]
-		if !w.mute.Load() && !strings.HasPrefix(request, "ACK ") {
-			_, _ = conn.WriteTo([]byte(carrierAnswer(request, status)), from) // what is lost is asked for again
+		request, how := string(buf[:n]), w.how.Load()
+		status := "200 OK"
+		if strings.HasPrefix(request, "INVITE ") || how == history.TakesNothing {
+			status = "503 Service Unavailable"
 		}
+		if how == history.SaysNothing || strings.HasPrefix(request, "ACK ") {
+			continue
+		}
+		answer := carrierAnswer(request, status)
+		if w.Registrar && how == history.TakesAll && strings.HasPrefix(request, "REGISTER ") {
+			answer = w.enrol(request)
+		}
+		_, _ = conn.WriteTo([]byte(answer), from) // what is lost is asked for again
 	}
 }
 
-// carrierAnswer is the answer to a request, by its own header lines.
-func carrierAnswer(request, status string) string {
+// enrol takes a REGISTER, and returns the answer.
+func (w *Carrier) enrol(request string) string {
+	contact := headerOf(request, "contact")
+	op := history.Op{Kind: history.CarrierEnrol, Process: "registrar-" + w.Trunk, Node: w.nodeAt(contact), Key: w.Trunk, Arg: contact}
+	line := "Expires: 0"
+	if headerOf(request, "expires") != "0" {
+		op.Expires = w.Expires
+		line = fmt.Sprintf("Contact: %s;expires=%d", contact, w.Expires/time.Second)
+	}
+	op = w.Record.Invoke(op)
+	op.Outcome = history.OK
+	w.Record.Return(op)
+	return carrierAnswer(request, "200 OK", line)
+}
+
+// carrierAnswer is the answer to a request, by its own header lines and others.
+func carrierAnswer(request, status string, more ...string) string {
 	head, _, _ := strings.Cut(request, "\r\n\r\n")
 	lines := []string{"SIP/2.0 " + status}
 	for _, line := range strings.Split(head, "\r\n")[1:] {
@@ -115,7 +176,7 @@ func carrierAnswer(request, status string) string {
 			lines = append(lines, line+";tag=carrier")
 		}
 	}
-	return strings.Join(append(lines, "Content-Length: 0", "", ""), "\r\n")
+	return strings.Join(append(append(lines, more...), "Content-Length: 0", "", ""), "\r\n")
 }
 
 // look asks a node whether the trunk is in service.

@@ -34,6 +34,9 @@ type Telephone struct {
 	// Trunk: it stands for a telephone outside that a gateway reaches, at this port
 	// of its host. It has no password and registers nowhere.
 	Trunk uint16
+	// Public: the Trunk is a carrier that every node reaches, whatever is cut; the
+	// telephone calls in by Node.
+	Public bool
 	// Agent is the DN of the agent whose telephone outside it is, "" for nobody's.
 	Agent string
 
@@ -90,6 +93,9 @@ func (w *Telephone) open() error {
 	if w.engaged == nil {
 		w.engaged = &atomic.Bool{}
 	}
+	if w.Public {
+		return w.openPublic()
+	}
 	way := w.device.way()
 	return place.Visit(func() (err error) {
 		w.ua, err = siptest.NewUA(siptest.Config{
@@ -119,7 +125,11 @@ func (w *Telephone) enrol(ctx context.Context) bool {
 	ctx, cancel := patience(ctx, answerWithin)
 	defer cancel()
 	if w.Trunk != 0 {
-		op := w.invoke(history.Op{Kind: history.Enrol, Key: w.DN, From: w.Agent, Arg: history.Trunk}, "")
+		op := history.Op{Kind: history.Enrol, Key: w.DN, From: w.Agent, Arg: history.Trunk}
+		if w.Public {
+			op.Node = history.Outside
+		}
+		op = w.invoke(op, "")
 		res, err := w.ua.Options(ctx)
 		return w.answered(op, res, err)
 	}
@@ -133,7 +143,13 @@ func (w *Telephone) enrol(ctx context.Context) bool {
 
 // invoke begins an operation; part tells apart what the telephone does at a time.
 func (w *Telephone) invoke(op history.Op, part string) history.Op {
-	op.Process, op.Node, op.Home = "telephone-"+w.DN+w.device.name()+part, w.Node.Name(), w.Node.Name()
+	op.Process = "telephone-" + w.DN + w.device.name() + part
+	if op.Node == "" {
+		op.Node = w.Node.Name()
+	}
+	if !w.Public {
+		op.Home = op.Node
+	}
 	return w.Record.Invoke(op)
 }
 
@@ -248,7 +264,7 @@ func (w *Telephone) listen(ctx context.Context, c *siptest.Call, d time.Duration
 // within sends a request within the call, again when it gets no answer: there
 // is packet loss.
 func (w *Telephone) within(ctx context.Context, c *siptest.Call, part, method string) {
-	op := w.invoke(history.Op{Kind: history.Within, Key: w.DN, Arg: c.ID, From: method}, part)
+	op := w.invoke(history.Op{Kind: history.Within, Node: w.by(c), Key: w.DN, Arg: c.ID, From: method}, part)
 	var res *siptest.Response
 	var err error
 	for _, d := range []time.Duration{700 * time.Millisecond, 1300 * time.Millisecond, lastWithin} {

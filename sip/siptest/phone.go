@@ -36,6 +36,9 @@ type Config struct {
 	Local string
 	// Transport is "udp", "tcp", "tls" (any certificate will do) or "ws"; "" means udp.
 	Transport string
+	// Conn is its socket, with a datagram a Read and a Write; nil opens one. Local and
+	// Network are not used then.
+	Conn net.Conn
 	// Network is where the phone is; nil means this machine's.
 	Network *Network
 	// User is the user part of its Contact; "" means the DN.
@@ -104,6 +107,9 @@ func NewPhone(cfg Config) (*Phone, error) {
 }
 
 func dial(cfg Config) (net.Conn, error) {
+	if cfg.Conn != nil {
+		return cfg.Conn, nil
+	}
 	if cfg.Network != nil {
 		return cfg.Network.dial(cfg)
 	}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/jepsen/cluster"
+	"github.com/sipcluster/sipcluster/jepsen/workload"
+)
+
+// Carriers, some in the sites and others that every node reaches whatever is cut, and
+// phones that transfer calls.
+const (
+	carrierPort  = 5098
+	carrierTurn  = 11 * time.Second
+	carrierLooks = 400 * time.Millisecond
+
+	registrarPort = 5097
+	registrarTurn = 3 * time.Second
+	// accountLasts is the shortest that a node believes.
+	accountLasts = 10 * time.Second
+
+	publicPort    = 5100 // of the first; the others follow
+	publicTrunk   = "lone-public"
+	accountTrunk  = "account"
+	accountDomain = "carrier.test"
+
+	transferPrefix = "41"
+	transferEvery  = 2500 * time.Millisecond
+)
+
+// carriers are an address in each site that takes no calls, whose next address is the first
+// gateway there, one like that which every node reaches, and one at which they register.
+func (r *run1) carriers() []*workload.Carrier {
+	all := []*workload.Carrier{
+		{Site: r.site, Trunk: publicTrunk, Port: carrierPort, Turn: carrierTurn, Looks: carrierLooks},
+		{Site: r.site, Trunk: accountTrunk, Port: registrarPort, Turn: registrarTurn, Looks: carrierLooks, Registrar: true, Expires: accountLasts},
+	}
+	for i, n := range r.cluster.Nodes()[:r.nodes] {
+		all = append(all, &workload.Carrier{Site: r.site, Trunk: fmt.Sprintf("lone-%d", i), Node: n, Port: carrierPort, Turn: carrierTurn, Looks: carrierLooks})
+	}
+	return all
+}
+
+// public is the number of a telephone behind a carrier that every node reaches; each is
+// the second of two trunks with a prefix of its own, its first three digits.
+func public(i int) string { return fmt.Sprintf("98%d5", i) }
+
+// public telephones are one for each node by which one calls in.
+func (r *run1) public() []*workload.Telephone {
+	var all []*workload.Telephone
+	for i, n := range r.cluster.Nodes()[:r.nodes] {
+		t := &workload.Telephone{Site: r.site, DN: public(i), Node: n, Every: gatewayEvery, Trunk: publicPort + uint16(i), Public: true}
+		for j := range r.nodes * telephonesAtNode {
+			t.Numbers = append(t.Numbers, telephone(j))
+		}
+		all = append(all, t)
+	}
+	return all
+}
+
+// carrierObjects are the trunks of carriers and the DNs of phones that transfer.
+func (r *run1) carrierObjects() []*configpb.Mutation {
+	var all []*configpb.Mutation
+	put := func(d *configpb.DN) {
+		all = append(all, &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: d}})
+	}
+	trunk := func(name string, t *configpb.Trunk) {
+		put(&configpb.DN{Number: name, Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: t})
+	}
+	away := r.cluster.Visitor().IP()
+	for _, c := range r.carriers() {
+		t := &configpb.Trunk{Address: netip.AddrPortFrom(away, c.Port).String(), Prefix: "*"}
+		if c.Node != nil {
+			t.Address = netip.AddrPortFrom(c.Node.Phones().IP(), c.Port).String()
+		}
+		if c.Registrar {
+			t.Registration = &configpb.TrunkRegistration{Domain: accountDomain, User: "acme", Called: routingPoint, ExpiresS: 60}
+		}
+		trunk(c.Trunk, t)
+	}
+	for _, t := range r.public() {
+		trunk("first-"+t.DN, &configpb.Trunk{Address: netip.AddrPortFrom(away, carrierPort).String(), Prefix: t.DN[:3]})
+		trunk("second-"+t.DN, &configpb.Trunk{Address: netip.AddrPortFrom(away, t.Trunk).String(), Prefix: t.DN[:3], Priority: 1})
+	}
+	for _, t := range r.transfers() {
+		for _, p := range t.Parties() {
+			put(cluster.SIPDN(p.DN, realm, p.Password))
+		}
+	}
+	return all
+}
+
+// transfers are three phones for each node, one there and the others at the next ones.
+func (r *run1) transfers() []*workload.Transfers {
+	var all []*workload.Transfers
+	nodes := r.cluster.Nodes()[:r.nodes]
+	for i := range nodes {
+		party := func(j int) *workload.Telephone {
+			dn := fmt.Sprintf("%s%d%d", transferPrefix, i, j)
+			return &workload.Telephone{Site: r.site, DN: dn, Password: "transfer-" + dn, Node: nodes[(i+j)%len(nodes)]}
+		}
+		all = append(all, &workload.Transfers{Site: r.site, Agent: party(0), Customer: party(1), Third: party(2), Every: transferEvery})
+	}
+	return all
+}
