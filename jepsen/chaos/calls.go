@@ -22,14 +22,21 @@ const (
 // telephones of the run, the same at each call.
 func (r *run1) telephones() []*workload.Telephone {
 	var all []*workload.Telephone
-	numbers := append([]string{routingPoint, routingPoint}, slices.Repeat([]string{routedPoint}, 6)...)
+	numbers := []string{routingPoint, routingPoint}
+	if !r.scenario.Carriers { // there are routers
+		numbers = append(numbers, slices.Repeat([]string{routedPoint}, 6)...)
+	}
 	for i := range r.nodes * telephonesAtNode {
 		numbers = append(numbers, telephone(i))
 	}
 	for i := range r.nodes * telephonesAtNode {
+		trunks := []string{outside(i%r.nodes, 0), outside(i%r.nodes, 1)}
+		if r.scenario.Carriers {
+			trunks = append(trunks, public(i%r.nodes), public((i+1)%r.nodes))
+		}
 		all = append(all, &workload.Telephone{
 			Site: r.site, DN: telephone(i), Password: fmt.Sprintf("secret-%d", i), Node: r.cluster.Nodes()[i%r.nodes], Every: callEvery,
-			Numbers: slices.Concat(numbers, slices.Repeat([]string{outside(i%r.nodes, 0), outside(i%r.nodes, 1), public(i % r.nodes)}, 3)),
+			Numbers: slices.Concat(numbers, slices.Repeat(trunks, 3)),
 		})
 	}
 	return all

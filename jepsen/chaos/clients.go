@@ -63,6 +63,9 @@ func (r *run1) serverArgs() ([]string, error) {
 
 // sights are what the run must have seen of what these clients do.
 func (r *run1) sights() map[history.Sight]int {
+	if r.scenario.Carriers {
+		return map[history.Sight]int{history.TrunkIn: 3, history.TrunkOut: 3}
+	}
 	all := map[history.Sight]int{
 		history.Delivered: 20, history.Refused: 5, history.TCPFlows: 2, history.TLSFlows: 2, history.WSFlows: 2,
 		history.TrunkIn: 1, history.TrunkOut: 1, history.Routes: 1, history.RoutesRefused: 3, history.LooksAtHolds: 50,
@@ -139,10 +142,14 @@ func (r *run1) gateways() []*workload.Telephone {
 			for j := range r.nodes * telephonesAtNode {
 				t.Numbers = append(t.Numbers, telephone(j))
 			}
-			t.Numbers = append(t.Numbers, slices.Repeat([]string{outsidePoint}, len(t.Numbers)/2)...)
+			if !r.scenario.Carriers { // there are agents outside
+				t.Numbers = append(t.Numbers, slices.Repeat([]string{outsidePoint}, len(t.Numbers)/2)...)
+			}
 			all = append(all, t)
 		}
-		all = append(all, r.elsewhere(i, n))
+		if !r.scenario.Carriers {
+			all = append(all, r.elsewhere(i, n))
+		}
 	}
 	return all
 }
@@ -180,7 +187,7 @@ func (r *run1) callRouters() []*workload.CallRouter {
 // callers are all telephones of the run.
 func (r *run1) callers() *workload.Calls {
 	c := &workload.Calls{}
-	for _, more := range [][]*workload.Telephone{r.telephones(), r.slowTelephones(), r.gateways(), r.agents(), r.anchors(), r.hopeful(), r.public()} {
+	for _, more := range [][]*workload.Telephone{r.telephones(), r.slowTelephones(), r.gateways(), r.agents(), r.anchors(), r.hopeful()} {
 		c.Telephones = append(c.Telephones, more...)
 	}
 	return c
@@ -215,7 +222,7 @@ func (r *run1) clientObjects() []*configpb.Mutation {
 	all = append(all, r.roamingObjects()...)
 	for _, t := range r.gateways() {
 		k := &configpb.Trunk{Address: netip.AddrPortFrom(t.Node.Phones().IP(), t.Trunk).String(), Prefix: t.DN[:3], Priority: uint32(t.Trunk - gatewayPort)}
-		if t.Trunk == gatewayPort { // the address before it takes no calls
+		if t.Trunk == gatewayPort && len(r.carriers()) > 0 { // the address before it takes no calls
 			k.MoreAddresses = []string{k.Address}
 			k.Address = netip.AddrPortFrom(t.Node.Phones().IP(), carrierPort).String()
 		}

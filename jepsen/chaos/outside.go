@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
+	"github.com/sipcluster/sipcluster/jepsen/history"
 	"github.com/sipcluster/sipcluster/jepsen/workload"
 )
 
@@ -31,12 +34,38 @@ const (
 	transferEvery  = 2500 * time.Millisecond
 )
 
+// carrierClients are all clients of a run with carriers but administrators.
+func (r *run1) carrierClients(ctx context.Context, g *group) {
+	for _, c := range r.carriers() {
+		g.run(func() error { return c.Run(ctx) })
+	}
+	for _, t := range r.transfers() {
+		g.run(func() error { return t.Run(ctx) })
+	}
+	calls := &workload.Calls{Telephones: slices.Concat(r.telephones(), r.gateways(), r.public())}
+	g.run(func() error { return calls.Run(ctx) })
+}
+
+// carriersExpect is what a run with these clients must have seen of them.
+func carriersExpect() []history.AtLeast {
+	return []history.AtLeast{
+		{Kind: history.Read, Count: 10}, {Kind: history.Swap, Count: 5}, {Kind: history.Dial, Count: 10}, {Kind: history.Within, Count: 10},
+		{Kind: history.CarrierTurn, Count: 8}, {Kind: history.TrunkLook, Count: 50}, {Kind: history.CarrierEnrol, Count: 3},
+		{Kind: history.Transfer, Count: 3}, {Kind: history.Transferred, Count: 2},
+	}
+}
+
 // carriers are an address in each site that takes no calls, whose next address is the first
-// gateway there, one like that which every node reaches, and one at which they register.
+// gateway there. With Carriers there are one like that which every node reaches, and one at
+// which they register, too; where other things break there are none.
 func (r *run1) carriers() []*workload.Carrier {
-	all := []*workload.Carrier{
-		{Site: r.site, Trunk: publicTrunk, Port: carrierPort, Turn: carrierTurn, Looks: carrierLooks},
-		{Site: r.site, Trunk: accountTrunk, Port: registrarPort, Turn: registrarTurn, Looks: carrierLooks, Registrar: true, Expires: accountLasts},
+	var all []*workload.Carrier
+	if r.scenario.Carriers {
+		all = append(all,
+			&workload.Carrier{Site: r.site, Trunk: publicTrunk, Port: carrierPort, Turn: carrierTurn, Looks: carrierLooks},
+			&workload.Carrier{Site: r.site, Trunk: accountTrunk, Port: registrarPort, Turn: registrarTurn, Looks: carrierLooks, Registrar: true, Expires: accountLasts})
+	} else if len(r.scenario.Tracks) > 0 {
+		return nil
 	}
 	for i, n := range r.cluster.Nodes()[:r.nodes] {
 		all = append(all, &workload.Carrier{Site: r.site, Trunk: fmt.Sprintf("lone-%d", i), Node: n, Port: carrierPort, Turn: carrierTurn, Looks: carrierLooks})
@@ -48,9 +77,12 @@ func (r *run1) carriers() []*workload.Carrier {
 // the second of two trunks with a prefix of its own, its first three digits.
 func public(i int) string { return fmt.Sprintf("98%d5", i) }
 
-// public telephones are one for each node by which one calls in.
+// public telephones are one for each node by which one calls in, none without Carriers.
 func (r *run1) public() []*workload.Telephone {
 	var all []*workload.Telephone
+	if !r.scenario.Carriers {
+		return nil
+	}
 	for i, n := range r.cluster.Nodes()[:r.nodes] {
 		t := &workload.Telephone{Site: r.site, DN: public(i), Node: n, Every: gatewayEvery, Trunk: publicPort + uint16(i), Public: true}
 		for j := range r.nodes * telephonesAtNode {
@@ -93,9 +125,13 @@ func (r *run1) carrierObjects() []*configpb.Mutation {
 	return all
 }
 
-// transfers are three phones for each node, one there and the others at the next ones.
+// transfers are three phones for each node, one there and the others at the next ones; none
+// without Carriers.
 func (r *run1) transfers() []*workload.Transfers {
 	var all []*workload.Transfers
+	if !r.scenario.Carriers {
+		return nil
+	}
 	nodes := r.cluster.Nodes()[:r.nodes]
 	for i := range nodes {
 		party := func(j int) *workload.Telephone {

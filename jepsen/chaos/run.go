@@ -149,6 +149,9 @@ func (r *run1) header() history.Header {
 		Tools: []history.Tool{{Name: "sipcluster", Version: version(r.binary)}},
 	}
 	h.Expect.Seen = r.sights()
+	if r.scenario.Carriers {
+		h.Expect.OK, h.Expect.Items = carriersExpect(), 0
+	}
 	if len(r.scenario.Tracks) > 0 {
 		h.Expect.Faults = 1
 	}

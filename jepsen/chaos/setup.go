@@ -192,6 +192,21 @@ func (r *run1) phones() []*workload.Phone {
 // work starts what changes the cluster's state.
 func (r *run1) work(ctx context.Context) *group {
 	g := &group{}
+	if r.scenario.Carriers {
+		r.carrierClients(ctx, g)
+	} else {
+		r.clients(ctx, g)
+	}
+	values := &workload.Values{}
+	for i := range administrators {
+		a := &workload.Configuration{Site: r.site, Name: fmt.Sprintf("admin-%d", i+1), Values: values, Keys: registers, Every: writeEvery}
+		g.run(func() error { return a.Run(ctx) })
+	}
+	return g
+}
+
+// clients are those of most runs but administrators.
+func (r *run1) clients(ctx context.Context, g *group) {
 	for _, p := range r.phones() {
 		g.run(func() error { return p.Run(ctx) })
 	}
@@ -225,9 +240,6 @@ func (r *run1) work(ctx context.Context) *group {
 	for _, c := range r.carriers() {
 		g.run(func() error { return c.Run(ctx) })
 	}
-	for _, t := range r.transfers() {
-		g.run(func() error { return t.Run(ctx) })
-	}
 	for _, p := range r.present() {
 		g.run(func() error { return p.Run(ctx) })
 	}
@@ -236,12 +248,6 @@ func (r *run1) work(ctx context.Context) *group {
 	if r.liars != nil {
 		g.run(func() error { return r.liars.Run(ctx) })
 	}
-	values := &workload.Values{}
-	for i := range administrators {
-		a := &workload.Configuration{Site: r.site, Name: fmt.Sprintf("admin-%d", i+1), Values: values, Keys: registers, Every: writeEvery}
-		g.run(func() error { return a.Run(ctx) })
-	}
-	return g
 }
 
 // watch starts what only looks.
@@ -261,8 +267,10 @@ func (r *run1) watch(ctx context.Context) *group {
 		g.run(func() error { return t.Run(ctx) })
 		h := &workload.Holds{Site: r.site, Node: n, Every: holdsEvery, Prefix: telephonePrefix}
 		g.run(func() error { h.Run(ctx); return nil })
-		b := &workload.BusyLooks{Site: r.site, Node: n, Every: carrierLooks, Prefix: transferPrefix}
-		g.run(func() error { b.Run(ctx); return nil })
+		if r.scenario.Carriers {
+			b := &workload.BusyLooks{Site: r.site, Node: n, Every: carrierLooks, Prefix: transferPrefix}
+			g.run(func() error { b.Run(ctx); return nil })
+		}
 		c := &workload.CallWatch{Site: r.site, Name: "calls-" + n.Name(), Node: n}
 		g.run(func() error { return c.Run(ctx) })
 	}

@@ -35,6 +35,9 @@ type Scenario struct {
 	// beginning and between strikes. 0: no lines.
 	Trip time.Duration
 	Path line.Path
+	// Carriers: the clients are carriers, telephones that call by them, and phones that
+	// transfer calls, and nobody else but administrators.
+	Carriers bool
 	// Rings: processes and SIP ports are left alone, so that a call that rings
 	// for long must have been answered.
 	Rings bool
@@ -158,6 +161,9 @@ func All() []Scenario {
 			{[]string{"narrow"}, cutHolds[1:], settling}}},
 		{Name: "asymmetric", What: "what a node sends takes longer than what it gets", Trip: 210 * ms, Path: line.Path{Delay: 10 * ms}, Tracks: []Track{
 			{[]string{"asymmetric"}, cutHolds[1:], settling}}},
+		{Name: "carriers", What: "cuts and kills while carriers come and go, nodes register at one, and phones transfer calls", Carriers: true, Tracks: []Track{
+			{[]string{"cut-one", "halves", "cut-pair", "kill", "kill-leader"}, cutHolds[2:], settling}}},
+		{Name: "carriers-in-peace", What: "the same, and nothing breaks but the carriers", Carriers: true},
 		{Name: "storm", What: "cuts and process faults at a time", Tracks: []Track{
 			{[]string{"cut-one", "halves", "cut-pair", "one-way", "flapping", "loss"}, cutHolds, brief},
 			{[]string{"kill", "kill-leader", "pause"}, killHolds, restarting}}},
@@ -218,7 +224,7 @@ func Regressions() []Run {
 func Explore() []string {
 	return []string{"cuts", "cuts", "long-cuts", "ports", "weather", "kills", "kills", "pauses", "pause-and-cut", "restarts",
 		"upgrades", "disks", "disk-kills", "frozen-disks", "frozen-stops", "leader-disk", "leader-cuts", "lost-disks", "recoveries", "backups", "lost-locations", "clocks", "joins", "zombie", "lies", "drains", "rotations", "cut-rotations", "secured-lies",
-		"moves", "address-of-the-dead", "clones", "removals", "leader-stops", "far", "far", "reroute", "asymmetric", "narrow", "storm", "storm", "storm", "mix", "mix"}
+		"moves", "address-of-the-dead", "clones", "removals", "leader-stops", "far", "far", "reroute", "asymmetric", "narrow", "carriers", "carriers", "storm", "storm", "storm", "mix", "mix"}
 }
 
 // Hold chooses a length that fits into what is left of the run.

@@ -74,7 +74,7 @@ func (w *Carrier) turnOf(i int) string {
 
 func (w *Carrier) lasts(how string) int {
 	if how == history.TakesAll {
-		return 8
+		return 12
 	}
 	return 1
 }

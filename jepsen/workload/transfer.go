@@ -33,7 +33,7 @@ type side struct {
 }
 
 // transferStep is how long a step may take.
-const transferStep = 2500 * time.Millisecond
+const transferStep = 5 * time.Second
 
 // Parties are the three.
 func (w *Transfers) Parties() []*Telephone { return []*Telephone{w.Agent, w.Customer, w.Third} }
