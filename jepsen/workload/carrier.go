@@ -47,20 +47,28 @@ func (w *Carrier) Run(ctx context.Context) error {
 	for _, n := range w.Cluster.Nodes() {
 		looking.Go(func() { every(ctx, w.Looks, func(ctx context.Context) { w.look(ctx, n) }) })
 	}
-	defer w.close()
+	defer func() { _ = w.turns(history.NobodyListens) }()
 	r := w.random("carrier-" + w.Trunk)
 	for i := 0; ctx.Err() == nil; i++ {
 		how := w.turnOf(i)
-		op := w.Record.Invoke(history.Op{Kind: history.CarrierTurn, Process: "carrier-" + w.Trunk, Node: w.where(), Key: w.Trunk, Arg: how})
-		if err := w.turn(how); err != nil {
+		if err := w.turns(how); err != nil {
 			return err
 		}
-		op.Outcome = history.OK
-		w.Record.Return(op)
 		for range w.lasts(how) {
 			pause(ctx, between(r, w.Turn*3/4, w.Turn*5/4))
 		}
 	}
+	return nil
+}
+
+// turns has it do something else from now on.
+func (w *Carrier) turns(how string) error {
+	op := w.Record.Invoke(history.Op{Kind: history.CarrierTurn, Process: "carrier-" + w.Trunk, Node: w.where(), Key: w.Trunk, Arg: how})
+	if err := w.turn(how); err != nil {
+		return err
+	}
+	op.Outcome = history.OK
+	w.Record.Return(op)
 	return nil
 }
 
