@@ -134,7 +134,7 @@ func TestHangUp_WhoIsBackIsAsked(t *testing.T) {
 						if side == 1 {
 							gone, stays, at, other, number = e.to, out, e.n2, e.n1, "1002"
 						}
-						addr := gone.Addr()
+						addr, first := gone.Addr(), at
 						gone.Close()
 						<-time.After(20 * time.Second)
 						synctest.Wait()
@@ -158,6 +158,16 @@ func TestHangUp_WhoIsBackIsAsked(t *testing.T) {
 						synctest.Wait()
 						if len(stays.Requests) > 0 {
 							t.Fatalf("a %s ended the call", (<-stays.Requests).Method)
+						}
+						if place.other { // that node is not heard for a while, which says nothing of the phone
+							first.table.SetHeard(at.table.Self(), false)
+							<-time.After(3 * askEvery)
+							first.table.SetHeard(at.table.Self(), true)
+							<-time.After(askEvery)
+							synctest.Wait()
+							if len(stays.Requests) > 0 {
+								t.Fatalf("a %s ended the call in a cut", (<-stays.Requests).Method)
+							}
 						}
 						back.Close()
 						if !place.other && place.network == "tcp" {

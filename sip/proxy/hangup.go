@@ -125,6 +125,7 @@ type connection struct {
 	flow  *wire.Flow
 	grace transaction.Alarm // also until the answer, and from one question to the next
 	asked bool
+	node  dn.Node // at which it went on with the call; "" for this one
 }
 
 // watch has the call end some time after a side's connection; not so for datagrams.
@@ -177,8 +178,19 @@ func (c *connection) Fire(uint8) {
 	switch {
 	case c.h.dialogs.IsOver(c.d):
 	case c.asked || !c.ask():
-		c.over()
+		c.unreached()
 	}
+}
+
+// unreached ends the call, unless the side went on with it at a node that is not heard now,
+// which says nothing of the side.
+func (c *connection) unreached() {
+	if c.node == "" || c.h.path.heard(c.node) {
+		c.over()
+		return
+	}
+	c.asked = false
+	c.grace.Set(askEvery)
 }
 
 // over ends the call for the other side.
@@ -211,11 +223,15 @@ func (c *connection) answered(res *message.Message, err error) {
 	c.grace.Stop()
 	hop, _ := c.h.reach(c.d, c.side)
 	switch {
-	case err != nil || hop == nil || endsDialog(res.Status):
+	case err == nil && endsDialog(res.Status):
 		c.over()
+	case err != nil || hop == nil:
+		c.unreached()
 	case hop.connected():
+		c.node = ""
 		c.follow(hop)
 	default:
+		c.node = hop.peer
 		c.grace.Set(askEvery)
 	}
 }
