@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -122,10 +123,16 @@ func (g guardSink) Write(b []byte) (int, error) {
 }
 
 // Close makes the names of the snapshot's files durable besides, which Raft
-// leaves out: it shortens the log next.
+// leaves out: it shortens the log next. One that so many newer ones have overtaken that
+// none as old is kept is gone by then, and needs no names.
 func (g guardSink) Close() error {
 	g.halt.check("writing a snapshot", g.disk.Do(g.SnapshotSink.Close))
-	g.halt.check("writing a snapshot", g.disk.Do(func() error { return disk.SyncDir(g.dir) }))
+	g.halt.check("writing a snapshot", g.disk.Do(func() error {
+		if err := disk.SyncDir(g.dir); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}))
 	return nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -136,4 +138,39 @@ func TestGroup_FollowerWithABrokenStoreIsLeftBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	f[1].write(2)
+}
+
+// TestSnapshots_OneThatWasOvertakenIsNoDiskError: a snapshot that is complete when newer
+// ones are kept in its place is removed at once. The newer ones stay and are read.
+func TestSnapshots_OneThatWasOvertakenIsNoDiskError(t *testing.T) {
+	dir := t.TempDir()
+	files, err := raft.NewFileSnapshotStore(dir, keptSnapshots, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped := func(err error) { t.Error("the configuration stops: ", err) }
+	s := guardSnapshots{files, filepath.Join(dir, "snapshots"), stopped, disk.NewWatch("raft snapshots")}
+	done := make(chan struct{})
+	go func() { // a fault ends the goroutine
+		defer close(done)
+		var sinks []raft.SnapshotSink
+		for i := range uint64(keptSnapshots + 1) {
+			k, err := s.Create(raft.SnapshotVersionMax, 10+i, 1, raft.Configuration{}, 1, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			sinks = append(sinks, k)
+		}
+		for i := range sinks { // the oldest last
+			if err := sinks[len(sinks)-1-i].Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	<-done
+	kept, err := files.List()
+	if err != nil || len(kept) != keptSnapshots || kept[0].Index != 10+keptSnapshots {
+		t.Errorf("kept %v, %v", kept, err)
+	}
 }
