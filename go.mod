@@ -3,6 +3,7 @@ module github.com/sipcluster/sipcluster
 go 1.26.0
 
 require (
+	connectrpc.com/connect v1.19.1
 	connectrpc.com/vanguard v0.4.0
 	filippo.io/age v1.2.1
 	github.com/anishathalye/porcupine v1.3.1
@@ -33,7 +34,6 @@ require (
 )
 
 require (
-	connectrpc.com/connect v1.19.1 // indirect
 	github.com/armon/go-metrics v0.4.1 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/boltdb/bolt v1.3.1 // indirect

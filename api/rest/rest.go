@@ -4,18 +4,24 @@
 package rest
 
 import (
+	"compress/gzip"
 	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
+	"connectrpc.com/connect"
 	"connectrpc.com/vanguard"
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/sipcluster/sipcluster/api/bounds"
@@ -49,13 +55,9 @@ func NewHandler(server *grpc.Server) (http.Handler, error) {
 	for name := range server.GetServiceInfo() {
 		services = append(services, vanguard.NewService(name, server))
 	}
-	transcoder, err := vanguard.NewTranscoder(services, vanguard.WithRules(way...),
-		vanguard.WithCodec(func(types vanguard.TypeResolver) vanguard.Codec {
-			marshal := written
-			marshal.Resolver = types
-			return &vanguard.JSONCodec{MarshalOptions: marshal, UnmarshalOptions: protojson.UnmarshalOptions{Resolver: types}}
-		}),
-		vanguard.WithDefaultServiceOptions(vanguard.WithMaxMessageBufferBytes(bounds.MaxMessage),
+	transcoder, err := vanguard.NewTranscoder(services, vanguard.WithRules(way...), vanguard.WithCodec(newCodec),
+		vanguard.WithCompression(vanguard.CompressionGzip, func() connect.Compressor { return gzip.NewWriter(io.Discard) }, func() connect.Decompressor { return &unzipped{} }),
+		vanguard.WithDefaultServiceOptions(vanguard.WithMaxMessageBufferBytes(bounds.MaxMessage), vanguard.WithNoTargetCompression(),
 			vanguard.WithTargetProtocols(vanguard.ProtocolGRPC), vanguard.WithTargetCodecs(vanguard.CodecProto)))
 	if err != nil {
 		return nil, err
@@ -66,10 +68,43 @@ func NewHandler(server *grpc.Server) (http.Handler, error) {
 		_, _ = w.Write(openAPI)
 	})
 	for _, s := range streams {
-		mux.Handle("GET "+s.path, events{server, s})
+		mux.Handle(s.path, events{server, s})
 	}
-	mux.Handle("/", understood{transcoder})
-	return http.NewCrossOriginProtection().Handler(timely(mux)), nil
+	mux.Handle("/v1/", understood{unambiguous(way, transcoder)})
+	mux.Handle("/", transcoder)
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fail(w, codes.PermissionDenied, "a page of another origin may not")
+	}))
+	return unkept(protection.Handler(timely(own(mux)))), nil
+}
+
+// unkept has no cache keep what is answered, and no browser guess what it is.
+func unkept(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// taken are the headers that mean something; others, of proxies and browsers, are no
+// metadata of gRPC, where those of its own have a form to keep.
+var taken = []string{"Authorization", "Content-Type", "Content-Encoding", "Accept-Encoding", "Content-Length", "X-Server-Timeout", "Te", "Last-Event-Id",
+	"Connect-Protocol-Version", "Connect-Timeout-Ms", "Connect-Content-Encoding", "Connect-Accept-Encoding", "Grpc-Timeout", "Grpc-Encoding", "Grpc-Accept-Encoding"}
+
+// own leaves the headers that are taken, and says {} where a request of REST says nothing.
+func own(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rest := strings.HasPrefix(r.URL.Path, "/v1/")
+		maps.DeleteFunc(r.Header, func(name string, _ []string) bool {
+			return !slices.Contains(taken, name) || rest && strings.HasPrefix(name, "Grpc-")
+		})
+		if rest && r.Method == http.MethodPost && r.ContentLength == 0 {
+			r.Body, r.ContentLength = io.NopCloser(strings.NewReader("{}")), 2
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // readWithin is how long a client may take for the next part of a request's body.

@@ -58,21 +58,17 @@ func (e events) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	query := r.URL.Query()
-	if name := r.PathValue("name"); name != "" {
-		query.Set("name", name)
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", http.MethodGet)
+		refuse(w, http.StatusMethodNotAllowed, codes.Unimplemented, "a stream is read by GET")
+		return
 	}
-	if id := r.Header.Get("Last-Event-ID"); id != "" && e.cursor != "" {
-		query.Set(e.cursor, id)
-	}
-	snapshot := query.Get("snapshot") != "false"
-	query.Del("snapshot")
-	req := method.in.New()
-	if err := fill(req, query); err != nil {
+	req, snapshot, err := e.asked(r, method.in)
+	if err != nil {
 		fail(w, codes.InvalidArgument, err.Error())
 		return
 	}
-	asked, err := request(r, method.path, req.Interface())
+	asked, err := request(r, method.path, req)
 	if err != nil {
 		fail(w, codes.InvalidArgument, err.Error())
 		return
@@ -80,6 +76,36 @@ func (e events) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	told := &teller{to: w, control: http.NewResponseController(w), message: method.out, header: http.Header{}, tailOnly: !snapshot}
 	e.server.ServeHTTP(told, asked)
 	told.end()
+}
+
+// asked is the request that the query has, and whether a snapshot is wanted, too.
+func (e events) asked(r *http.Request, in protoreflect.MessageType) (req proto.Message, snapshot bool, err error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, false, err
+	}
+	snapshot = true
+	if said, ok := query["snapshot"]; ok {
+		if snapshot, err = strconv.ParseBool(said[0]); err != nil || len(said) > 1 {
+			return nil, false, fmt.Errorf("snapshot=%q: want true or false", said)
+		}
+		query.Del("snapshot")
+	}
+	var path []string
+	if name := r.PathValue("name"); name != "" {
+		path = []string{"name"}
+	}
+	if err := once(in.Descriptor(), query, path); err != nil {
+		return nil, false, err
+	}
+	for _, name := range path {
+		query.Set(name, r.PathValue(name))
+	}
+	if id := r.Header.Get("Last-Event-ID"); id != "" && e.cursor != "" {
+		query.Set(e.cursor, id) // of a browser that repeats its first request
+	}
+	m := in.New()
+	return m.Interface(), snapshot, fill(m, query)
 }
 
 type method struct {
@@ -240,7 +266,7 @@ func (t *teller) tell(frame []byte) error {
 	if t.tailOnly && ofSnapshot(m) {
 		return nil
 	}
-	b, err := written.Marshal(m)
+	b, err := line(m)
 	if err != nil {
 		return err
 	}
@@ -259,6 +285,17 @@ func (t *teller) tell(frame []byte) error {
 	}
 	_, err = fmt.Fprintf(t.to, "data: %s\n\n", b)
 	return err
+}
+
+// line is a message as JSON, the same by every build.
+func line(m proto.Message) ([]byte, error) {
+	b, err := written.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	err = json.Compact(&out, b)
+	return out.Bytes(), err
 }
 
 // ofSnapshot tells whether a message is part of a snapshot of DNs.
@@ -314,8 +351,12 @@ type problem struct {
 }
 
 func fail(w http.ResponseWriter, code codes.Code, message string) {
+	refuse(w, httpStatus(code), code, message)
+}
+
+func refuse(w http.ResponseWriter, status int, code codes.Code, message string) {
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(httpStatus(code))
+	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(problem{int(code), message})
 }
 

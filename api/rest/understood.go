@@ -2,13 +2,16 @@ package rest
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 )
 
-// understood serves the transcoder, which says UNKNOWN with 500 of a request that it can't
-// read. No service of a node does so: it is the client's fault.
+// understood serves the transcoder's REST. What it says of a request that it can't read
+// is the client's fault, not UNKNOWN with 500 as it has it: no service of a node says so.
+// What it says as text is said as JSON, like all errors.
 type understood struct{ transcoder http.Handler }
 
 func (u understood) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -17,26 +20,50 @@ func (u understood) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !a.kept {
 		return
 	}
-	var p problem
-	_ = json.Unmarshal(a.body, &p)
-	if p.Code == int(codes.Unknown) {
-		p.Code = int(codes.InvalidArgument)
-	}
 	w.Header().Del("Content-Length")
-	fail(w, codes.Code(p.Code), p.Message) //nolint:gosec // any other number is a fault of the node
+	maps.DeleteFunc(w.Header(), func(name string, _ []string) bool { // of the RPC that got no request
+		return name == "Trailer" || strings.HasPrefix(name, "Grpc-") || strings.HasPrefix(name, http.TrailerPrefix)
+	})
+	var p problem
+	switch err := json.Unmarshal(a.body, &p); {
+	case err != nil:
+		refuse(w, a.status, codeOf(a.status), strings.TrimSpace(string(a.body)))
+	case p.Code == int(codes.Unknown):
+		fail(w, codes.InvalidArgument, p.Message)
+	default:
+		w.Header().Set("Content-Type", "application/json") // it may have kept that of the RPC
+		w.WriteHeader(a.status)
+		_, _ = w.Write(a.body)
+	}
 }
 
-// answer is what the transcoder writes; a fault is kept back.
+// codeOf is the code of what the transcoder says without one.
+func codeOf(status int) codes.Code {
+	switch status {
+	case http.StatusNotFound:
+		return codes.NotFound
+	case http.StatusMethodNotAllowed:
+		return codes.Unimplemented
+	}
+	if status >= http.StatusInternalServerError {
+		return codes.Internal
+	}
+	return codes.InvalidArgument
+}
+
+// answer is what the transcoder writes; a refusal is kept back.
 type answer struct {
 	http.ResponseWriter
-	kept bool
-	body []byte
+	kept   bool
+	status int
+	body   []byte
 }
 
 // WriteHeader implements http.ResponseWriter.
-func (a *answer) WriteHeader(code int) {
-	if a.kept = code == http.StatusInternalServerError; !a.kept {
-		a.ResponseWriter.WriteHeader(code)
+func (a *answer) WriteHeader(status int) {
+	a.status = status
+	if a.kept = status >= http.StatusBadRequest; !a.kept {
+		a.ResponseWriter.WriteHeader(status)
 	}
 }
 
