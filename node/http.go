@@ -43,6 +43,7 @@ func (n *Node) webHandler() (http.Handler, error) {
 }
 
 func (n *Node) serveHTTP(ctx context.Context, handler http.Handler) error {
+	handler = n.askedByName(handler)
 	all := intake.Share(httpConns, intake.HTTPPart)
 	in := intake.NewOf(n.http, "HTTP", all, min(httpConnsEach, all-all/16), n.events)
 	if n.guard == nil {
