@@ -2,7 +2,6 @@ package dn
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -61,7 +60,7 @@ type changeJSON struct {
 }
 
 func newWhyJSON(number string, r *tcpb.ExplainDNResponse) whyJSON {
-	w := whyJSON{DN: number, Routable: r.GetViews()[0].GetStatus().GetRoutable(), Sentence: r.GetSentence()}
+	w := whyJSON{DN: number, Routable: view.Asked(r).GetStatus().GetRoutable(), Sentence: r.GetSentence()}
 	for _, c := range r.GetConditions() {
 		w.Conditions = append(w.Conditions, conditionJSON{c.GetKind().Word(), c.GetMet(), c.GetValue()})
 	}
@@ -109,89 +108,9 @@ most), and the last changes of the DN as the asked node saw them.`,
 			if c.JSON() {
 				return console.Encode(c.Out, newWhyJSON(args[0], r))
 			}
-			return c.printWhy(r)
+			return view.Why(c.Out, c.Now(), c.Colour(), r)
 		},
 	})
 	cmd.Flags().Uint32Var(&changes, "changes", 20, "tell so many of the last changes at most, 1 to 1000")
 	return cmd
-}
-
-func (c commands) printWhy(r *tcpb.ExplainDNResponse) error {
-	if _, err := fmt.Fprintf(c.Out, "%s\n\n", r.GetSentence()); err != nil {
-		return err
-	}
-	for _, print := range []func(*tcpb.ExplainDNResponse) (*console.Table, int){c.conditions, c.views, c.bindings, c.changes} {
-		t, rows := print(r)
-		if rows == 0 {
-			continue
-		}
-		if err := c.Print(t); err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintln(c.Out); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c commands) conditions(r *tcpb.ExplainDNResponse) (*console.Table, int) {
-	t := &console.Table{Head: []string{"CONDITION", "MET", "BECAUSE"}}
-	for _, x := range r.GetConditions() {
-		met := console.Tinted("yes", console.Green)
-		if !x.GetMet() {
-			met = console.Tinted("NO", console.Red)
-		}
-		t.Add(console.Text(strings.ReplaceAll(x.GetKind().Word(), "-", " ")), met, console.Text(x.GetValue()))
-	}
-	return t, len(r.GetConditions())
-}
-
-func (c commands) views(r *tcpb.ExplainDNResponse) (*console.Table, int) {
-	t := &console.Table{Head: []string{"NODE", "SITE", "BELIEVES", "OWNER", "REASON", "FOR", "ROUTABLE", "IN USE", "AGENT"}}
-	for _, v := range r.GetViews() {
-		s := v.GetStatus()
-		switch {
-		case v.GetError() != "":
-			t.Add(console.Text(v.GetNode()), console.Text(v.GetSite()), console.Tinted(v.GetError(), console.Yellow))
-		case s == nil:
-			t.Add(console.Text(v.GetNode()), console.Text(v.GetSite()), console.Text("knows no such DN"))
-		default:
-			t.Add(console.Text(v.GetNode()), console.Text(v.GetSite()), view.StateCell(s.GetState()), console.Text(view.Owner(s)), console.Text(console.Dash(view.ReasonName(s.GetReason()))),
-				console.Text(view.Age(c.Now(), s.GetSince())), console.Text(console.YesNo(s.GetRoutable())), console.Text(view.UseText(c.Now(), s)), view.AgentCell(s.GetAgent()))
-		}
-	}
-	return t, len(r.GetViews())
-}
-
-func (c commands) bindings(r *tcpb.ExplainDNResponse) (*console.Table, int) {
-	t, rows := &console.Table{Head: []string{"AT", "CONTACT", "BY", "FROM", "EXPIRES IN", "ANSWERS", "USER AGENT"}}, 0
-	for _, v := range r.GetViews() {
-		for _, b := range v.GetBindings() {
-			answers := console.Text("yes")
-			if b.GetUnresponsive() {
-				answers = console.Tinted("NO", console.Red)
-			}
-			t.Add(console.Text(v.GetNode()), console.Text(b.GetContact()), console.Text(b.GetTransport()), console.Text(b.GetSource()),
-				console.Text(view.Span(max(b.GetExpires().AsTime().Sub(c.Now()), 0))), answers, console.Text(console.Dash(b.GetUserAgent())))
-			rows++
-		}
-	}
-	return t, rows
-}
-
-// changes are those that the asked node saw.
-func (c commands) changes(r *tcpb.ExplainDNResponse) (*console.Table, int) {
-	t := &console.Table{Head: []string{"TIME", "CHANGE", "STATE", "OWNER", "REASON", "IN USE", "AGENT"}}
-	all := r.GetViews()[0].GetChanges()
-	for _, x := range all {
-		s := x.GetStatus()
-		use := strings.TrimPrefix(view.UseText(c.Now(), s), "-")
-		if x.GetCoolingDown() {
-			use = strings.TrimPrefix(use+", cooling down", ", ")
-		}
-		t.Add(console.Text(x.GetTime().AsTime().Local().Format("15:04:05.000")), console.Text(x.GetKind().Word()), view.StateCell(s.GetState()), console.Text(console.Dash(s.GetOwner())),
-			console.Text(console.Dash(view.ReasonName(s.GetReason()))), console.Text(console.Dash(use)), view.AgentCell(s.GetAgent()))
-	}
-	return t, len(all)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -149,16 +150,16 @@ func best(of map[string]*tlibpb.Event) (e *tlibpb.Event, others int) {
 }
 
 // cells say for a board what call a DN is in, with whom, and for how long.
-func (p *parties) cells(b *board, dn string) []console.Cell {
+func (p *parties) cells(now time.Time, dn string) []console.Cell {
 	if e, others := best(p.up[dn]); e != nil {
 		state := console.Tinted(callStates[e.GetMessage()], console.Green)
 		if e.GetMessage() == tlibpb.Message_MESSAGE_EVENT_RINGING {
 			state.Tint = console.Yellow
 		}
-		return []console.Cell{state, withCell(e.GetCall().GetOtherDn(), others), console.Text(view.Age(b.now(), e.GetTime()))}
+		return []console.Cell{state, withCell(e.GetCall().GetOtherDn(), others), console.Text(view.Age(now, e.GetTime()))}
 	}
 	if e, others := best(p.dials[dn]); e != nil {
-		return []console.Cell{console.Tinted("dialing", console.Yellow), withCell(e.GetThisDn(), others), console.Text(view.Age(b.now(), e.GetTime()))}
+		return []console.Cell{console.Tinted("dialing", console.Yellow), withCell(e.GetThisDn(), others), console.Text(view.Age(now, e.GetTime()))}
 	}
 	return []console.Cell{console.Text("-"), console.Text("-"), console.Text("-")}
 }

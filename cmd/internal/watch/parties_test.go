@@ -86,10 +86,10 @@ func TestParties_ASnapshotEndsWhatItDoesNotHave(t *testing.T) {
 // Who calls is told of when somebody has answered; until then the board shows
 // whom it dials.
 func TestParties_WhoCallsDials(t *testing.T) {
-	b := boardOf(24, &tcpb.WatchRequest{})
+	b := newRows(&tcpb.WatchRequest{})
 	shows := func(want string) {
 		t.Helper()
-		cells := b.calls.cells(b, "1001")
+		cells := b.calls.cells(clienttest.Noon, "1001")
 		clienttest.Same(t, cells[0].Text+" "+cells[1].Text+" "+cells[2].Text, want)
 	}
 	call := func(m tlibpb.Message, dn, with string) {
@@ -116,28 +116,29 @@ func TestParties_WhoCallsDials(t *testing.T) {
 	}
 }
 
-func TestBoard_ShowsCalls(t *testing.T) {
-	b := boardOf(24, &tcpb.WatchRequest{})
+func TestScreen_ShowsCalls(t *testing.T) {
+	s, _ := on(t, &tcpb.WatchRequest{}, 150, 8)
 	for _, e := range []*tlibpb.Event{
 		party(ringing, "1001", "a", "1003"), party(established, "1003", "b", "+49301234567890123456789"), party(ringing, "1003", "c", "+1"), party(established, "trunk", "b", "1003"),
 	} {
-		if err := b.call(e); err != nil {
+		if err := s.rows.call(e); err != nil {
 			t.Fatal(err)
 		}
 	}
-	clienttest.Same(t, screenText(b), `seen from sip1   DNs 3   in service 2   agents ready 1   routable 2   calls 3
+	clienttest.Same(t, strings.Join(strings.Split(s.text(), "\n")[:7], "\n"), `seen from sip1   DNs 3   in service 2   agents ready 1   routable 2   calls 3
+nodes
 
-DN    STATE    FOR    OWNER  SITE  REASON      AGENT                    FOR  USE  ROUTABLE  CALL         WITH                     FOR
-1001  ● InSrv  3m12s  sip1   dc1   registered  7001 ready, auto-in      4s   -    yes       ringing      1003                     8s
-1002  ○ OOS    -      -      -     -           -                        -    -    no        -            -                        -
-1003  ● InSrv  3m12s  sip1   dc1   registered  7003 not-ready, auto-in  4s   -    yes       established  +493012345678901234… +1  8s`)
-	b.colour = true
-	if got := screenText(b); !strings.Contains(got, "\x1b[33mringing\x1b[0m") || !strings.Contains(got, "\x1b[32mestablished\x1b[0m") {
+  DN    STATE    FOR    OWNER  SITE  REASON      AGENT                    FOR  USE  ROUTABLE  CALL         WITH                     FOR
+> 1001  ● InSrv  3m12s  sip1   dc1   registered  7001 ready, auto-in      4s   -    yes       ringing      1003                     8s
+  1002  ○ OOS    -      -      -     -           -                        -    -    no        -            -                        -
+  1003  ● InSrv  3m12s  sip1   dc1   registered  7003 not-ready, auto-in  4s   -    yes       established  +493012345678901234… +1  8s`)
+	s.colour = true
+	if got := s.text(); !strings.Contains(got, "\x1b[33mringing\x1b[0m") || !strings.Contains(got, "\x1b[32mestablished\x1b[0m") {
 		t.Errorf("%q", got)
 	}
-	b.changed = false
-	_ = b.call(rowOf(party(ringing, "1001", "a", "1003"))) // nothing new
-	if b.changed {
+	version := s.rows.version
+	_ = s.rows.call(rowOf(party(ringing, "1001", "a", "1003"))) // nothing new
+	if s.rows.version != version {
 		t.Error("drawn for nothing")
 	}
 }

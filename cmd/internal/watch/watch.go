@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
 	"github.com/spf13/cobra"
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
@@ -47,7 +49,9 @@ func Command(op *client.Operator) *cobra.Command {
 		Use: "watch", Short: "Show a live board: DNs, their agents and calls, and where a call can go", Args: cobra.NoArgs,
 		Long: `Show every DN with its agent and its call as the asked node sees them, live, until
 interrupted: a board on a terminal, a line for each event elsewhere. A lost
-connection is made again.
+connection is made again. On the board / filters, s orders, Enter tells why a DN gets
+calls or none, ? names the other keys; while a node is lost, what is out of service is
+first, and DNs that are created or deleted come and go within a second or two.
 
 With -o json each line is one event:
   {"event","dn","state","owner","site","reason","time","seq","routable","busy","reserved","agent","snapshot"}
@@ -95,23 +99,57 @@ func (c commands) watch(ctx context.Context, w *client.Watcher, f *tcpb.Filter) 
 		w.View = lines
 		return c.watchBoth(ctx, w, f, lines)
 	}
-	b := newBoard(c.Out, c.Now, func() int { return screen(c.Console) }, c.Colour(), w.Req)
-	w.View = b
-	b.open()
+	r := newRows(w.Req)
+	w.View = r
 	ctx, cancel := context.WithCancel(ctx)
-	b.list = func(add func(*tcpb.DNStatus) error) error { return w.Client.EachDN(ctx, f, false, add) }
-	drawn := make(chan error, 1)
+	defer cancel()
+	shown := make(chan error, 1)
 	go func() {
 		defer cancel()
-		drawn <- b.run(ctx)
+		shown <- newScreen(r, c.asks(ctx, w.Client, f), c.Now, c.Colour()).run(ctx, c.terminal()...)
 	}()
-	err := c.watchBoth(ctx, w, f, b)
+	err := c.watchBoth(ctx, w, f, r)
 	cancel()
-	if drawErr := <-drawn; err == nil {
-		err = drawErr
+	if screenErr := <-shown; err == nil {
+		err = screenErr
 	}
-	b.close()
 	return err
+}
+
+// asks are the questions of a board, to the node that it watches.
+func (c commands) asks(ctx context.Context, cl *client.Client, f *tcpb.Filter) asks {
+	return asks{
+		status: func() (*tcpb.StatusResponse, error) {
+			return client.Unary(ctx, cl, cl.Cluster.Status, &tcpb.StatusRequest{})
+		},
+		list: func(group string) (all []*tcpb.DNStatus, err error) {
+			of := f
+			if group != "" {
+				of = &tcpb.Filter{Group: group}
+			}
+			err = cl.EachDN(ctx, of, false, func(d *tcpb.DNStatus) error {
+				all = append(all, d)
+				return nil
+			})
+			return all, err
+		},
+		why: func(dn string) (*tcpb.ExplainDNResponse, error) {
+			return client.Unary(ctx, cl, tcpb.NewDiagnosisClient(cl.Conn).ExplainDN, &tcpb.ExplainDNRequest{Dn: dn, Changes: 20})
+		},
+	}
+}
+
+// terminal is where the board is shown, and whose keys it obeys: none when what is read
+// is no terminal.
+func (c commands) terminal() []tea.ProgramOption {
+	options := []tea.ProgramOption{tea.WithOutput(c.Out), tea.WithInput(nil)}
+	if c.IsTerminal(c.In) {
+		options[1] = tea.WithInput(c.In)
+	}
+	if !c.Colour() {
+		options = append(options, tea.WithColorProfile(colorprofile.ASCII))
+	}
+	return options
 }
 
 // watchBoth shows the calls that are up, then the DNs, then what happens to both,
