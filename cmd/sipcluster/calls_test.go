@@ -1,15 +1,7 @@
 package main
 
 import (
-	"context"
-	"io"
-	"os"
-	"strings"
 	"testing"
-	"time"
-
-	"github.com/sipcluster/sipcluster/cmd/internal/clienttest"
-	"github.com/sipcluster/sipcluster/internal/patience"
 )
 
 // Two phones call each other; who watches sees it, also who comes later, and
@@ -49,39 +41,14 @@ func TestWatch_ShowsCalls(t *testing.T) {
 
 func TestWatch_ABoardShowsCalls(t *testing.T) {
 	o, _, caller, agent := callsNode(t)
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	c, _ := clienttest.Plain()
-	c.Out, c.Now, c.Terminal = w, time.Now, func(uintptr) bool { return true }
-	c.Getenv = func(key string) string { return map[string]string{"NO_COLOR": "1"}[key] }
-	status := make(chan int, 1)
-	go func() {
-		status <- run(ctx, c.Console, []string{"watch", "--addr", o.addr})
-		_ = w.Close()
-	}()
 	calls(t, caller, "1002")
 	if taken, err := agent.Take(t.Context()); err != nil || taken.Ring() != nil {
 		t.Fatal(err)
 	}
-	seen := ""
-	buf := make([]byte, 1<<16)
-	for !strings.Contains(seen, "ringing  1001") || !strings.Contains(seen, "calls 1") {
-		n, err := r.Read(buf)
-		if err != nil {
-			t.Fatalf("%v after %q", err, seen)
-		}
-		seen += string(buf[:n])
-	}
-	cancel()
-	if _, err := io.Copy(io.Discard, r); err != nil {
-		t.Error(err)
-	}
-	if s := patience.Receive(t, "the end of the command", status); s != exitDone {
-		t.Errorf("status %d", s)
+	b := o.sitsBefore(t)
+	b.shows("ringing")
+	b.types("q")
+	if status := b.ends(); status != exitDone {
+		t.Errorf("status %d", status)
 	}
 }
