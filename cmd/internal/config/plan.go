@@ -118,6 +118,11 @@ func (p *Plan) compareDN(n DN) error {
 	if err != nil {
 		return err
 	}
+	p.putDN(d, keep)
+	return nil
+}
+
+func (p *Plan) putDN(d *configpb.DN, keep bool) {
 	old := p.dns[d.Number]
 	for _, g := range d.Groups {
 		if p.groups[g] == nil {
@@ -130,7 +135,6 @@ func (p *Plan) compareDN(n DN) error {
 	if p.count(tallyDNs, old == nil, sameDN(old, d, keep)) {
 		p.Mutations = append(p.Mutations, &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: d}, KeepHa1: keep})
 	}
-	return nil
 }
 
 // prune plans to delete the groups and DNs that the document does not have; a group

@@ -13,11 +13,15 @@ import (
 	"github.com/sipcluster/sipcluster/cmd/internal/config"
 )
 
-// csvHeader is the first row of an import, which may leave out the last column.
+// csvHeader is the first row of an import without a mapping, which may leave out the last
+// column.
 var csvHeader = []string{"dn", "kind", "password", "external", "groups", "outbound"}
 
 // csvLeast is how many columns there are at least.
 const csvLeast = 5
+
+// csvFields are what a mapping can name.
+var csvFields = append(slices.Clone(csvHeader), "ha1")
 
 const (
 	// maxCSVLine bounds a row in bytes.
@@ -45,6 +49,8 @@ func (e rowError) Unwrap() error { return e.err }
 type csvRow struct {
 	dn       *configpb.DN
 	password string
+	// ha1 is what the file has instead of a password, its algorithm in dn.
+	ha1 string
 }
 
 // csvReader reads and checks an import row by row, in little memory besides
@@ -55,28 +61,33 @@ type csvReader struct {
 	seen  map[string]int
 	// most DNs are taken.
 	most int
-	// columns that rows have.
-	columns int
+	// header are the columns that rows have, and at is where each field is.
+	header []string
+	at     map[string]int
+	// by is how the file is read.
+	by mapping
+	// kinds of DNs that were read.
+	kinds map[configpb.DNKind]bool
 }
 
-func newCSVReader(r io.Reader) (*csvReader, error) {
+func newCSVReader(r io.Reader, by mapping) (*csvReader, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, 4<<10), maxCSVLine)
-	c := &csvReader{lines: lines, seen: map[string]int{}, most: maxImport}
+	c := &csvReader{lines: lines, seen: map[string]int{}, most: maxImport, by: by, kinds: map[configpb.DNKind]bool{}}
 	header, err := c.fields()
 	if err == nil && len(header) > 0 {
 		header[0] = strings.TrimPrefix(header[0], "\ufeff") // what spreadsheets put in front
 	}
-	want := strings.Join(csvHeader[:csvLeast], ",") + ", perhaps with ,outbound"
 	switch {
 	case errors.Is(err, io.EOF):
-		return nil, rowError{1, fmt.Errorf("the file is empty: want the header %s", want), true}
+		return nil, rowError{1, fmt.Errorf("the file is empty: want the header %s", by.wants()), true}
 	case err != nil:
 		return nil, err
-	case len(header) < csvLeast || len(header) > len(csvHeader) || !slices.Equal(header, csvHeader[:len(header)]):
-		return nil, rowError{1, fmt.Errorf("want the header %s", want), true}
 	}
-	c.columns = len(header)
+	c.header = header
+	if c.at, err = by.find(header); err != nil {
+		return nil, rowError{1, err, true}
+	}
 	return c, nil
 }
 
@@ -102,9 +113,10 @@ func (c *csvReader) fields() ([]string, error) {
 			continue
 		}
 		if !strings.ContainsRune(line, '"') {
-			return strings.Split(line, ","), nil
+			return strings.Split(line, string(c.by.comma())), nil
 		}
 		r := csv.NewReader(strings.NewReader(line))
+		r.Comma = c.by.comma()
 		r.FieldsPerRecord = -1
 		f, err := r.Read()
 		if err != nil {
@@ -122,10 +134,11 @@ func (c *csvReader) fields() ([]string, error) {
 }
 
 func (c *csvReader) check(f []string) (csvRow, error) {
-	if len(f) != c.columns {
-		return csvRow{}, fmt.Errorf("%d fields, want %d: %s", len(f), c.columns, strings.Join(csvHeader[:c.columns], ","))
+	if len(f) != len(c.header) {
+		return csvRow{}, fmt.Errorf("%d fields, want %d: %s", len(f), len(c.header), strings.Join(c.header, string(c.by.comma())))
 	}
-	number, password, external := f[0], f[2], f[3]
+	field := func(name string) string { return c.by.value(name, f, c.at) }
+	number := field("dn")
 	if err := config.CheckNumber(number); err != nil {
 		return csvRow{}, err
 	}
@@ -136,31 +149,45 @@ func (c *csvReader) check(f []string) (csvRow, error) {
 		return csvRow{}, fmt.Errorf("more than %d DNs: %w", c.most, errTooMany)
 	}
 	c.seen[number] = c.row
-	kind, err := config.ParseKind(f[1])
-	if err != nil {
-		return csvRow{}, fmt.Errorf("DN %s: kind %w", number, err)
-	}
-	groups, err := splitGroups(f[4])
+	row, err := c.read(number, field)
 	if err != nil {
 		return csvRow{}, fmt.Errorf("DN %s: %w", number, err)
 	}
-	d := &configpb.DN{Number: number, Kind: kind, External: external, Groups: groups}
-	if c.columns > csvLeast {
-		if d.Outbound, err = configpb.ParseOutbound(f[csvLeast]); err != nil {
-			return csvRow{}, fmt.Errorf("DN %s: outbound %w", number, err)
-		}
-	}
-	if err := checkCSVKind(d, password); err != nil {
-		return csvRow{}, fmt.Errorf("DN %s: %w", number, err)
-	}
-	return csvRow{d, password}, nil
+	c.kinds[row.dn.Kind] = true
+	return row, nil
 }
 
-func checkCSVKind(d *configpb.DN, password string) error {
+// read makes a DN of the fields of its row.
+func (c *csvReader) read(number string, field func(string) string) (csvRow, error) {
+	kind, err := config.ParseKind(field("kind"))
+	if err != nil {
+		return csvRow{}, fmt.Errorf("kind %w", err)
+	}
+	groups, err := splitGroups(field("groups"), c.by.groupSeparator())
+	if err != nil {
+		return csvRow{}, err
+	}
+	row := csvRow{dn: &configpb.DN{Number: number, Kind: kind, External: field("external"), Groups: groups}, password: field("password")}
+	if row.dn.Outbound, err = configpb.ParseOutbound(field("outbound")); err != nil {
+		return csvRow{}, fmt.Errorf("outbound %w", err)
+	}
+	if ha1 := field("ha1"); ha1 != "" {
+		if row.dn.Algorithm, row.ha1, err = config.ParseHA1(ha1); err != nil {
+			return csvRow{}, err
+		}
+	}
+	return row, checkCSVKind(row)
+}
+
+func checkCSVKind(row csvRow) error {
+	d, password := row.dn, row.password
 	name := d.Kind.Word()
 	switch d.Kind {
 	case configpb.DNKind_DN_KIND_SIP:
-		if password == "" {
+		switch {
+		case password != "" && row.ha1 != "":
+			return errors.New("has both a password and an ha1: want one")
+		case password == "" && row.ha1 == "":
 			return errors.New("kind sip needs a password")
 		}
 	case configpb.DNKind_DN_KIND_PSTN:
@@ -175,7 +202,7 @@ func checkCSVKind(d *configpb.DN, password string) error {
 	switch {
 	case d.Outbound != nil && d.Kind != configpb.DNKind_DN_KIND_SIP:
 		return fmt.Errorf("kind %s makes no calls: leave outbound empty", name)
-	case password != "" && d.Kind != configpb.DNKind_DN_KIND_SIP:
+	case (password != "" || row.ha1 != "") && d.Kind != configpb.DNKind_DN_KIND_SIP:
 		return fmt.Errorf("kind %s takes no password: leave the column empty", name)
 	case d.External != "" && d.Kind != configpb.DNKind_DN_KIND_PSTN:
 		return fmt.Errorf("kind %s takes no external number: leave the column empty", name)
@@ -185,15 +212,15 @@ func checkCSVKind(d *configpb.DN, password string) error {
 	return nil
 }
 
-func splitGroups(s string) ([]string, error) {
+func splitGroups(s, separator string) ([]string, error) {
 	if s == "" {
 		return nil, nil
 	}
-	groups := strings.Split(s, ";")
+	groups := strings.Split(s, separator)
 	for i, g := range groups {
 		groups[i] = strings.TrimSpace(g)
 		if groups[i] == "" {
-			return nil, errors.New("a group name is empty: want names separated by ;")
+			return nil, fmt.Errorf("a group name is empty: want names separated by %s", separator)
 		}
 	}
 	return groups, nil

@@ -14,7 +14,7 @@ import (
 const firstRow = "dn,kind,password,external,groups\n"
 
 func readCSV(in io.Reader) ([]string, error) {
-	r, err := newCSVReader(in)
+	r, err := newCSVReader(in, mapping{})
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func TestCSV_BadRowsAreNamed(t *testing.T) {
 	good := firstRow + "1001,sip,s,,\n"
 	for name, tc := range map[string]struct{ in, want string }{
 		"empty":          {"", "row 1: the file is empty: want the header dn,kind,password,external,groups, perhaps with ,outbound"},
-		"header":         {"number,kind\n", "row 1: want the header dn,kind,password,external,groups, perhaps with ,outbound"},
+		"header":         {"number,kind\n", "row 1: want the header dn,kind,password,external,groups, perhaps with ,outbound; what another one means says --map"},
 		"where to":       {strings.TrimSuffix(firstRow, "\n") + ",outbound\n1001,sip,s,,,home\n", `row 2: DN 1001: outbound "home": want all, none, internal, or first digits of numbers as +49,00`},
 		"of a point":     {strings.TrimSuffix(firstRow, "\n") + ",outbound\n1001,routing-point,,,,none\n", "row 2: DN 1001: kind routing-point makes no calls: leave outbound empty"},
 		"fields":         {good + "1002,sip,s,\n", "row 3: 4 fields, want 5: dn,kind,password,external,groups"},
@@ -109,7 +109,7 @@ func TestCSV_RowsAreBounded(t *testing.T) {
 		t.Error("another limit than the node's")
 	}
 	for most, want := range map[int]string{2: "", 1: "row 3: more than 1 DNs: split the file"} {
-		r, err := newCSVReader(strings.NewReader(firstRow + "1,sip,s,,\n2,sip,s,,\n"))
+		r, err := newCSVReader(strings.NewReader(firstRow+"1,sip,s,,\n2,sip,s,,\n"), mapping{})
 		if err != nil || r.most != maxImport {
 			t.Fatal(err, r.most)
 		}
