@@ -17,8 +17,6 @@ import (
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
-	"github.com/sipcluster/sipcluster/node/numbering"
-	"github.com/sipcluster/sipcluster/node/routing"
 )
 
 const (
@@ -36,8 +34,9 @@ type AvailabilityConfig struct {
 	View func() *fsm.View
 	// Heartbeat is sent on a watch that has been idle so long; 0 means 1 s.
 	Heartbeat time.Duration
-	// Inquire tells where a call would go; nil: nobody knows.
-	Inquire func(from numbering.Caller, called string) routing.Inquiry
+	// Inquire tells where a call would go, of which from.Number and called are texts; an error
+	// says that one of them can't be in a call. nil: nobody knows.
+	Inquire Inquire
 	// Watches is how many are open at most; 0 means MaxWatches.
 	Watches int
 	// Trunk returns the addresses of a trunk, as this node finds them; nil for none.
@@ -60,7 +59,7 @@ type Availability struct {
 	heartbeat time.Duration
 	trunk     func(dn.Number) []*tcpb.TrunkAddress
 	enrolled  func(dn.Number) *tcpb.TrunkRegistered
-	inquire   func(from numbering.Caller, called string) routing.Inquiry
+	inquire   Inquire
 	// watches has a place for each open Watch.
 	watches places
 }

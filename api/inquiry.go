@@ -12,11 +12,13 @@ import (
 	"github.com/sipcluster/sipcluster/node/routing"
 )
 
+// Inquire tells where a call would go.
+type Inquire func(ctx context.Context, from numbering.Caller, called string) (routing.Inquiry, error)
+
 // TestRoute tells where a call would go from this node.
-func (a *Availability) TestRoute(_ context.Context, req *tcpb.TestRouteRequest) (*tcpb.TestRouteResponse, error) {
+func (a *Availability) TestRoute(ctx context.Context, req *tcpb.TestRouteRequest) (*tcpb.TestRouteResponse, error) {
 	from := a.view().DN(req.GetFrom())
 	kind := from.GetKind()
-	called := numbering.Dialled(req.GetCalled())
 	switch {
 	case a.inquire == nil:
 		return nil, status.Error(codes.Unimplemented, "this node routes no calls")
@@ -24,10 +26,13 @@ func (a *Availability) TestRoute(_ context.Context, req *tcpb.TestRouteRequest) 
 		return nil, status.Errorf(codes.NotFound, "DN %s does not exist: want the phone's DN or the trunk that calls", req.GetFrom())
 	case kind != configpb.DNKind_DN_KIND_SIP && kind != configpb.DNKind_DN_KIND_TRUNK:
 		return nil, status.Errorf(codes.InvalidArgument, "DN %s is of kind %s: only kinds sip and trunk call", req.GetFrom(), kind.Word())
-	case called == "":
+	case req.GetCalled() == "":
 		return nil, status.Error(codes.InvalidArgument, "the called number is missing")
 	}
-	i := a.inquire(numbering.Caller{DN: req.GetFrom(), Trunk: kind == configpb.DNKind_DN_KIND_TRUNK, Number: numbering.Dialled(req.GetCaller())}, called)
+	i, err := a.inquire(ctx, numbering.Caller{DN: req.GetFrom(), Trunk: kind == configpb.DNKind_DN_KIND_TRUNK, Number: req.GetCaller()}, req.GetCalled())
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
 	res := &tcpb.TestRouteResponse{Called: i.Called, Dn: i.DN, Code: uint32(i.Code), Reason: i.Reason, Why: i.Why}
 	for _, x := range i.Exits {
 		res.Exits = append(res.Exits, newRouteExit(x))

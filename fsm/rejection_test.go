@@ -393,6 +393,7 @@ func TestLimits_AreReached(t *testing.T) {
 	}
 	apply(t, m, fill)
 	addr := strings.Repeat("h", 255) + ":65535"
+	host := strings.Repeat(strings.Repeat("h", 62)+".", 4) + "com:65535" // RFC 1035 §2.3.4
 	for what, mutation := range map[string]*configpb.Mutation{
 		"DN":       dn("sip", func(d *configpb.DN) { d.Number, d.Groups = name, groups }),
 		"external": dn("pstn", func(d *configpb.DN) { d.External = "+123456789012345" }),
@@ -400,7 +401,7 @@ func TestLimits_AreReached(t *testing.T) {
 		"routing point": dn("point", func(d *configpb.DN) {
 			d.RoutingPoint = &configpb.RoutingPoint{DefaultGroup: groups[0], TimeoutMs: 600_000}
 		}),
-		"trunk": dn("trunk", func(d *configpb.DN) { d.Trunk = &configpb.Trunk{Address: addr, Prefix: strings.Repeat("+", 32)} }),
+		"trunk": dn("trunk", func(d *configpb.DN) { d.Trunk = &configpb.Trunk{Address: host, Prefix: strings.Repeat("+", 32)} }),
 		"node": put(&configpb.Node{Id: name, Name: name[:32], Site: name, SipAddr: addr, DefaultAddr: addr, TcAddr: addr, ClusterAddr: addr, GossipAddr: addr,
 			HttpAddr: addr, FeatureLevel: level}),
 		"options": put(&configpb.Options{MinExpiresS: 2_678_400, MaxExpiresS: 2_678_400, DefaultExpiresS: 2_678_400, MaxContacts: 100, PingIntervalS: proto.Uint32(86_400),

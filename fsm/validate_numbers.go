@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 )
@@ -81,10 +82,17 @@ func checkCallerID(n string, c *configpb.CallerID) *Rejection {
 		return nil
 	case c.GetNumber() != "" && !validExternal(c.GetNumber()):
 		return reject(ErrInvalid, "DN %s: caller_id number %.40q is not a number in E.164 form, as +15551234567", n, c.GetNumber())
-	case c.GetName() != "" && !validText(c.GetName(), MaxName):
-		return reject(ErrInvalid, "DN %s: caller_id name: want at most %d printable characters without quote and backslash", n, MaxName)
+	case c.GetName() != "" && !validDisplayName(c.GetName()):
+		return reject(ErrInvalid, "DN %s: caller_id name: want at most %d octets of UTF-8 without control characters", n, MaxName)
 	case c.GetNumber() == "" && !c.GetWithheld():
 		return reject(ErrInvalid, "DN %s: caller_id has neither a number nor withheld", n)
 	}
 	return nil
+}
+
+// validDisplayName holds for what people are shown as somebody's name: any text on one line.
+func validDisplayName(s string) bool {
+	return len(s) <= MaxName && utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return r < ' ' || r >= 0x7f && r <= 0x9f || r == '\u2028' || r == '\u2029'
+	})
 }

@@ -58,7 +58,7 @@ func checkAddresses(n string, t *configpb.Trunk, level uint32) *Rejection {
 	more := t.GetMoreAddresses()
 	switch {
 	case !validTarget(t.GetAddress()):
-		return reject(ErrInvalid, "DN %s: trunk address %.80q is not host:port, or a host, of at most %d bytes", n, t.GetAddress(), MaxAddr)
+		return reject(ErrInvalid, "DN %s: trunk address %.80q is not host:port, or a host, of at most %d bytes, where one host can be", n, t.GetAddress(), MaxAddr)
 	case len(more) > MaxMoreAddresses:
 		return reject(ErrInvalid, "DN %s: %d trunk more_addresses, at most %d are possible", n, len(more), MaxMoreAddresses)
 	case t.GetTransport() < 0 || t.GetTransport() > configpb.TrunkTransport_TRUNK_TRANSPORT_TLS:
@@ -67,7 +67,7 @@ func checkAddresses(n string, t *configpb.Trunk, level uint32) *Rejection {
 	for i, a := range more {
 		switch {
 		case !validTarget(a):
-			return reject(ErrInvalid, "DN %s: of the trunk's more_addresses %.80q is not host:port, or a host, of at most %d bytes", n, a, MaxAddr)
+			return reject(ErrInvalid, "DN %s: of the trunk's more_addresses %.80q is not host:port, or a host, of at most %d bytes, where one host can be", n, a, MaxAddr)
 		case a == t.GetAddress() || slices.Contains(more[:i], a):
 			return reject(ErrInvalid, "DN %s: trunk address %.80q is there twice", n, a)
 		}
@@ -75,18 +75,37 @@ func checkAddresses(n string, t *configpb.Trunk, level uint32) *Rejection {
 	return nil
 }
 
-// validTarget holds for host:port, and for a host whose port is looked up.
+// validTarget holds for host:port, and for a host whose port is looked up: one host, that
+// can be one.
 func validTarget(s string) bool {
 	host := s
 	if validAddr(s) {
 		host, _, _ = net.SplitHostPort(s)
 	}
 	if addr, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
-		return addr.Zone() == ""
+		return addr.Zone() == "" && oneHost(addr.Unmap())
 	}
-	name := strings.TrimSuffix(host, ".")
-	last := name[strings.LastIndexByte(name, '.')+1:] // no number is one of a name (RFC 3696 §2)
-	return ValidRealm(name) && strings.Trim(last, "0123456789") != ""
+	return validHostName(strings.TrimSuffix(host, "."))
+}
+
+// oneHost holds for an address that a host may have: not for none, all, or a group.
+func oneHost(a netip.Addr) bool {
+	return !a.IsUnspecified() && !a.IsMulticast() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255}) && !(a.Is4() && a.As4()[0] == 0) && !(a.Is6() && a.IsLinkLocalUnicast())
+}
+
+// validHostName holds for a host name (RFC 1123 §2.1, RFC 1035 §2.3.1, §2.3.4), underscores besides,
+// which records of services have.
+func validHostName(s string) bool {
+	if len(s) > 255 {
+		return false
+	}
+	label := ""
+	for label = range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, letters+"-_") != "" || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+	}
+	return strings.Trim(label, "0123456789") != "" // no number is the last one of a name (RFC 3696 §2)
 }
 
 // checkAuth checks a digest, which may stay out when a stored one is kept.

@@ -582,7 +582,7 @@ func (n *Node) register() {
 	tlibpb.RegisterTLibraryServer(n.clients[1].server, api.NewTLibrary(n.control, session.DefaultPort))
 	tc, w := n.clients[0].server, writer{n.group, n.events}
 	tlibpb.RegisterTLibraryServer(tc, api.NewTLibrary(n.control, session.TCport))
-	tcpb.RegisterAvailabilityServer(tc, api.NewAvailability(api.AvailabilityConfig{Table: n.table, View: n.machine.View, Trunk: n.trunkAddresses, Registered: n.trunkRegistered, Inquire: n.routing.Inquire}))
+	tcpb.RegisterAvailabilityServer(tc, api.NewAvailability(api.AvailabilityConfig{Table: n.table, View: n.machine.View, Trunk: n.trunkAddresses, Registered: n.trunkRegistered, Inquire: n.inquire}))
 	tcpb.RegisterDiagnosisServer(tc, n.diagnosis())
 	tcpb.RegisterStatisticsServer(tc, api.NewStatistics(n.fold, n.machine.View))
 	tcpb.RegisterClusterServer(tc, n.cluster(w))

@@ -73,7 +73,7 @@ var items = map[protoreflect.FullName]func(i, n int) string{
 		}
 		return "+" + strings.Repeat("1", n-1)
 	},
-	"sipcluster.config.v1.Trunk.more_addresses": func(_, n int) string { return strings.Repeat("h", max(n, 7)-6) + ":65535" },
+	"sipcluster.config.v1.Trunk.more_addresses": func(_, n int) string { return hostName(max(n, 7)-6) + ":65535" },
 	"sipcluster.config.v1.Outbound.prefixes":    func(_, n int) string { return strings.Repeat("1", max(n, 1)) },
 }
 
@@ -86,7 +86,16 @@ func cursorOf(n int) any {
 }
 
 func digits(n int) any  { return strings.Repeat("1", n) }
-func address(n int) any { return strings.Repeat("h", n-6) + ":65535" }
+func address(n int) any { return hostName(n-6) + ":65535" }
+
+// hostName is one of n bytes (RFC 1035 §2.3.4).
+func hostName(n int) string {
+	s := strings.Repeat(strings.Repeat("h", 62)+".", n/63+1)[:n]
+	if strings.HasSuffix(s, ".") {
+		s = s[:n-1] + "h"
+	}
+	return s
+}
 
 // atMostNone is of a field that only a refused request may have at all.
 func atMostNone(most int) func(int) any { return atMostWord("", most) }

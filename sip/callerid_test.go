@@ -25,6 +25,10 @@ func TestTrunk_IsToldWhoCalls(t *testing.T) {
 		{"nothing is said of it", func(*configpb.Trunk) {}, nil, "Subject: x", "", ""},
 		{"the trunk's", func(t *configpb.Trunk) { t.CallerId = main }, nil, "Subject: x", `"ACME" <sip:+4930100@` + testRealm + ">", ""},
 		{"the DN's", func(t *configpb.Trunk) { t.CallerId = main }, &configpb.CallerID{Number: "+4930101"}, "Subject: x", "<sip:+4930101@" + testRealm + ">", ""},
+		{"of any name", func(t *configpb.Trunk) {
+			t.CallerId = &configpb.CallerID{Number: "+4930100", Name: `Jürgen "J" M\üller`}
+		}, nil, "Subject: x",
+			`"Jürgen \"J\" M\\üller" <sip:+4930100@` + testRealm + ">", ""},
 		{"one that is trusted", func(t *configpb.Trunk) { t.CallerId, t.Trusted, t.UserPhone = main, true, true }, nil, "Subject: x",
 			`"ACME" <sip:+4930100@` + testRealm + ";user=phone>", "P-Asserted-Identity: <sip:+4930100@" + testRealm + ";user=phone>"},
 		{"a carrier's customer", func(t *configpb.Trunk) { t.CallerId, t.PreferredIdentity = main, true }, nil, "Subject: x",

@@ -148,8 +148,8 @@ func TestCarrier_OverTCPAndTLS(t *testing.T) {
 	}{
 		{"tcp", configpb.TrunkTransport_TRUNK_TRANSPORT_TCP, "", "", 200},
 		{"tls", configpb.TrunkTransport_TRUNK_TRANSPORT_TLS, "sbc.carrier.test", "sbc.carrier.test", 200},
-		{"tls, of another name", configpb.TrunkTransport_TRUNK_TRANSPORT_TLS, "evil.test", "sbc.carrier.test", 500},
-		{"tls, the address is no name of its", configpb.TrunkTransport_TRUNK_TRANSPORT_TLS, "sbc.carrier.test", "", 500},
+		{"tls, of another name", configpb.TrunkTransport_TRUNK_TRANSPORT_TLS, "evil.test", "sbc.carrier.test", 503},
+		{"tls, the address is no name of its", configpb.TrunkTransport_TRUNK_TRANSPORT_TLS, "sbc.carrier.test", "", 503},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ca := newAuthority(t)

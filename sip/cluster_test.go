@@ -328,12 +328,13 @@ func TestTrunk_AReferralToItIsInTheClassOfService(t *testing.T) {
 	s.do(out, "BYE", 200)
 }
 
-func TestTrunk_AnOverloadedGatewayIsNoReasonForTheCaller(t *testing.T) {
+// TestTrunk_AnOverloadedGatewaySaysSoToTheCaller: the next call would not leave by it either.
+func TestTrunk_AnOverloadedGatewaySaysSoToTheCaller(t *testing.T) {
 	w, s := callWorld(t, nil, "1001"), newScript(t)
 	gw := w.gateway("9000", "+")
 	out := s.place(w.ua("udp", "1001"), "9000")
 	s.ok(s.take(gw).Refuse(503, "Service Unavailable"))
-	s.await(out, 500)
+	s.await(out, 503)
 	if o := patience.Receive(t, "the outcome of the call", w.outcomes); !o.Retry {
 		t.Errorf("%+v", o)
 	}

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -47,15 +48,61 @@ func TestLarge_MessagesPassWhole(t *testing.T) {
 	}
 }
 
-// TestLarge_AConnectionHears 513 before it is closed.
-func TestLarge_AConnectionHears(t *testing.T) {
+// TestLarge_AConnectionHearsAndGoesOn: who sends too much over a connection hears 513, and
+// what it sends next is served, as far as that can be found.
+func TestLarge_AConnectionHearsAndGoesOn(t *testing.T) {
 	w := newWorld(t, nil)
 	w.run()
-	l := w.dial("tcp")
-	body := strings.Repeat("x", wire.MaxStreamed)
-	if res := l.ask("OPTIONS sip:" + testRealm + " SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bKlarge\r\nMax-Forwards: 70\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:b@c>\r\nCall-ID: large\r\nCSeq: 1 OPTIONS\r\nContent-Length: " +
-		strconv.Itoa(len(body)) + "\r\n\r\n" + body); res.code != 513 {
-		t.Errorf("%d %s", res.code, res.reason)
+	options := func(id, lines string, length int) string {
+		return "OPTIONS sip:" + testRealm + " SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK" + id + "\r\nMax-Forwards: 70\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:b@c>\r\nCall-ID: " + id + "\r\nCSeq: 1 OPTIONS\r\n" +
+			lines + "Content-Length: " + strconv.Itoa(length) + "\r\n\r\n"
+	}
+	response := "SIP/2.0 200 OK\r\nVia: SIP/2.0/TCP h;branch=z9hG4bKnone\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:b@c>;tag=2\r\nCall-ID: none\r\nCSeq: 1 OPTIONS\r\nContent-Length: 70000\r\n\r\n"
+	body := func(n int) string { return strings.Repeat("x", n) }
+	const limit = wire.MaxStreamed
+	for _, c := range []struct {
+		name  string
+		sent  []string // with waits between
+		want  string   // the answers
+		after bool     // it goes on
+	}{
+		{"a byte too much", []string{options("large", "", limit) + body(limit)}, "513 large", true},
+		{"a megabyte", []string{options("large", "", 1<<20) + body(1<<20)}, "513 large", true},
+		{"in pieces", []string{options("large", "", 66_000)[:100], options("large", "", 66_000)[100:], body(30_000), body(36_000)}, "513 large", true},
+		{"another one behind it", []string{options("large", "", 66_000) + body(66_000) + options("next", "", 0)}, "513 large, 200 next", true},
+		{"two of them", []string{options("large", "", 66_000) + body(66_000) + options("larger", "", 99_000) + body(99_000)}, "513 large, 513 larger", true},
+		{"a response", []string{response + body(70_000)}, "", true},
+		{"headers without an end", []string{strings.TrimSuffix(options("large", strings.Repeat("X: "+body(1000)+"\r\n", 70), 0), "\r\n")}, "513 large", false},
+		{"more than is read past", []string{options("large", "", 1<<30)}, "513 large", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := w.dial("tcp")
+			var got []string
+			for _, text := range c.sent {
+				l.send(text)
+			}
+			for range strings.Split(c.want, ", ") {
+				if c.want == "" {
+					break
+				}
+				if res := l.receive(patience.Limit); res != nil {
+					got = append(got, fmt.Sprint(res.code, " ", res.get("Call-ID")))
+				}
+			}
+			if strings.Join(got, ", ") != c.want {
+				t.Errorf("answered %q, want %s", got, c.want)
+			}
+			if !c.after {
+				_ = l.conn.SetReadDeadline(time.Now().Add(patience.Limit))
+				if n, err := l.conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+					t.Errorf("then %d more, %v", n, err)
+				}
+				return
+			}
+			if res := l.ask(options("last", "", 0)); res.code != 200 || res.get("Call-ID") != "last" {
+				t.Errorf("the next request is answered %d", res.code)
+			}
+		})
 	}
 }
 

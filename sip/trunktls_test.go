@@ -75,7 +75,7 @@ func (a *authority) of(name string, until time.Time) tls.Certificate {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	c := a.make(&x509.Certificate{DNSNames: []string{name}, NotAfter: until, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, a.cert, &key.PublicKey)
+	c := a.make(&x509.Certificate{DNSNames: []string{name}, NotAfter: until, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}, a.cert, &key.PublicKey)
 	return tls.Certificate{Certificate: [][]byte{c.Raw}, PrivateKey: key}
 }
 

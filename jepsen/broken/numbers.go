@@ -30,7 +30,7 @@ func numberFaults() []Fault {
 		unitFault("retry-after-of-a-carrier", "what a carrier says of when it wants to be called again is not looked at", "./sip/proxy", "^TestVerdict_Says",
 			Edit{"sip/proxy/best.go", "		out.RetryAfter = retryAfter(best.res)\n", ""}),
 		unitFault("retry-after-unused", "a trunk that wants to be left alone is tried by the next call", "./node/routing", "^TestTrunk_IsLeft",
-			Edit{"node/routing/trunks.go", "	if r.quotas.Paused(n, time.Now()) > 0 {", "	if false {"}),
+			Edit{"node/routing/trunks.go", "time.Now()); left > 0 {", "time.Now()); left < 0 {"}),
 		unitFault("full-trunk-is-asked", "route test says that a trunk is tried whatever its limit", "./node/quota", "^TestTable_Calls",
 			Edit{"node/quota/quota.go", "	return u != nil && u.full(l, now)", "	return u == nil"}),
 		unitFault("carriers-secret-is-shown", "who exports no secrets gets the digests of trunks", "./api", "^TestConfiguration_TellsNoSecretOfATrunk",

@@ -26,6 +26,8 @@ type Call interface {
 	// Reject is the final answer. Where the last Send ended with that code the
 	// caller gets that answer as it came.
 	Reject(code int, reason string)
+	// Later is Reject with 503 and when the caller may try again (RFC 3261 §21.5.4).
+	Later(reason string, after time.Duration)
 	// Send sends the call to a target; progress hears the provisional answers, and
 	// NoWord each time that the DN's phones had for a first word and said none; done
 	// hears the outcome, once. They must not wait. Stop tells the target to.

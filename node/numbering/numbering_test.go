@@ -30,15 +30,7 @@ func TestApply_TheFirstThatFits(t *testing.T) {
 	}
 }
 
-func TestDialled_NumberOfAnyText(t *testing.T) {
-	for text, want := range map[string]string{
-		"1002": "1002", "tel:1002": "1002", "tel:+49-(30)-12.3;phone-context=x": "+4930123", "TEL:7;ext=1": "7", "sip:1002@x": "1002",
-		"sip:+49-30;phone-context=a@h;user=phone": "+4930", "sips:10-2@h": "10-2", "sip:a;b=c@h": "a", "": "", "sip:%2a21%23@h": "*21#", "sip:5%@h": "5%",
-	} {
-		if got := numbering.Dialled(text); got != want {
-			t.Errorf("%s: %q, want %q", text, got, want)
-		}
-	}
+func TestTelephone(t *testing.T) {
 	if n, context := numbering.Telephone([]byte("10-02;PHONE-CONTEXT=example.org;x")); n != "1002" || context != "example.org" {
 		t.Error(n, context)
 	}

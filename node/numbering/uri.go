@@ -44,15 +44,3 @@ func Telephone(subscriber []byte) (number, context string) {
 }
 
 var readable = strings.NewReplacer("-", "", ".", "", "(", "", ")", "")
-
-// Dialled is the number of a text: itself, or that of a tel or sip URI.
-func Dialled(text string) string {
-	u, ok := message.ParseURI([]byte(text))
-	switch {
-	case !ok || !u.IsSIP() && !message.EqualFold(u.Scheme, "tel"):
-		return text
-	case u.IsSIP() && len(u.User) == 0:
-		return string(u.Host)
-	}
-	return NumberOf(&u)
-}

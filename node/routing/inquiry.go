@@ -20,6 +20,8 @@ type Inquiry struct {
 	Code   int
 	Reason string
 	Why    []string
+
+	here bool // DN is a phone's, registered at this node
 }
 
 // InquiryExit is a trunk by which the call would leave.
@@ -27,6 +29,19 @@ type InquiryExit struct {
 	Trunk, Address string
 	// Number and Caller as the trunk is told, PassedOver why it would not be tried now.
 	Number, Caller, PassedOver string
+}
+
+// Secure makes the Inquiry that of a call by a sips URI, which goes by TLS all along or
+// nowhere (RFC 3261 §26.2.2); rings tells whether a phone of a DN at this node does.
+func (i *Inquiry) Secure(rings func(dn.Number) bool) {
+	switch {
+	case i.Code != 0:
+	case len(i.Exits) > 0:
+		i.Exits = nil
+		i.nowhere(480, "There is no way by TLS all along")
+	case i.here && !rings(dn.Number(i.DN)):
+		i.nowhere(480, "No phone is registered by TLS")
+	}
 }
 
 // Inquire tells where a call would go, by what calls go by.
@@ -49,6 +64,7 @@ func (r *Engine) Inquire(from numbering.Caller, called string) Inquiry {
 			return i
 		}
 		i.say("DN %s is in service at node %s", n, cmp.Or(v.Node(string(st.Owner)).GetName(), string(st.Owner)))
+		i.here = st.Owner == r.table.Self() && w.DN.GetKind() == configpb.DNKind_DN_KIND_SIP
 		if external := w.DN.GetExternal(); external != "" {
 			i.say("its telephone is %s", external)
 			r.departs(&i, from, external)

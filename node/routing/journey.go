@@ -242,7 +242,12 @@ func (j *journey) tried(n dn.Number, out invite.Outcome) {
 
 // finish gives the caller the last answer, or notes that the call is up.
 func (j *journey) finish(out invite.Outcome) (cause int) {
-	if !out.Answered {
+	switch {
+	case out.Answered:
+	case out.Code == 503 && out.RetryAfter > 0:
+		j.in.Later(out.Reason, out.RetryAfter)
+		return out.Code
+	default:
 		return j.reject(out.Code, out.Reason)
 	}
 	j.up = &out

@@ -79,6 +79,7 @@ type script struct {
 	told     chan string               // what the caller is told of its wait; nil: nobody asks
 	tries    []string
 	rejected int
+	later    time.Duration
 	rang     bool
 
 	caller context.Context //nolint:containedctx // ends when the caller gives up
@@ -107,6 +108,11 @@ func (s *script) Reject(code int, _ string) {
 	if s.rejected == 0 {
 		s.rejected = code
 	}
+}
+
+func (s *script) Later(_ string, after time.Duration) {
+	s.Reject(503, "")
+	s.later = after
 }
 
 func (s *script) Go(f func(context.Context)) { s.beside.Go(func() { f(s.caller) }) }

@@ -31,9 +31,9 @@ func (r *Engine) admits(o invite.Origin) (give func(), ok bool) {
 // leaves counts a call that is to leave by a trunk; full is the outcome when it must not.
 func (r *Engine) leaves(trunk *configpb.DN) (give func(), full *invite.Outcome) {
 	n := dn.Number(trunk.GetNumber())
-	if r.quotas.Paused(n, time.Now()) > 0 {
+	if left := r.quotas.Paused(n, time.Now()); left > 0 {
 		r.quotas.Limited(n, quota.Out)
-		return nil, &invite.Outcome{Code: 503, Reason: "The trunk wants to be left alone", Retry: true}
+		return nil, &invite.Outcome{Code: 503, Reason: "The trunk wants to be left alone", Retry: true, RetryAfter: left}
 	}
 	give, ok := r.quotas.Take(n, quota.Out, trunk.GetTrunk().GetOutboundLimit(), time.Now())
 	if !ok {

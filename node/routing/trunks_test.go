@@ -114,6 +114,19 @@ func TestTrunk_IsLeftAloneAsItWants(t *testing.T) {
 	}
 }
 
+// TestTrunk_LeftAloneSaysUntilWhen: a caller who finds every trunk so is told when to try
+// again, by the call in which they said so and by those after.
+func TestTrunk_LeftAloneSaysUntilWhen(t *testing.T) {
+	x := newExchange(t)
+	busy := invite.Outcome{Code: 503, Retry: true, RetryAfter: time.Minute}
+	for i, tries := range []string{"+15559 at gw3;+15559 at gw1;+15559 at gw2", ""} {
+		in := &script{called: "+15559", origin: invite.Origin{DN: "1004"}, answers: map[string]invite.Outcome{"+15559 at gw1": busy, "+15559 at gw2": busy, "+15559 at gw3": busy}}
+		if got, code := x.sends(t, in); got != tries || code != 503 || in.later <= 0 || in.later > time.Minute {
+			t.Errorf("call %d: tried %q, answered %d with Retry-After %v", i, got, code, in.later)
+		}
+	}
+}
+
 // TestInquire_IsWhereCallsGo: each call goes to where the inquiry before it said.
 func TestInquire_IsWhereCallsGo(t *testing.T) {
 	x := newExchange(t)

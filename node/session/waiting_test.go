@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
@@ -88,6 +89,7 @@ func (c *caller) GaveUp() bool               { return c.ctx.Err() != nil }
 func (*caller) Ring()                        {}
 func (*caller) Tell(int, string)             {}
 func (*caller) Reject(int, string)           {}
+func (*caller) Later(string, time.Duration)  {}
 func (c *caller) Go(f func(context.Context)) { c.beside.Go(func() { f(c.ctx) }) }
 
 func (c *caller) Send(t invite.Target, progress func(int), done func(invite.Outcome)) invite.Stopper {

@@ -2,6 +2,7 @@ package carrier
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -18,12 +19,14 @@ import (
 	"github.com/sipcluster/sipcluster/sip/location"
 )
 
-// Config of a Book. All but NameServers must be set.
+// Config of a Book. All but NameServers and Own must be set.
 type Config struct {
 	NameServers NameServers
 	// Ask sends OPTIONS to a way; answered is called once, from any goroutine: whether
 	// somebody is there.
 	Ask func(w Way, answered func(bool))
+	// Own tells whether an address is one of the cluster's own nodes, where no trunk is.
+	Own func(netip.AddrPort) bool
 	// Every is how often each way is asked; 0 for never.
 	Every func() time.Duration
 	// Moved is told when a trunk has other addresses than before, Reached whether a trunk
@@ -53,9 +56,18 @@ type entry struct {
 	// datagrams are the addresses of UDP at which no connection came about, until when that
 	// counts.
 	datagrams map[netip.AddrPort]time.Time
-	// unreached: so it was told.
-	unreached bool
+	// said is what was told of whether it is reached; nothing before its name was found.
+	said word
 }
+
+// word is what a Book has told of a trunk.
+type word uint8
+
+const (
+	nothing word = iota
+	reached
+	unreached
+)
 
 // target is an address of it, with what was found.
 type target struct {
@@ -65,10 +77,14 @@ type target struct {
 	again   time.Time
 	looking bool
 	err     error // of the last look-up
+	own     bool  // it was said that it leads to the cluster itself
 }
 
 // New makes a Book that has no trunks.
 func New(cfg Config) *Book {
+	if cfg.Own == nil {
+		cfg.Own = func(netip.AddrPort) bool { return false }
+	}
 	return &Book{cfg: cfg, wake: wake.New(), trunks: map[dn.Number]*entry{}}
 }
 
@@ -82,7 +98,7 @@ func (b *Book) Put(n dn.Number, t *configpb.Trunk) {
 	}
 	e := &entry{number: n, config: t, health: map[Way]*health{}, datagrams: map[netip.AddrPort]time.Time{}}
 	if old != nil {
-		e.health, e.unreached = old.health, old.unreached
+		e.health, e.said = old.health, old.said
 	}
 	now := time.Now()
 	for _, want := range targetsOf(t) {
@@ -113,24 +129,55 @@ func (b *Book) Drop(n dn.Number) {
 // Wake has the options read again.
 func (b *Book) Wake() { b.wake.Send() }
 
-// places are those of a trunk, ranked by address first.
-func (e *entry) places() (list []Place) {
+// Recheck looks again which addresses are the cluster's own.
+func (b *Book) Recheck() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range b.trunks {
+		b.settle(e, time.Now())
+	}
+	b.wake.Send()
+}
+
+// places are those of a trunk, ranked by address first, without the cluster's own.
+func (b *Book) places(e *entry) (list []Place) {
 	for i, t := range e.targets {
 		for _, p := range t.places {
 			p.Rank += i << 16 // behind all priorities of those before
-			list = append(list, p)
+			if p.Ways = b.others(p.Ways); len(p.Ways) > 0 {
+				list = append(list, p)
+			}
 		}
 	}
 	return list
 }
 
+// others are the ways that do not lead to the cluster itself.
+func (b *Book) others(ways []Way) []Way {
+	own := func(w Way) bool { return b.cfg.Own(w.Addr) }
+	if !slices.ContainsFunc(ways, own) {
+		return ways
+	}
+	return slices.DeleteFunc(slices.Clone(ways), own)
+}
+
 // settle makes the health fit the places.
 func (b *Book) settle(e *entry, now time.Time) {
 	known := map[Way]*health{}
-	for _, p := range e.places() {
+	for _, t := range e.targets {
+		for _, p := range t.places {
+			for _, w := range p.Ways {
+				if b.cfg.Own(w.Addr) && !t.own {
+					b.cfg.Log.Error("a trunk leads back to this cluster and is not used there", "dn", string(e.number), "address", w.String())
+					t.own = true
+				}
+			}
+		}
+	}
+	for _, p := range b.places(e) {
 		for _, w := range p.Ways {
 			if known[w] = e.health[w]; known[w] == nil {
-				known[w] = &health{since: now, due: now}
+				known[w] = &health{since: now}
 			}
 		}
 	}
@@ -138,21 +185,23 @@ func (b *Book) settle(e *entry, now time.Time) {
 	b.tell(e)
 }
 
-// tell tells whether the trunk is reached when that has changed: while nobody has looked
-// its name up it counts as before.
+// tell tells whether the trunk is reached, at first and when that has changed: while nobody
+// has looked its name up it counts as before.
 func (b *Book) tell(e *entry) {
-	reached, waits := false, false
+	is, waits := unreached, false
 	for _, h := range e.health {
-		reached = reached || !h.down
+		if !h.down {
+			is = reached
+		}
 	}
 	for _, t := range e.targets {
 		waits = waits || len(t.places) == 0 && t.err == nil
 	}
-	if e.unreached != reached || !reached && waits {
+	if e.said == is || is == unreached && waits {
 		return
 	}
-	e.unreached = !reached
-	b.cfg.Reached(e.number, reached)
+	e.said = is
+	b.cfg.Reached(e.number, is == reached)
 }
 
 // Ways is the order in which a call tries the addresses of a trunk that are not down.
@@ -163,7 +212,7 @@ func (b *Book) Ways(n dn.Number) []Way {
 	if e == nil {
 		return nil
 	}
-	down := func(w Way) bool { return e.health[w].down }
+	down := func(w Way) bool { return e.health[w] == nil || e.health[w].down }
 	if len(e.health) == 1 { // as most are
 		for w := range e.health {
 			if !down(w) {
@@ -172,7 +221,7 @@ func (b *Book) Ways(n dn.Number) []Way {
 		}
 		return nil
 	}
-	return Order(e.places(), down, func(most int) int { return rand.IntN(most + 1) })
+	return Order(b.places(e), down, func(most int) int { return rand.IntN(most + 1) })
 }
 
 // Addrs are all addresses of a trunk, in the order of their look-up.
@@ -189,11 +238,19 @@ func (b *Book) all(n dn.Number) (list []Way) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if e := b.trunks[n]; e != nil {
-		for _, p := range e.places() {
+		for _, p := range b.places(e) {
 			list = append(list, p.Ways...)
 		}
 	}
 	return list
+}
+
+// Any is one of a trunk's ways, whether it is down or not.
+func (b *Book) Any(n dn.Number) (Way, bool) {
+	if all := b.all(n); len(all) > 0 {
+		return all[0], true
+	}
+	return Way{}, false
 }
 
 // At is the way of a trunk to an address by a transport, or to another port of that host
@@ -221,7 +278,7 @@ func (b *Book) Heard(n dn.Number, w Way) { b.note(n, w, (*health).heard) }
 // Silent is the opposite of Heard: the way is not tried until somebody answers there.
 func (b *Book) Silent(n dn.Number, w Way) { b.note(n, w, (*health).silent) }
 
-func (b *Book) note(n dn.Number, w Way, what func(*health, time.Time, time.Duration) bool) {
+func (b *Book) note(n dn.Number, w Way, what func(*health, time.Time) bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if e := b.trunks[n]; e != nil && e.health[w] != nil {
@@ -253,9 +310,9 @@ func (b *Book) NoStream(n dn.Number, w Way) {
 }
 
 // turn changes the health of a way, which is there.
-func (b *Book) turn(e *entry, w Way, what func(*health, time.Time, time.Duration) bool) {
+func (b *Book) turn(e *entry, w Way, what func(*health, time.Time) bool) {
 	h := e.health[w]
-	if !what(h, time.Now(), b.every(e)) {
+	if !what(h, time.Now()) {
 		return
 	}
 	if h.down {
@@ -301,6 +358,10 @@ func (b *Book) States(n dn.Number) (list []State) {
 		for _, p := range t.places {
 			for _, w := range p.Ways {
 				h := e.health[w]
+				if h == nil {
+					list = append(list, State{Address: t.Address, Err: fmt.Errorf("%s %w", w, errOwn), Down: true})
+					continue
+				}
 				list = append(list, State{Address: t.Address, Way: w, Down: h.down, Since: h.since})
 			}
 		}

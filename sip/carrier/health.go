@@ -11,52 +11,65 @@ const (
 )
 
 // health is whether somebody answers at a way. Its methods tell whether that has changed.
-// every is how often the way is asked; 0 for never.
+// When it is asked next follows from the interval as it is then, every, 0 for never: so
+// another one counts at once.
 type health struct {
 	down  bool
 	since time.Time // when down became what it is
-	// due is when the way is asked next, or tried again without.
-	due    time.Time
+	// last is when it was heard, missed or silent last; the zero time: it has not been
+	// asked yet.
+	last time.Time
+	// delay is how long after that it is asked while it is down; 0: it is asked at once.
 	delay  time.Duration
 	asking bool
 }
 
 // heard: somebody answered.
-func (h *health) heard(now time.Time, every time.Duration) bool {
-	h.due = now.Add(every)
+func (h *health) heard(now time.Time) bool {
+	h.last = now
 	return h.turn(false, now)
 }
 
 // missed: nobody answered what was asked.
-func (h *health) missed(now time.Time, every time.Duration) bool {
+func (h *health) missed(now time.Time) bool {
 	turned := h.turn(true, now)
-	if turned {
+	if turned || h.delay == 0 {
 		h.delay = firstDelay
 	} else {
-		h.delay = min(2*h.delay, lastDelay, every)
+		h.delay = min(2*h.delay, lastDelay)
 	}
-	h.due = now.Add(h.delay)
+	h.last = now
 	return turned
 }
 
-// silent: nobody answered a call.
-func (h *health) silent(now time.Time, every time.Duration) bool {
+// silent: nobody answered a call. It is asked whether that is so.
+func (h *health) silent(now time.Time) bool {
 	if h.down {
 		return false
 	}
-	h.delay, h.due = firstDelay, now // it is asked whether that is so
-	if every == 0 {
-		h.due = now.Add(untried)
-	}
+	h.delay, h.last = 0, now
 	return h.turn(true, now)
+}
+
+// due is when the way is asked next, or tried again without.
+func (h *health) due(every time.Duration) time.Time {
+	switch {
+	case every == 0:
+		return h.last.Add(untried)
+	case h.down:
+		return h.last.Add(min(h.delay, every))
+	}
+	return h.last.Add(every)
 }
 
 // pass lets time go by: ask, the way is asked now; turned, it counts as up again.
 func (h *health) pass(now time.Time, every time.Duration) (ask, turned bool) {
 	switch {
-	case every == 0 && h.down && !now.Before(h.due):
-		return false, h.turn(false, now)
-	case every == 0 || h.asking || now.Before(h.due):
+	case now.Before(h.due(every)):
+		return false, false
+	case every == 0:
+		return false, h.down && h.turn(false, now)
+	case h.asking:
 		return false, false
 	}
 	h.asking = true
@@ -65,10 +78,10 @@ func (h *health) pass(now time.Time, every time.Duration) (ask, turned bool) {
 
 // next is when pass may do something; the zero time for never.
 func (h *health) next(every time.Duration) time.Time {
-	if h.asking || every == 0 && !h.down {
+	if every == 0 && !h.down || every > 0 && h.asking {
 		return time.Time{}
 	}
-	return h.due
+	return h.due(every)
 }
 
 func (h *health) turn(down bool, now time.Time) bool {

@@ -89,7 +89,7 @@ func TestBook_AsksEachIntervalAndSooner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newBoard(t, 30*time.Second)
 		x.Put("9000", &configpb.Trunk{Address: one})
-		x.want(t, 29*time.Second, "0 asks "+one)
+		x.want(t, 29*time.Second, "0 9000 reached true", "0 asks "+one)
 		x.falls(one, true)
 		x.want(t, 33*time.Second, "30 asks "+one)
 		if len(x.Ways("9000")) != 1 {
@@ -167,7 +167,7 @@ func TestBook_AChangeKeepsWhatIsKnown(t *testing.T) {
 		x := newBoard(t, 30*time.Second)
 		x.falls(one, true)
 		x.Put("9000", &configpb.Trunk{Address: one})
-		x.want(t, 4*time.Second, "0 asks "+one, "4 9000 reached false")
+		x.want(t, 4*time.Second, "0 9000 reached true", "0 asks "+one, "4 9000 reached false")
 		x.Put("9000", &configpb.Trunk{Address: one, Priority: 3})
 		if len(x.Ways("9000")) != 0 {
 			t.Error("a trunk that is down is up by another priority")
@@ -180,5 +180,38 @@ func TestBook_AChangeKeepsWhatIsKnown(t *testing.T) {
 		if x.until(5 * time.Second); len(x.Ways("9000")) != 0 || len(x.States("9000")) != 0 {
 			t.Error("a trunk that is gone has ways")
 		}
+	})
+}
+
+// TestBook_AnotherIntervalCountsAtOnce, shorter or longer, from never and to never, of what
+// is up and of what is down.
+func TestBook_AnotherIntervalCountsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newBoard(t, 3600*time.Second)
+		every := func(d time.Duration) {
+			x.mu.Lock()
+			x.every = d
+			x.mu.Unlock()
+			x.Wake()
+		}
+		x.Put("9000", &configpb.Trunk{Address: one})
+		x.want(t, 100*time.Second, "0 9000 reached true", "0 asks "+one)
+		every(30 * time.Second)
+		x.want(t, 101*time.Second, "100 asks "+one)
+		every(10 * time.Second)
+		x.want(t, 115*time.Second, "110 asks "+one)
+		every(60 * time.Second)
+		x.want(t, 171*time.Second, "170 asks "+one)
+		every(0)
+		x.want(t, 1000*time.Second)
+		every(60 * time.Second)
+		x.want(t, 1001*time.Second, "1000 asks "+one)
+		every(0)
+		x.Silent("9000", x.Ways("9000")[0])
+		x.falls(one, true)
+		x.want(t, 1010*time.Second, "1001 9000 reached false")
+		every(60 * time.Second)
+		x.want(t, 1014*time.Second, "1010 asks "+one)
+		x.want(t, 1016*time.Second, "1015 asks "+one)
 	})
 }

@@ -204,6 +204,12 @@ func nameOf(t Target, transport location.Transport, domain string) string {
 	return cmp.Or(t.Name, strings.TrimSuffix(domain, "."))
 }
 
+// NameOf is the name of a trunk that its certificate has to be of, whatever its transport.
+func NameOf(t *configpb.Trunk) string {
+	host, _ := split(t.GetAddress())
+	return cmp.Or(t.GetTlsName(), strings.TrimSuffix(host, "."))
+}
+
 func transportOf(t configpb.TrunkTransport) location.Transport {
 	switch t {
 	case configpb.TrunkTransport_TRUNK_TRANSPORT_TCP:

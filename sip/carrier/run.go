@@ -20,7 +20,10 @@ const (
 	maxLookUps = 8
 )
 
-var errPending = errors.New("it is being looked up")
+var (
+	errPending = errors.New("it is being looked up")
+	errOwn     = errors.New("is an address of this cluster's own nodes")
+)
 
 // question is an OPTIONS to be sent.
 type question struct {

@@ -63,6 +63,19 @@ func hasAny(b []byte, chars string) bool {
 	return false
 }
 
+// AppendQuoted appends a text as a quoted string: UTF-8, with a backslash before quotes and
+// backslashes (RFC 3261 §25.1). It must have no control characters.
+func AppendQuoted(dst []byte, text string) []byte {
+	dst = append(dst, '"')
+	for i := range len(text) {
+		if text[i] == '"' || text[i] == '\\' {
+			dst = append(dst, '\\')
+		}
+		dst = append(dst, text[i])
+	}
+	return append(dst, '"')
+}
+
 // Allows tells whether who sent the message takes requests of a method: as its Allow
 // headers say (RFC 3261 §20.5), or when there are none.
 func (m *Message) Allows(method string) bool {

@@ -50,6 +50,19 @@ func Head(data []byte) int {
 	}
 }
 
+// Length is that of a whole message with this head; false when it does not say.
+func Length(head []byte) (int64, bool) {
+	n, ok := frameLength(head)
+	return int64(len(head)) + n, ok
+}
+
+// HeadOf makes a head of the whole lines of one that is too long to be read to its end, so
+// that what it begins with can be answered.
+func HeadOf(data []byte) []byte {
+	end := bytes.LastIndexByte(data, '\n') + 1
+	return append(bytes.Clone(data[:end]), "\r\n"...)
+}
+
 // frameLength reads Content-Length from a head without changing it.
 func frameLength(head []byte) (int64, bool) {
 	length := int64(-1)

@@ -14,19 +14,30 @@ func (m *Message) validate() {
 	m.validateNumbers()
 	m.validateAddresses()
 	// Only a well-formed request gets the answer about its scheme.
-	if u, ok := ParseURI(m.URI); m.Fault == nil && ok && !u.IsSIP() && !EqualFold(u.Scheme, "tel") {
-		m.fault(416, "Unsupported URI Scheme")
+	if _, f := ParseCalled(m.URI); f != nil && m.Fault == nil {
+		m.Fault = f
 	}
 }
 
 func (m *Message) validateURI() {
-	u, ok := ParseURI(m.URI)
+	if _, f := ParseCalled(m.URI); f != nil && f.Code == 400 {
+		m.fault(f.Code, f.Reason)
+	}
+}
+
+// ParseCalled reads what may be called: the URI of a request; otherwise the answer says why
+// it can't be one.
+func ParseCalled(uri []byte) (URI, *Fault) {
+	u, ok := ParseURI(uri)
 	switch {
 	case !ok:
-		m.fault(400, "Bad Request-URI")
+		return u, &Fault{Code: 400, Reason: "Bad Request-URI"}
 	case u.IsSIP() && len(u.Headers) > 0:
-		m.fault(400, "Request-URI with headers")
+		return u, &Fault{Code: 400, Reason: "Request-URI with headers"}
+	case !u.IsSIP() && !EqualFold(u.Scheme, "tel"):
+		return u, &Fault{Code: 416, Reason: "Unsupported URI Scheme"}
 	}
+	return u, nil
 }
 
 func (m *Message) validateSingle() {

@@ -26,8 +26,10 @@ func verdict(results []result, stopped *Outcome) Outcome {
 	}
 	if best.code == 503 {
 		out.RetryAfter = retryAfter(best.res)
-		// That somebody behind us is overloaded does not say that we are.
-		out.Code, out.Reason, out.res = 500, "Server Internal Error", nil
+		if !best.ours {
+			// That somebody behind us is overloaded does not say that we are.
+			out.Code, out.Reason, out.res = 500, "Server Internal Error", nil
+		}
 	}
 	return out
 }

@@ -72,6 +72,7 @@ func TestVerdict(t *testing.T) {
 		"how to authenticate":       {results: r(404, 407, 486), code: 407},
 		"the lowest class":          {results: r(500, 486, 302), code: 302},
 		"503 is not the caller's":   {results: r(503), code: 500},
+		"503 of a trunk is":         {results: []result{{code: 503, res: res, ours: true, retry: true}}, code: 503, retry: true},
 		"503 after everything":      {results: r(503, 504), code: 504},
 		"made up after what came":   {results: append(r(486), result{code: 408}), code: 486},
 		"nobody was reached":        {results: []result{{code: 408, retry: true}, {code: 503, retry: true}}, code: 408, retry: true},

@@ -42,6 +42,9 @@ type result struct {
 	reason string
 	retry  bool
 	res    *message.Message // of a failure
+	// ours: a 503, of a trunk or of a node that has the DN, says that the next request would
+	// fare no better, so it goes on to the caller as it is (RFC 3261 §16.7 step 6).
+	ours bool
 }
 
 // send begins a branch. One that can't be sent has ended with 503.
@@ -51,7 +54,9 @@ func (a *Attempt) send(l *leg) *branch {
 		b.number = l.side.Number
 	}
 	if err := b.transmit(a.branch(l), nil); err != nil {
-		b.final = b.unsent(err)
+		if b.final = b.unsent(err); b.final.code == 503 {
+			b.tellSilent()
+		}
 		return b
 	}
 	if ended := b.to.ended(); ended != nil {
@@ -72,7 +77,7 @@ func (b *branch) unsent(err error) *result {
 	if b.peer {
 		return &result{code: 480, reason: "The phone's node is not there", retry: true}
 	}
-	return &result{code: 503, reason: "No way there", retry: true}
+	return &result{code: 503, reason: "No way there", retry: true, ours: true}
 }
 
 // transmit sends the request, with a line besides, and again when a gateway has asked for

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"time"
 
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/invite"
@@ -132,16 +133,34 @@ func (c *Call) Reject(code int, reason string) {
 	c.reject(code, reason)
 }
 
+// Later implements invite.Call. Where the last Send ended with 503 that is passed on.
+func (c *Call) Later(reason string, after time.Duration) {
+	c.sh.Lock()
+	defer c.sh.Unlock()
+	if c.last.Code == 503 && c.last.res != nil {
+		c.pass(c.last)
+		return
+	}
+	a := answer.Answer{Code: 503, Reason: answer.Phrase(reason)}
+	a.Number("Retry-After", int64((after+time.Second-1)/time.Second))
+	c.conclude(&a)
+}
+
 func (c *Call) reject(code int, reason string) {
+	c.conclude(&answer.Answer{Code: code, Reason: answer.Phrase(reason)})
+}
+
+// conclude gives the final answer, unless there is one.
+func (c *Call) conclude(a *answer.Answer) {
 	if c.final {
 		return
 	}
-	a := answer.Answer{Code: code, Reason: answer.Phrase(reason)}
 	if c.gaveUp {
+		a.Reset()
 		a.Set(487, "Request Terminated")
 	}
 	c.sh.stats.Answered(a.Code)
-	b := c.sh.answer(c.req, &a)
+	b := c.sh.answer(c.req, a)
 	c.finish()
 	_ = c.srv.Respond(a.Code, b) // the transaction repeats it
 }

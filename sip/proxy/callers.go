@@ -6,7 +6,6 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
-	"github.com/sipcluster/sipcluster/node/numbering"
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/digest"
 	"github.com/sipcluster/sipcluster/sip/guard"
@@ -27,16 +26,14 @@ type callers struct {
 // identify finds out who asks: a gateway by its certificate or address, or by digest, as
 // phones.
 func (cs *callers) identify(m *message.Message, in *packet, a *answer.Answer) (callOrigin, bool) {
-	from, _ := message.ParseAddress(m.Get(message.From))
-	u, _ := message.ParseURI(from.URI)
-	o := callOrigin{number: numbering.NumberOf(&u), hop: in.hop()}
+	number, u := callerOf(m.Get(message.From))
+	o := callOrigin{number: number, hop: in.hop()}
 	v := cs.machine.View()
 	caller := v.DN(o.number)
 	phone := caller.GetKind() == configpb.DNKind_DN_KIND_SIP && cs.served(&u)
 	if k := cs.gateway(m, in, v, phone); k != nil {
 		return o, cs.admitTrunk(m, in, v, k, &o, a)
 	}
-	number := o.number
 	if !phone && identity.Anonymous(m.Get(message.From)) { // who it is, the credentials say
 		number = string(cs.withheld(m, in, v))
 	} else if k := cs.trunks.anyUser(); k != nil && !phone && (string(m.Method) == "INVITE" || !cs.served(&u)) {
@@ -123,16 +120,6 @@ func (cs *callers) withheld(m *message.Message, in *packet, v *fsm.View) []byte 
 		return c.Credentials.Username
 	}
 	return identity.Preferred(m)
-}
-
-// served tells whether a URI is one of this cluster: of a tel URI that its number is one
-// here, which a phone-context that names another domain denies (RFC 3966 §5.1.5).
-func (cs *callers) served(u *message.URI) bool {
-	if !message.EqualFold(u.Scheme, "tel") {
-		return cs.guard.Mine(u.Host)
-	}
-	_, context := numbering.Telephone(u.Rest)
-	return context == "" || context[0] == '+' || cs.guard.Mine([]byte(context))
 }
 
 // authenticate checks that the caller is the DN that it says it is

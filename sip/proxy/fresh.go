@@ -83,9 +83,8 @@ func (p *Proxy) fromOutside(sh *shard, m *message.Message, in *packet, key trans
 		a.Header("Allow", Allowed)
 		return
 	}
-	u, _ := message.ParseURI(m.URI)
-	if !p.callers.served(&u) && !(invite && message.IsNowhere(u.Host)) {
-		a.Set(404, "Not a domain of this cluster")
+	if f := p.callers.calls(m.URI, invite); f != nil {
+		a.Fault(f)
 		return
 	}
 	if p.givesWay(m, in, a) {

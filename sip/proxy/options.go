@@ -14,6 +14,7 @@ const optionsTime = 4 * time.Second
 
 // inquiry is an OPTIONS to a trunk.
 type inquiry struct {
+	sh       *shard
 	client   *transaction.Client
 	alarm    transaction.Alarm
 	answered func(bool)
@@ -31,7 +32,7 @@ func (p *Proxy) inquire(w carrier.Way, answered func(bool)) {
 		method: "OPTIONS", uri: []byte("sip:" + w.Host), from: []byte("<sip:" + realm + ">;tag=" + id[len(id)-8:]), to: []byte("<sip:" + w.Host + ">"),
 		callID: []byte(p.shards.idOf(sh)), cseq: 1, via: sh.via(to, id),
 	}
-	q := &inquiry{answered: answered}
+	q := &inquiry{sh: sh, answered: answered}
 	q.alarm = transaction.Alarm{Layer: sh.Layer, Handler: q}
 	var err error
 	if q.client, err = sh.Send(id, "OPTIONS", to, m.bytes(), q.on); err != nil {
@@ -39,6 +40,23 @@ func (p *Proxy) inquire(w carrier.Way, answered func(bool)) {
 		return
 	}
 	q.alarm.Set(optionsTime)
+	if ended := to.ended(); ended != nil {
+		over := q.client.Done()
+		p.tasks.spawn(func() { q.watch(ended, over, p.tasks.ctx.Done()) })
+	}
+}
+
+// watch ends the inquiry when there is no connection, or none any more.
+func (q *inquiry) watch(ended, over, stops <-chan struct{}) {
+	select {
+	case <-over:
+	case <-stops:
+	case <-ended:
+		q.sh.Lock()
+		defer q.sh.Unlock()
+		q.client.Terminate()
+		q.on(nil, errNoFlow)
+	}
 }
 
 func (q *inquiry) on(res *message.Message, err error) {

@@ -173,11 +173,11 @@ func (d *dialogPath) toTrunk(s *route.Set, ends bool) (*hop, *message.Fault) {
 	}
 	if u, ok := message.ParseURI(uri); ok && u.IsSIP() {
 		if addr, ok := u.AddrPort(); ok && d.trunks.leads(k.Number, addr) {
-			return d.exits.carrier(d.trunks.at(k, addr)), nil
+			return d.exits.carrier(d.trunks.at(k, addr, &u)), nil
 		}
 	}
 	if k.Called && d.trunks.leads(k.Number, k.Addr) {
-		return d.exits.carrier(d.trunks.at(k, k.Addr)), nil
+		return d.exits.carrier(d.trunks.at(k, k.Addr, &message.URI{})), nil
 	}
 	if took && !k.Transport.Connected() { // another connection could not be told whose it is
 		return d.exits.carrier(carrier.Way{Transport: k.Transport, Addr: k.Addr}), nil
@@ -185,13 +185,48 @@ func (d *dialogPath) toTrunk(s *route.Set, ends bool) (*hop, *message.Fault) {
 	if ways := d.trunks.ways(k.Number); len(ways) > 0 {
 		return d.exits.carrier(ways[0]), nil
 	}
+	if w, ok := d.trunks.book.Any(k.Number); ok { // it is down, and may take what belongs to a call
+		return d.exits.carrier(w), nil
+	}
 	return nil, errNoTrunk
 }
 
-// at is how a trunk is spoken to at an address that is one of its, in the call of a token.
-func (t *trunks) at(k *route.Token, addr netip.AddrPort) carrier.Way {
-	if w, ok := t.book.At(k.Number, addr, k.Transport); ok {
+// spoken is the transport by which a URI says that it is reached (RFC 3261 §19.1.1); false
+// when it says none by which trunks are.
+func spoken(u *message.URI) (location.Transport, bool) {
+	if message.EqualFold(u.Scheme, "sips") {
+		return location.TLS, true
+	}
+	name, _ := message.Param(u.Params, "transport")
+	for t := location.UDP; t <= location.TLS; t++ {
+		if message.EqualFold(name, t.String()) {
+			return t, true
+		}
+	}
+	return 0, false
+}
+
+// at is how a trunk is spoken to at an address that is one of its, in the call of a token: as
+// the URI there says, else as it is configured there, else as the call came. What began over
+// TLS stays so, with whom the trunk is configured to be.
+func (t *trunks) at(k *route.Token, addr netip.AddrPort, u *message.URI) carrier.Way {
+	w, known := t.book.At(k.Number, addr, k.Transport)
+	by, said := spoken(u)
+	switch {
+	case k.Transport == location.TLS:
+		by = location.TLS
+	case said:
+	case known:
+		by = w.Transport
+	default:
+		by = k.Transport
+	}
+	if known && w.Transport == by {
 		return w
 	}
-	return carrier.Way{Addr: addr}
+	w.Transport, w.Addr, w.Name = by, addr, ""
+	if by == location.TLS {
+		w.Name = carrier.NameOf(t.get(k.Number).configured())
+	}
+	return w
 }

@@ -71,7 +71,7 @@ func fromHeader(who *numbering.Shown, private bool, trunk *configpb.Trunk, realm
 		from = append(from, nobody...)
 	default:
 		if who.Name != "" {
-			from = fmt.Appendf(from, "\"%s\" ", who.Name)
+			from = append(message.AppendQuoted(from, who.Name), ' ')
 		}
 		from = fmt.Appendf(from, "<sip:%s@%s%s>", escape(who.Number), realm, phoneParam(trunk))
 	}

@@ -11,10 +11,16 @@ import (
 func (t *trunks) follow(ctx context.Context) error {
 	w := t.machine.Watch()
 	defer w.Close()
+	if t.noteOwn() { // the port knows how it is reached by now
+		t.book.Recheck()
+	}
 	for {
 		c, err := w.Next(ctx)
 		if err != nil {
 			return ctx.Err()
+		}
+		if c.Nodes && t.noteOwn() {
+			t.book.Recheck()
 		}
 		if t.changed(c) {
 			t.index()

@@ -124,6 +124,7 @@ type Flow struct {
 
 	// Below is the reader's own.
 	buf     []byte // received, not yet cut into messages
+	skip    int64  // octets to come of a message that was refused
 	began   time.Time
 	heard   time.Time // when it last said something of SIP, or was asked whether it may be silent
 	frames  *frames   // of a WebSocket; nil of a stream
@@ -216,7 +217,7 @@ func (f *Flow) SpokeSince(t time.Time) bool { return f.spoke.Load() > t.UnixNano
 
 // idle tells whether no part of a message has come.
 func (f *Flow) idle() bool {
-	return len(f.buf) == 0 && (f.frames == nil || f.frames.kind == 0)
+	return len(f.buf) == 0 && f.skip == 0 && (f.frames == nil || f.frames.kind == 0)
 }
 
 // split finds the messages in the buffer, in the way of the transport.
@@ -249,8 +250,17 @@ func (f *Flow) cut() error {
 		if f.held = f.pending.full(time.Now()); f.held {
 			break
 		}
+		if rest = f.skipped(rest); f.skip > 0 {
+			break
+		}
 		rest = f.keepAlive(rest)
 		n, err := message.Frame(rest, MaxStreamed)
+		if errors.Is(err, message.ErrTooLarge) {
+			if f.tooLarge(rest, n); f.skip > 0 {
+				continue
+			}
+			return errRefused
+		}
 		if err != nil {
 			f.refuse(rest[:n], err)
 			return errRefused

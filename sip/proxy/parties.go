@@ -1,0 +1,98 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/numbering"
+	"github.com/sipcluster/sipcluster/sip/message"
+)
+
+// Who is called and who calls is read here alone: of a request, and of what somebody asks
+// about who makes none (Proxy.Called, Proxy.Caller).
+
+// calls is why a request from outside can't call a URI; nil when it can. invite: it is an
+// INVITE, which may call a Contact.
+func (cs *callers) calls(uri []byte, invite bool) *message.Fault {
+	u, f := message.ParseCalled(uri)
+	if f == nil && !cs.served(&u) && !(invite && message.IsNowhere(u.Host)) {
+		f = errOtherDomain
+	}
+	return f
+}
+
+var errOtherDomain = &message.Fault{Code: 404, Reason: "Not a domain of this cluster"}
+
+// callerOf is the number that the value of a From shows, and its URI.
+func callerOf(from []byte) (string, message.URI) {
+	a, _ := message.ParseAddress(from)
+	u, _ := message.ParseURI(a.URI)
+	return numbering.NumberOf(&u), u
+}
+
+// served tells whether a URI is one of this cluster: of a tel URI that its number is one
+// here, which a phone-context that names another domain denies (RFC 3966 §5.1.5).
+func (cs *callers) served(u *message.URI) bool {
+	if !message.EqualFold(u.Scheme, "tel") {
+		return cs.guard.Mine(u.Host)
+	}
+	_, context := numbering.Telephone(u.Rest)
+	return context == "" || context[0] == '+' || cs.guard.Mine([]byte(context))
+}
+
+// Errors of texts that no request could bear.
+var (
+	errNotCalled = errors.New("want a number, or a sip, sips or tel URI")
+	errNotCaller = errors.New("want a number, a URI, or the value of a From header")
+)
+
+// Called is what an INVITE would call by a text: a URI, or a number, of which a phone makes
+// one of this cluster. A fault is the answer to one that calls nobody here; an error says
+// that the text is none of both.
+func (p *Proxy) Called(ctx context.Context, text string) (called string, secure bool, f *message.Fault, err error) {
+	uri := []byte(text)
+	if dn.ValidNumber(text) {
+		uri = p.own(text)
+	} else if _, ok := message.ParseURI(uri); !ok {
+		return "", false, nil, errNotCalled
+	}
+	u, _ := message.ParseURI(uri)
+	called = numbering.NumberOf(&u)
+	if f = p.callers.calls(uri, true); f == nil && p.calls.isContact(&u, called) {
+		ctx, cancel := context.WithTimeout(ctx, findFor)
+		defer cancel()
+		n := p.calls.find(ctx, string(uri))
+		called, f = contactOf(&u, called, n)
+	}
+	return called, message.IsSecure(uri), f, nil
+}
+
+// Caller is the number that a text shows: the value of a From, or a number.
+func (p *Proxy) Caller(text string) (string, error) {
+	from := []byte(text)
+	if dn.ValidNumber(text) {
+		from = p.own(text)
+	}
+	a, ok := message.ParseAddress(from)
+	if _, isURI := message.ParseURI(a.URI); !ok || !isURI {
+		return "", errNotCaller
+	}
+	n, _ := callerOf(from)
+	return n, nil
+}
+
+// own is the URI of a number of this cluster.
+func (p *Proxy) own(number string) []byte {
+	return []byte("sip:" + escape(number) + "@" + p.trunks.machine.View().Options().GetRealm())
+}
+
+// RingsByTLS tells whether a phone of a DN is registered here to which sips goes.
+func (p *Proxy) RingsByTLS(n dn.Number) bool {
+	for _, b := range p.relays.path.bindings(n) {
+		if sealed(b.Transport) {
+			return true
+		}
+	}
+	return false
+}
