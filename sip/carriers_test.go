@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,6 +133,9 @@ func carrierWorld(t *testing.T, ca *authority, change func(*configpb.Trunk)) *wo
 	k := &configpb.Trunk{Prefix: "+"}
 	change(k)
 	w.put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: k})
+	if _, err := netip.ParseAddrPort(k.GetAddress()); err == nil { // else its name is looked up first
+		until(t, "the trunk is known", func() bool { return len(w.server.TrunkStates("9000")) > 0 })
+	}
 	return w
 }
 
