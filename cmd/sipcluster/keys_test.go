@@ -80,6 +80,7 @@ func TestKeys_FromTheCommandLine(t *testing.T) {
 	says(`"primary":true`, "keyring", "list", "-o", "json")
 	says("(signs)", "ca", "show")
 	says("BEGIN CERTIFICATE", "ca", "show", "-o", "json")
+	says("-----BEGIN CERTIFICATE-----\n", "ca", "show", "--pem")
 	says("sip1, sip2", "ca", "rotate")
 	fails("--here is missing", "node", "distrust", "sip2")
 	fails("this node itself", "node", "distrust", "sip1", "--here")

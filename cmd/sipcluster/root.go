@@ -70,7 +70,7 @@ side's DNs out of service.
 	root.Version = server.Version()
 	root.SetVersionTemplate("sipcluster {{.Version}}\n")
 	root.AddCommand(
-		server.Command(con), server.RecoverCommand(con), dev.Command(c), dev.DemoCommand(c),
+		server.Command(con), server.ReadyCommand(con), server.RecoverCommand(con), dev.Command(c), dev.DemoCommand(c),
 		cluster.StatusCommand(c), cluster.Command(c), cluster.NodeCommand(c), cluster.AuthorityCommand(c), cluster.KeyringCommand(c), dn.Command(c),
 		watch.Command(c), agent.Command(c), agent.ReserveCommand(c), call.Command(c), route.Command(c),
 		identity.LoginCommand(c), identity.ContextCommand(c), identity.WhoAmICommand(c), identity.TokenCommand(c), identity.AuditCommand(c), bans.Command(c), stats.Command(c),

@@ -27,7 +27,7 @@ func (c commands) nodeInviteCommand() *cobra.Command {
 	var expires time.Duration
 	var list bool
 	var revoke string
-	cmd := c.Reading(&cobra.Command{
+	cmd := c.Into(c.Reading(&cobra.Command{
 		Use: "invite [NAME]", Short: "Print the line by which one node joins; needs a quorum", Args: cobra.MaximumNArgs(1),
 		Long: `Print the line by which one node joins the cluster, once. Keep it in a file that only
 its owner can read, and give that to the new node: server --join HOST:PORT
@@ -61,7 +61,7 @@ expired; with NAME only a node of that name can.`,
 			}
 			return console.Doing("node invite", err)
 		},
-	})
+	}))
 	f := cmd.Flags()
 	f.DurationVar(&expires, "expires", 24*time.Hour, "how long it can be used")
 	f.BoolVar(&list, "list", false, "list the invites that nobody has used")

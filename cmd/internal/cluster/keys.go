@@ -42,8 +42,13 @@ type certificateJSON struct {
 }
 
 func (c commands) caShowCommand() *cobra.Command {
-	return c.Reading(&cobra.Command{
+	var certificates bool
+	cmd := c.Into(c.Reading(&cobra.Command{
 		Use: "show", Short: "Show the authority, and what each node has of it", Args: cobra.NoArgs,
+		Long: `Show the authority that signs the nodes' certificates, those that are trusted beside
+it, and what each node has. With --pem only their certificates are printed, for
+programs that believe a node by a file of authorities, such as Prometheus; the name in
+a node's certificate is NAME.node.sipcluster.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cl, err := c.Connect()
 			if err != nil {
@@ -54,9 +59,23 @@ func (c commands) caShowCommand() *cobra.Command {
 			if err != nil {
 				return console.Doing("ca show", err)
 			}
+			if certificates {
+				return c.printAuthorities(r)
+			}
 			return c.showAuthority(r)
 		},
-	})
+	}))
+	cmd.Flags().BoolVar(&certificates, "pem", false, "print the authorities' certificates alone")
+	return cmd
+}
+
+func (c commands) printAuthorities(r *configpb.ShowAuthorityResponse) error {
+	for _, a := range r.GetAuthorities() {
+		if _, err := fmt.Fprintln(c.Out, strings.TrimSpace(a.GetCertificate())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c commands) showAuthority(r *configpb.ShowAuthorityResponse) error {

@@ -35,7 +35,7 @@ type createFlags struct {
 
 func (c commands) createCommand() *cobra.Command {
 	var f createFlags
-	cmd := c.Reading(&cobra.Command{
+	cmd := c.Into(c.Reading(&cobra.Command{
 		Use: "create NAME --role ROLE", Short: "Create a token and print its secret, once", Args: cobra.ExactArgs(1),
 		Long: `Create a token for a client of the cluster and print it: it is shown once and can't
 be read again. Roles: admin; config (DNs and groups); operator (status, drain,
@@ -59,7 +59,7 @@ certificate instead of a secret.`,
 			defer cl.Close()
 			return console.Doing("token create "+args[0], c.create(cmd.Context(), cl, req, f.contextFile))
 		},
-	})
+	}))
 	flags := cmd.Flags()
 	flags.StringVar(&f.role, "role", "", "`ROLE`: "+strings.Join(configpb.RoleNames(), ", "))
 	flags.DurationVar(&f.expires, "expires", 0, "how long it is valid; default: until it is revoked")

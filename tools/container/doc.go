@@ -1,0 +1,2 @@
+// Package container tests the container image and the Compose file: `make test-image`.
+package container
