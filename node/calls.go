@@ -67,6 +67,11 @@ func (n *Node) groupsOf(number dn.Number) []string {
 	return n.machine.View().DN(string(number)).GetGroups()
 }
 
+// levelOf is a DN's level in a group.
+func (n *Node) levelOf(number dn.Number, group string) uint32 {
+	return n.machine.View().DN(string(number)).GetSkills()[group]
+}
+
 // talkEnds has the agent at a DN wrap up a call that has ended.
 func (n *Node) talkEnds(number dn.Number, at int64) {
 	view := n.machine.View()

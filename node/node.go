@@ -194,7 +194,7 @@ func (n *Node) openStores() (err error) {
 	})
 	meta := n.store.Meta()
 	n.calls = call.New(call.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Over: n.hangUp, Gone: n.peerGone, TalkEnds: n.talkEnds, Dials: n.making.Dials})
-	n.table = dn.New(dn.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Floor: meta.Floor, Busy: n.full, Uses: n.calls.Uses, Takes: n.takes, At: n.holdsAt, Class: n.classOf, Groups: n.groupsOf})
+	n.table = dn.New(dn.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Floor: meta.Floor, Busy: n.full, Uses: n.calls.Uses, Takes: n.takes, At: n.holdsAt, Class: n.classOf, Groups: n.groupsOf, Level: n.levelOf})
 	return nil
 }
 

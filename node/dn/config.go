@@ -31,6 +31,9 @@ type Config struct {
 	Class func(Number) Class
 	// Groups that a DN is in, for Free; nil means none. As Class.
 	Groups func(Number) []string
+	// Level of a DN in a group, for LongestIdle: greater is better; nil means that all are
+	// alike. As Class.
+	Level func(n Number, group string) uint32
 	// History is how many changes a reader of a stream may lag behind before
 	// it gets a snapshot again; 0 means feed.DefaultHistory.
 	History int
@@ -58,6 +61,9 @@ func (cfg Config) whole() Config {
 	}
 	if cfg.Groups == nil {
 		cfg.Groups = func(Number) []string { return nil }
+	}
+	if cfg.Level == nil {
+		cfg.Level = func(Number, string) uint32 { return 0 }
 	}
 	if cfg.History == 0 {
 		cfg.History = feed.DefaultHistory

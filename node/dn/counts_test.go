@@ -61,11 +61,18 @@ type counting struct {
 	claims map[Number]int64
 	copies map[Node]*Copy
 	seq    uint64
+	// What only the order of who is idle goes by.
+	takes  int
+	levels map[Number]uint32
+	calls  map[Number]int32
+	used   map[Number]int64
 }
 
 func newCounting(t *testing.T, seed uint64) *counting {
-	c := &counting{t: t, r: rand.New(rand.NewPCG(seed, 15)), now: time.Unix(1e9, 0), of: map[Number]Class{}, in: map[Number][]string{}, busy: map[Number]bool{}, claims: map[Number]int64{}, copies: map[Node]*Copy{}}
-	c.tab = New(Config{Self: "a", Incarnation: 1, Now: func() time.Time { return c.now }, Class: c.class, Groups: c.groups, Busy: func(n Number) bool { return c.busy[n] }})
+	c := &counting{t: t, r: rand.New(rand.NewPCG(seed, 15)), now: time.Unix(1e9, 0), of: map[Number]Class{}, in: map[Number][]string{}, busy: map[Number]bool{}, claims: map[Number]int64{}, copies: map[Node]*Copy{},
+		takes: 1, levels: map[Number]uint32{}, calls: map[Number]int32{}, used: map[Number]int64{}}
+	c.tab = New(Config{Self: "a", Incarnation: 1, Now: func() time.Time { return c.now }, Class: c.class, Groups: c.groups, Level: c.level,
+		Busy: func(n Number) bool { return c.busy[n] }, Uses: func(n Number) Uses { return Uses{Calls: c.calls[n]} }, Takes: func(Number) int { return c.takes }})
 	for _, p := range []Node{"b", "c"} {
 		c.sync(p)
 	}
@@ -150,7 +157,7 @@ func (c *counting) beside(r *Record) {
 func (c *counting) says(p Node, n Number) {
 	c.seq++
 	at := c.now.UnixNano() - int64(c.r.IntN(1e9))
-	r := Record{Number: n, ClaimTime: at, State: State(c.r.IntN(2)), Reason: Registered, Since: at, Way: c.way(), Gone: c.r.IntN(8) == 0}
+	r := Record{Number: n, ClaimTime: at, State: State(c.r.IntN(2)), Reason: Registered, Since: at, Way: c.way(), Gone: c.r.IntN(8) == 0, Spoken: Spoken{Said: Media(c.r.IntN(3))}}
 	c.beside(&r)
 	if _, err := c.copies[p].Apply([]Record{r}, c.seq); err != nil {
 		c.t.Fatal(err)

@@ -78,20 +78,20 @@ func (t *Table) regroup(e *entry) {
 // move puts the entry into a place; one without groups is none.
 func (t *Table) move(e *entry, is place) {
 	was := t.free.places[e]
-	if was.node == is.node && was.apart == is.apart && slices.Equal(was.groups, is.groups) {
-		return
+	if was.node != is.node || was.apart != is.apart || !slices.Equal(was.groups, is.groups) {
+		for _, g := range was.groups {
+			t.free.drop(g, was, e)
+		}
+		for _, g := range is.groups {
+			t.free.add(g, is, e)
+		}
+		if len(is.groups) > 0 {
+			t.free.places[e] = is
+		} else {
+			delete(t.free.places, e)
+		}
 	}
-	for _, g := range was.groups {
-		t.free.drop(g, was, e)
-	}
-	for _, g := range is.groups {
-		t.free.add(g, is, e)
-	}
-	if len(is.groups) > 0 {
-		t.free.places[e] = is
-	} else {
-		delete(t.free.places, e)
-	}
+	t.rerank(e, was.groups, is)
 }
 
 func (f *free) add(group string, p place, e *entry) {
@@ -142,14 +142,25 @@ func (t *Table) Free(group string, after Number, fn func(Status) bool) {
 	}
 }
 
-func (t *Table) freeBehind(buf []Status, group string, after Number) (_ []Status, last Number, more bool) {
+func (t *Table) freeBehind(buf []Status, group string, after Number) ([]Status, Number, bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	m := t.free.teams[group]
 	if m == nil {
 		return buf, "", false
 	}
-	var all []*entry
+	all, last, more := t.chunk(m, after, func(node uint8) bool { return t.nodes[node].heard })
+	for _, e := range all {
+		if s := t.status(e, t.current(e)); s.Routable(false) {
+			buf = append(buf, s)
+		}
+	}
+	return buf, last, more
+}
+
+// chunk is the team's next entries behind a number, in order: of the nodes that a function
+// names, and those apart.
+func (t *Table) chunk(m *team, after Number, of func(node uint8) bool) (all []*entry, last Number, more bool) {
 	visit := func(o order) {
 		end, rest := o.behind(after, freeChunk, func(e *entry) { all = append(all, e) })
 		if rest && (!more || end < last) {
@@ -158,18 +169,13 @@ func (t *Table) freeBehind(buf []Status, group string, after Number) (_ []Status
 	}
 	visit(m.apart)
 	for node, o := range m.of {
-		if t.nodes[node].heard {
+		if of(node) {
 			visit(o)
 		}
 	}
 	slices.SortFunc(all, func(a, b *entry) int { return strings.Compare(string(a.number), string(b.number)) })
-	for _, e := range all {
-		if more && e.number > last {
-			break
-		}
-		if s := t.status(e, t.current(e)); s.Routable(false) {
-			buf = append(buf, s)
-		}
+	if more {
+		all = slices.DeleteFunc(all, func(e *entry) bool { return e.number > last })
 	}
-	return buf, last, more
+	return all, last, more
 }

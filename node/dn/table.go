@@ -28,6 +28,10 @@ type Table struct {
 	// seated are those that clients have registered beside a phone.
 	seated order
 	free   free
+	// ranks are the orders of groups that were asked for, and used when this node last sent
+	// a call to an entry, ns since the epoch.
+	ranks map[string]*ranks
+	used  map[*entry]int64
 	// known counts the entries.
 	known [classes]int
 	// unreached are the trunks that this node does not reach.
@@ -71,7 +75,7 @@ type origin struct {
 // New makes an empty table.
 func New(cfg Config) *Table {
 	cfg = cfg.whole()
-	t := &Table{cfg: cfg, entries: map[Number]*entry{}, order: newOrder(), seated: newOrder(), free: newFree(), logins: newLogins(), maxClaim: cfg.Floor, began: cfg.Now()}
+	t := &Table{cfg: cfg, entries: map[Number]*entry{}, order: newOrder(), seated: newOrder(), free: newFree(), ranks: map[string]*ranks{}, used: map[*entry]int64{}, logins: newLogins(), maxClaim: cfg.Floor, began: cfg.Now()}
 	t.nodes = []*origin{{id: cfg.Self, heard: true}}
 	t.journals = [journals]journal{newJournal(cfg.History), newJournal(cfg.History)}
 	t.superseded.wake, t.desks.wake = wake.New(), wake.New()
@@ -325,6 +329,7 @@ func (t *Table) unset(e *entry, node uint8, r Reason) {
 		t.order.drop(e)
 		t.known[e.share.class]--
 		delete(t.entries, e.number)
+		delete(t.used, e)
 	}
 }
 
