@@ -93,7 +93,7 @@ func peopleFaults() []Fault {
 		},
 		{
 			Name: "idle-since-login", Kind: Calls, What: "an agent who has just become ready counts as idle since the DN registered",
-			Edits:   []Edit{{"node/routing/strategy.go", "max(c.idleSince, st.Agent.Since)", "min(c.idleSince, st.Agent.Since)"}},
+			Edits:   []Edit{{"node/dn/ranks.go", "max(k.idle, s.Agent.Since)", "min(k.idle, s.Agent.Since)"}},
 			Package: routing, Run: "TestStrategy_WhoIsIdleTheLongest",
 		},
 		{

@@ -27,7 +27,7 @@ func policyFaults() []Fault {
 		unitFault("head-of-line", "the first call in a queue keeps those behind it from an agent whom it can't have", "./node/routing", "^TestSpared_TheNext",
 			Edit{"node/routing/queue.go", "		if spared { // whom", "		if spared && n != \"\" { // whom"}),
 		unitFault("refused-for-five-seconds", "a call waits on beside an agent whose node hears late that he is free", "./node/routing", "^TestRefused_",
-			Edit{"node/routing/queue.go", "		soon.after(refused)\n", "		soon.after(refused && n != \"\")\n"}),
+			Edit{"node/routing/queue.go", "		soon.after(refused || looks < firstLooks)\n", "		soon.after(refused && n != \"\")\n"}),
 		unitFault("routed-nowhere", "a router is told that its call went to a number to which no trunk leads", "./node/routing", "^TestRouteCall_WhereNoTrunk",
 			Edit{"node/routing/stay.go", "		if !s.r.goesOut(s.in, place.External) {\n", "		if !s.r.goesOut(s.in, place.External) && s.r == nil {\n"}),
 		unitFault("waits-by-the-old-configuration", "a call waits on for a group that is deleted, or is the default no more", "./node/routing", "^TestWaiting_Follows",
@@ -38,8 +38,8 @@ func policyFaults() []Fault {
 			Edit{"api/dnview/dnview.go", "	if st.CoolUntil == 0 {\n", "	if st.CoolUntil != 0 {\n"}),
 		unitFault("reservation-takes-nothing", "a reservation counts for nothing among what takes of a DN's capacity", "./api", "^TestStatus_SaysWhat",
 			Edit{"api/dnview/dnview.go", "		m.Reserved = uint32(max(1, st.Holds))\n", "		m.Reserved = 0\n"}),
-		unitFault("levels-are-not-looked-at", "the agent who is idle for the longest time comes first, whatever he is able to", "./node/routing", "^TestStrategy_",
-			Edit{"node/routing/strategy.go", "case c.level != d.level:", "case c.level != d.level && c.n == d.n:"}),
+		unitFault("levels-are-not-looked-at", "the agent who is idle for the longest time comes first, whatever he is able to", "./node/dn", "^TestLongestIdle_Order$",
+			Edit{"node/dn/ranks.go", "case k.level != o.level:", "case k.level != o.level && n == m:"}),
 	}
 }
 

@@ -306,7 +306,7 @@ func TestStrategy_WhoIsIdleTheLongest(t *testing.T) {
 		"who had a call is last, though ready before": {func(x *exchange) {
 			x.inState("1004", ready)
 			x.inState("1003", ready)
-			x.r.usage.note("1004")
+			x.table.Used("1004")
 		}, "1003 true"},
 		"who became ready is last": {func(x *exchange) {
 			x.inState("1004", ready)

@@ -90,7 +90,7 @@ func (r *Engine) place(sign *stopSign, in invite.Call, config *configpb.DN, noAn
 		return
 	}
 	if config.GetKind() == configpb.DNKind_DN_KIND_PSTN {
-		r.usage.note(n)
+		r.table.Used(n)
 		r.depart(sign, in, config.GetExternal(), n, noAnswer, on, done)
 		return
 	}
@@ -105,7 +105,7 @@ func (r *Engine) place(sign *stopSign, in invite.Call, config *configpb.DN, noAn
 			}
 		}
 		if !out.NoWord { // an agent whose phone was not there is as idle as before
-			r.usage.note(n)
+			r.table.Used(n)
 		}
 		done(out)
 	}

@@ -54,7 +54,9 @@ func newOffice(t testing.TB) *office {
 	takes := func(n dn.Number) int { return o.machine.View().DN(string(n)).TakesCalls() }
 	o.table = dn.New(dn.Config{
 		Self: "a", Incarnation: 1, Uses: o.traffic.Uses, Takes: takes,
-		Busy: func(n dn.Number) bool { return int(o.traffic.Uses(n).Calls) >= takes(n) },
+		Groups: func(n dn.Number) []string { return o.machine.View().DN(string(n)).GetGroups() },
+		Level:  func(n dn.Number, group string) uint32 { return o.machine.View().DN(string(n)).GetSkills()[group] },
+		Busy:   func(n dn.Number) bool { return int(o.traffic.Uses(n).Calls) >= takes(n) },
 		At: func(n dn.Number, holder string) bool {
 			id, is := agent.CallOf(holder)
 			return is && o.traffic.At(n, call.ID(id))
@@ -74,6 +76,11 @@ func newOffice(t testing.TB) *office {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = agents.Run(ctx) })
+	running.Go(func() {
+		for changed, err := o.traffic.UsesChanged(ctx); err == nil; changed, err = o.traffic.UsesChanged(ctx) {
+			o.table.Touch(changed)
+		}
+	})
 	t.Cleanup(func() {
 		cancel()
 		patience.Done(t, "the end of agents", running.Wait)
@@ -115,6 +122,11 @@ func member(number string) *configpb.Mutation {
 func (o *office) write(m ...*configpb.Mutation) {
 	o.t.Helper()
 	o.command(&peerpb.Command{Version: 1, Mutations: m})
+	for _, x := range m {
+		if d := x.GetPutDn(); d != nil && o.table != nil {
+			o.table.Touch(map[dn.Number]struct{}{dn.Number(d.GetNumber()): {}})
+		}
+	}
 }
 
 func (o *office) command(c *peerpb.Command) {

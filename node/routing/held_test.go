@@ -2,7 +2,6 @@ package routing
 
 import (
 	"context"
-	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,16 +77,4 @@ func TestHeld_ACallWithoutAPlaceIsRefused(t *testing.T) {
 		cancel()
 		leftover.None(t, time.Minute, x.r)
 	})
-}
-
-// TestHeld_DeletedDNsAreForgotten by the strategy too, however many come and go.
-func TestHeld_DeletedDNsAreForgotten(t *testing.T) {
-	u := newUsage(newOffice(t).machine.View)
-	u.note("1001")
-	for i := range 10 * sweepUsed {
-		u.note(dn.Number(fmt.Sprint("9", i))) // not configured any more
-	}
-	if len(u.last) > sweepUsed || u.of("1001") == 0 {
-		t.Errorf("%d DNs are remembered, 1001 was used at %d", len(u.last), u.of("1001"))
-	}
 }

@@ -20,6 +20,9 @@ const (
 	// free here: the DN's node may not have heard yet of the end of a call at this one. It
 	// is doubled from look to look, up to maxRefusedAgain.
 	refusedAgain, maxRefusedAgain = 20 * time.Millisecond, 640 * time.Millisecond
+	// firstLooks are repeated as soon: the table hears a moment later that a call is over, or
+	// that a DN has come to the group.
+	firstLooks = 4
 )
 
 // waiter is a call that waits for an agent. The first of a group's queue is
@@ -43,9 +46,9 @@ func (q *queues) retry(group string) *retry {
 	return &retry{timer: t, pause: refusedAgain}
 }
 
-// after a look: it is repeated when somebody was refused.
-func (r *retry) after(refused bool) {
-	if !refused {
+// after a look: it is repeated soon, or the next one is as soon.
+func (r *retry) after(again bool) {
+	if !again {
 		r.pause = refusedAgain
 		return
 	}
@@ -155,8 +158,8 @@ func (j *journey) agent(ctx context.Context, stop <-chan struct{}, group string,
 	soon := r.queues.retry(group)
 	defer soon.timer.Stop()
 	said := 0
-	for looked := false; ; looked = true {
-		said = j.tellPlace(group, w, looked, said)
+	for looks := 0; ; looks++ {
+		said = j.tellPlace(group, w, looks > 0, said)
 		select {
 		case <-ctx.Done():
 			return "", nil, ctx.Err()
@@ -180,7 +183,7 @@ func (j *journey) agent(ctx context.Context, stop <-chan struct{}, group string,
 		if giveBack != nil {
 			return n, giveBack, nil
 		}
-		soon.after(refused)
+		soon.after(refused || looks < firstLooks)
 		if spared { // whom this call can't have the one behind it may
 			r.queues.passOn(group, w)
 		}

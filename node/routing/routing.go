@@ -83,7 +83,6 @@ type Engine struct {
 	log       *slog.Logger
 	tail      *dn.Stream
 	directory directory
-	usage     *usage
 	queues    *queues
 	rings     *rings
 	visits    *visits
@@ -94,7 +93,7 @@ type Engine struct {
 func New(cfg Config) *Engine {
 	return &Engine{
 		table: cfg.Table, calls: cfg.Calls, view: cfg.View, agents: cfg.Agents, announcer: cfg.Announcer, log: cfg.Log, tail: cfg.Table.Tail(),
-		usage: newUsage(cfg.View), queues: newQueues(cmp.Or(cfg.MaxWaiting, 10_000)), rings: newRings(), visits: newVisits(), quotas: quota.New(),
+		queues: newQueues(cmp.Or(cfg.MaxWaiting, 10_000)), rings: newRings(), visits: newVisits(), quotas: quota.New(),
 	}
 }
 

@@ -295,17 +295,6 @@ func TestRoutingPoint_CallerIsNoAgent(t *testing.T) {
 	x.await("the caller is free", func() bool { return !busy() })
 }
 
-func TestStrategy_OwnSiteFirstThenTheLongestIdle(t *testing.T) {
-	order := []candidate{{"9", dn.Together, false, 0, 9, 40}, {"8", 0, true, 9, 0, 30}, {"5", 0, true, 0, 0, 10}, {"6", 0, true, 0, 0, 20}, {"7", 0, true, 0, 0, 20}, {"4", 0, true, 0, 1, 5}, {"3", 0, false, 5, 0, 9}, {"1", 0, false, 0, 0, 1}, {"2", 0, false, 0, 0, 2}}
-	for i, a := range order {
-		for k, b := range order {
-			if a.better(b) != (i < k) {
-				t.Errorf("%+v better than %+v: %v", a, b, a.better(b))
-			}
-		}
-	}
-}
-
 // An agent who did not answer is rung again after a while, when there is nobody else.
 func TestRoutingPoint_TriesAgainAfterAPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
