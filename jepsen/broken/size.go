@@ -23,7 +23,7 @@ func sizeFaults() []Fault {
 		at("./node/dn", "^TestLongestIdle_IsThatOfAWalk$", "stalled-for-good", "an agent whose reservation ended by its time has no turn until something else happens to him",
 			Edit{"node/dn/idle.go", "	all := []queue{{due: true, fit: Together, here: true}}\n", "	var all []queue\n"},
 			Edit{"node/dn/idle.go", "slices.SortFunc(all[1:],", "slices.SortFunc(all,"}),
-		at("./node/dn", "^TestLongestIdle_Costs", "idle-walks-the-reserved", "who looks for an agent passes by all that are reserved",
+		at("./node/dn", "^TestLongestIdle_Looks", "idle-walks-the-reserved", "who looks for an agent passes by all that are reserved",
 			Edit{"node/dn/ranks.go", "stalled: until != 0 && (", "stalled: until < 0 && ("}),
 		at("./fsm", "^TestView_FindsDNsByGroupAndTrunks$", "group-left-in-the-index", "who leaves a group is found by it still",
 			Edit{"fsm/dns.go", "		d.members.Delete(m)\n", "		_ = m\n"}),

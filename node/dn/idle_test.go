@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"testing"
 	"time"
-
-	"github.com/sipcluster/sipcluster/internal/scale"
 )
 
 // checkIdle compares whose turn it is in each group with what a look at all DNs finds.
@@ -87,11 +85,14 @@ func (c *counting) use() {
 	}
 }
 
-// crowd is a table with a group of all its DNs, registered here and at a peer by turns,
-// where each has an agent or none.
-func crowd(t *testing.T, n int) *Table {
+// crowd is a table with a group of all its DNs, registered here and at a peer by turns. It
+// counts in looked how often a DN's status is made.
+func crowd(t testing.TB, n int) (tab *Table, looked *int) {
 	now := time.Unix(1e9, 0)
-	tab := New(Config{Self: "a", Incarnation: 1, Now: func() time.Time { now = now.Add(time.Microsecond); return now }, Groups: func(Number) []string { return []string{"all"} }})
+	looked = new(int)
+	groups := []string{"all"}
+	tab = New(Config{Self: "a", Incarnation: 1, Now: func() time.Time { now = now.Add(time.Microsecond); return now }, Groups: func(Number) []string { return groups },
+		Uses: func(Number) Uses { *looked++; return Uses{} }})
 	peer, err := tab.Sync("b", 1, false)
 	if err != nil {
 		t.Fatal(err)
@@ -110,52 +111,54 @@ func crowd(t *testing.T, n int) *Table {
 	if err := peer.Synced(1); err != nil || !tab.SetHeard("b", true) {
 		t.Fatal("the peer is not heard", err)
 	}
-	return tab
+	return tab, looked
 }
 
-// Who is idle for the longest time costs the same in a group of ten thousand and of a
-// hundred thousand, also when the agents at the head have just been taken, and when nobody
-// is logged in where that is asked.
-func TestLongestIdle_CostsNoMoreInALargeGroup(t *testing.T) {
-	small, large := scale.Sizes()
-	few, many := crowd(t, small), crowd(t, large/10)
+// Who is idle for the longest time is found by a look at a few DNs, also when the agents at
+// the head have just been taken, when nobody is logged in where that is asked, and when half
+// of the group is reserved.
+func TestLongestIdle_LooksAtFewOfALargeGroup(t *testing.T) {
+	const agents, most = 4_000, 10
+	tab, looked := crowd(t, agents)
 	anybody := Choice{Here: func(n Node) bool { return n == "a" }, May: func(*Status) bool { return true }}
 	ready := anybody
 	ready.Ready = true
-	for what, pick := range map[string]func(tab *Table){
-		"a turn": func(tab *Table) {
-			if _, found := tab.LongestIdle("all", anybody); !found {
-				t.Error("nobody is free")
-			}
-		},
-		"twenty turns": func(tab *Table) {
-			for range 20 {
-				s, _ := tab.LongestIdle("all", anybody)
-				tab.Used(s.Number)
-			}
-		},
-		"nobody is logged in": func(tab *Table) {
-			if _, found := tab.LongestIdle("all", ready); found {
-				t.Error("somebody is ready")
-			}
-		},
-	} {
-		scale.Flat(t, what, func() { pick(few) }, func() { pick(many) })
-	}
-	for range large / 20 { // half of them have a reservation
-		s, found := many.LongestIdle("all", anybody)
-		if !found || s.Owner != "a" {
-			t.Fatalf("%+v", s)
+	tab.LongestIdle("all", anybody) // makes the order
+	turn := func(what string, c Choice, owner Node) Number {
+		before := *looked
+		s, found := tab.LongestIdle("all", c)
+		if found != (owner != "") || s.Owner != owner || *looked-before > most {
+			t.Fatalf("%s: %+v after a look at %d DNs", what, s, *looked-before)
 		}
-		r, _ := many.Own(s.Number)
+		return s.Number
+	}
+	for range agents {
+		tab.Used(turn("a turn", anybody, "a"))
+	}
+	turn("nobody is logged in", ready, "")
+	for range agents / 2 {
+		r, _ := tab.Own(turn("those here are being reserved", anybody, "a"))
 		r.Reserved = Reservation{Holder: "h", Left: int64(time.Hour)}
-		many.Amend(r)
+		tab.Amend(r)
 	}
-	scale.Flat(t, "the others have been reserved", func() { few.LongestIdle("all", anybody) }, func() {
-		if s, found := many.LongestIdle("all", anybody); !found || s.Owner != "b" {
-			t.Errorf("%+v", s)
-		}
-	})
+	turn("those here have been reserved", anybody, "b")
+}
+
+func BenchmarkTable_LongestIdle(b *testing.B) {
+	for _, n := range []int{10_000, 100_000} {
+		tab, _ := crowd(b, n)
+		ask(tab)
+		b.Run(fmt.Sprint(n, "/a turn"), func(b *testing.B) {
+			for b.Loop() {
+				ask(tab)
+			}
+		})
+		b.Run(fmt.Sprint(n, "/each called"), func(b *testing.B) {
+			for b.Loop() {
+				tab.Used(ask(tab).Number)
+			}
+		})
+	}
 }
 
 func TestLongestIdle_Order(t *testing.T) {
