@@ -17,8 +17,14 @@ func waitFaults() []Fault {
 			"node/routing/place.go", ".GetRoutingPoint().GetTellPosition()", " != nil"),
 		in("./sip", "^TestTell_", Calls, "place-lost-behind-ring", "what a caller is told while a 180 waits for its PRACK is lost",
 			"sip/proxy/reliable.go", "	if r.waits {\n		r.ring()\n	}\n", ""),
-		in("./node/routing", "^TestMedia_AgentsThatFit", Calls, "media-any-agent", "an agent is called whose phone does not speak what the caller offers, though another's does",
-			"node/dn/idle.go", "		return a.fit > b.fit\n", "		return a.fit < b.fit\n"),
+		{
+			Name: "media-any-agent", Kind: Calls, What: "an agent is called whose phone does not speak what the caller offers, though another's does",
+			Edits: []Edit{
+				{"node/dn/idle.go", "		return a.fit > b.fit\n", "		return a.fit < b.fit\n"},
+				{"node/dn/idle.go", "cmp.Compare(b.fit, a.fit)", "cmp.Compare(a.fit, b.fit)"},
+			},
+			Package: "./node/routing", Run: "^TestMedia_AgentsThatFit",
+		},
 		in("./node/routing", "^TestMedia_ARefusal", Calls, "media-why-sticks", "what is said of a phone's 488 is said of the next phone's answer, too",
 			"node/routing/media.go", "	if why == j.why {", "	if why == \"\" {"),
 		in("./node/dn", "^TestTable_KnowsTheMedia$", Registrations, "media-forgotten", "what a phone has said of its media is forgotten when it registers again",
