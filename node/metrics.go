@@ -71,6 +71,9 @@ func peerSamples(doubted uint64, peers []tcontroller.PeerStatus, emit func(api.S
 			emit(api.Sample{Name: name, Help: help, Counter: true, Label: "peer", LabelValue: p.Name, Value: float64(v)})
 		}
 		peer("peer_losses_total", "How often the peer was lost.", p.Losses)
+		for reason, v := range p.LossesBy {
+			emit(api.Sample{Name: "peer_verdicts_total", Help: "How often the peer was lost, by the reason of the verdict.", Counter: true, Labels: []string{"peer", p.Name, "reason", reason}, Value: float64(v)})
+		}
 		peer("peer_vetoes_total", "Gossip verdicts that a fresh link overruled.", p.Vetoes)
 	}
 }

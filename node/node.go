@@ -604,7 +604,7 @@ func (n *Node) cluster(w api.Proposer) *api.Cluster {
 
 func (n *Node) sources() []api.Source {
 	return []api.Source{
-		sipSource{n}, sessionSource{n}, heldSource{n}, securitySource{n.events}, problemSource{n.problems}, diskSource{n}, lagSource{n},
+		sipSource{n}, sessionSource{n}, heldSource{n}, securitySource{n.events}, problemSource{n.problems}, diskSource{n}, lagSource{n}, keptSource{n},
 		api.StatisticsSource(n.fold),
 		api.SiteSource(func() []site.State { states, _ := n.sites(time.Now()); return states }),
 	}

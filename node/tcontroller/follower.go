@@ -3,6 +3,7 @@ package tcontroller
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net"
 	"sync"
 	"time"
@@ -259,6 +260,10 @@ func (f *follower) announce(heard bool, reason string, e evidence) {
 	f.st.Heard, f.st.Reason, f.st.Since = heard, reason, time.Now()
 	if !heard {
 		f.st.Losses++
+		if f.st.LossesBy == nil {
+			f.st.LossesBy = map[string]uint64{}
+		}
+		f.st.LossesBy[reason]++
 	}
 	f.mu.Unlock()
 	if f.cfg.Heard != nil {
@@ -275,7 +280,7 @@ func (f *follower) announce(heard bool, reason string, e evidence) {
 func (f *follower) status() PeerStatus {
 	f.mu.Lock()
 	s, conn := f.st, f.link.conn
-	s.Peer, s.GossipAlive = f.peer, !f.gossip.dead
+	s.Peer, s.GossipAlive, s.LossesBy = f.peer, !f.gossip.dead, maps.Clone(f.st.LossesBy)
 	f.mu.Unlock()
 	s.Socket = socketOf(conn)
 	return s

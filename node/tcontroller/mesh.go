@@ -189,8 +189,10 @@ type PeerStatus struct {
 	GossipAlive bool
 	// Vetoes counts gossip verdicts that a fresh link overruled.
 	Vetoes uint64
-	// Losses counts how often the peer was lost.
-	Losses uint64
+	// Losses counts how often the peer was lost; LossesBy the same by the reason of the
+	// verdict, of which there are six.
+	Losses   uint64
+	LossesBy map[string]uint64
 }
 
 // Connecting tells whether this process has never heard the peer.
