@@ -9,7 +9,7 @@ unit = $$(go list ./sip ./node ./node/dn ./node/consensus ./cmd/sipcluster ./sip
 golangci = go tool -modfile=tools/golangci-lint.mod golangci-lint
 buf = go tool -modfile=tools/buf.mod buf
 
-.PHONY: help build run dev demo setup test unit unit-plain test-python e2e lint fmt generate api-baseline browser-bundles check-generated bench bench-full bench-peer jepsen jepsen-short jepsen-regressions jepsen-broken jepsen-broken-quick mutants mutants-quick mutants-e2e package test-package image test-image test-alerts clean
+.PHONY: help build run dev demo setup test unit unit-plain test-python e2e lint fmt generate api-baseline browser-bundles check-generated bench bench-full bench-peer jepsen jepsen-short jepsen-regressions jepsen-broken jepsen-broken-quick mutants mutants-quick mutants-e2e package test-package image test-image release test-release test-alerts clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -122,6 +122,12 @@ image: ## the container image, into bin: docker load -i
 
 test-image: ## the image built twice, unpacked and run as the Compose file says, with Prometheus (root)
 	scripts/test-image
+
+release: ## packages, image, list of parts (CycloneDX) and checksums of a tagged commit, into bin/release
+	scripts/release
+
+test-release: ## a release made twice, in two places: the same checksums
+	scripts/test-release
 
 test-alerts: ## the alert rules, with Debian's Prometheus and Alertmanager (root)
 	scripts/test-alerts
