@@ -295,7 +295,7 @@ func (e *engine) scraped() {
 		e.t.Fatal(err)
 	}
 	e.running["prometheus"] = cmd
-	query := "http://10.77.0.14:9090/api/v1/query?query=" + url.QueryEscape(`count(up{job="sipcluster"} == 1)`)
+	query := "http://10.77.0.14:9090/api/v1/query?query=" + url.QueryEscape(`count(up{job="sipcluster"} == 1 and on (instance) sipcluster_certificate_expiry_timestamp_seconds > time())`)
 	e.until("all three nodes are scraped by TLS", func() error {
 		res, err := http.Get(query)
 		if err != nil {
