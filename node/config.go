@@ -5,12 +5,14 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"time"
 
@@ -65,6 +67,8 @@ type Config struct {
 	BackupEvery          time.Duration
 	BackupKeep           int
 	BackupPassphraseFile string
+	// Records is where this node writes a record of each call that arrived at it.
+	Records Records
 	// Realm is the SIP domain and digest realm of a new cluster; "sipcluster".
 	Realm string
 	// ClusterKey is the secret that all nodes share, of at least port.MinKey
@@ -93,6 +97,48 @@ type Config struct {
 	// Version of the program, for Status.
 	Version string
 	Log     *slog.Logger
+}
+
+// Records of calls go to files in Dir, "" for none, of about Size bytes (64 MiB), of which
+// the last Keep (10) stay; and from there to the web server at the URL Hook, "" for none, with
+// the token in the first line of HookTokenFile, "" for none.
+type Records struct {
+	Dir                 string
+	Size                int64
+	Keep                int
+	Hook, HookTokenFile string
+}
+
+// leastRecords is the smallest size of a file.
+const leastRecords = 64 << 10
+
+func (r *Records) complete() error {
+	r.Size, r.Keep = cmp.Or(r.Size, 64<<20), cmp.Or(r.Keep, 10)
+	switch {
+	case r.Size < leastRecords || r.Keep < 2:
+		return fmt.Errorf("call records in files of %d bytes of which %d stay: want %d or more, and two or more", r.Size, r.Keep, leastRecords)
+	case r.Dir == "" && r.Hook != "":
+		return errors.New("call records are sent from the files that keep them: give --call-records too")
+	case r.Hook == "" && r.HookTokenFile != "":
+		return errors.New("a token for call records that are sent nowhere: give --call-records-hook too")
+	case r.Hook == "":
+		return nil
+	}
+	u, err := url.Parse(r.Hook)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return errors.New("--call-records-hook: want a URL as https://HOST/PATH")
+	case u.User != nil:
+		return errors.New("--call-records-hook: no user and password in the URL: give the token in a file")
+	case u.Scheme == "http" && r.HookTokenFile != "" && !loopback(u.Hostname()):
+		return errors.New("--call-records-hook: a token is not sent in clear: want https")
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.IsLoopback()
 }
 
 var (
@@ -137,6 +183,9 @@ func (c *Config) complete() error {
 	}
 	if c.BackupEvery == 0 {
 		c.BackupEvery = 24 * time.Hour
+	}
+	if err := c.Records.complete(); err != nil {
+		return err
 	}
 	if c.BackupKeep == 0 {
 		c.BackupKeep = 7

@@ -27,6 +27,7 @@ import (
 	"github.com/sipcluster/sipcluster/membership"
 	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/call"
+	"github.com/sipcluster/sipcluster/node/cdr"
 	"github.com/sipcluster/sipcluster/node/consensus"
 	"github.com/sipcluster/sipcluster/node/directory"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -80,6 +81,7 @@ type Node struct {
 	control   *session.Controller
 	routing   *routing.Engine
 	making    *makecall.Desk
+	records   *cdr.Recorder // nil for none
 	fold      *statistics.Fold
 	peers     *peers
 	clients   [2]*clientPort // TCport, default port
@@ -192,8 +194,12 @@ func (n *Node) openStores() (err error) {
 		MayCall: func(from dn.Number, number string) bool { return n.routing.MayCall(from, number) },
 		Refer:   func(d dn.Number, number string, heard func(refer.Word)) error { return n.sip.Refer(d, number, heard) },
 	})
+	note, err := n.openRecords()
+	if err != nil {
+		return err
+	}
 	meta := n.store.Meta()
-	n.calls = call.New(call.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Over: n.hangUp, Gone: n.peerGone, TalkEnds: n.talkEnds, Dials: n.making.Dials})
+	n.calls = call.New(call.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Over: n.hangUp, Gone: n.peerGone, TalkEnds: n.talkEnds, Dials: n.making.Dials, Record: note})
 	n.table = dn.New(dn.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Floor: meta.Floor, Busy: n.full, Uses: n.calls.Uses, Takes: n.takes, At: n.holdsAt, Class: n.classOf, Groups: n.groupsOf, Level: n.levelOf})
 	return nil
 }
@@ -510,6 +516,9 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 	if n.cfg.BackupDir != "" {
 		g.Go(func() error { return n.keepBackups(ctx) })
 	}
+	if n.records != nil {
+		g.Go(func() error { return n.records.Run(ctx) })
+	}
 	if n.who == nil {
 		n.sip.SetRouteKeys([]sip.RouteKey{{ID: 1, Secret: n.routeSecret()}})
 	}
@@ -604,7 +613,7 @@ func (n *Node) cluster(w api.Proposer) *api.Cluster {
 
 func (n *Node) sources() []api.Source {
 	return []api.Source{
-		sipSource{n}, sessionSource{n}, heldSource{n}, securitySource{n.events}, problemSource{n.problems}, diskSource{n}, lagSource{n}, keptSource{n},
+		sipSource{n}, sessionSource{n}, recordSource{n.records}, heldSource{n}, securitySource{n.events}, problemSource{n.problems}, diskSource{n}, lagSource{n}, keptSource{n},
 		api.StatisticsSource(n.fold),
 		api.SiteSource(func() []site.State { states, _ := n.sites(time.Now()); return states }),
 	}

@@ -193,11 +193,16 @@ func (t *Table) End(id ID, cause int, gaveUp bool) bool {
 	if e == nil {
 		return false
 	}
+	endings := e.call.endings(at, max(0, min(cause, 699)), gaveUp)
 	if e.at < 0 {
+		for _, ev := range endings {
+			ev.Info, ev.Why = e.call.Info, e.why
+			t.note(id, ev)
+		}
 		t.drop(e)
 		return true
 	}
-	for _, ev := range e.call.endings(at, max(0, min(cause, 699)), gaveUp) {
+	for _, ev := range endings {
 		t.happen(e, ev)
 	}
 	return true

@@ -44,8 +44,19 @@ type Config struct {
 	// Dials is told of a phone that has begun a call, before anybody can read that here. It
 	// must not wait nor call the table; nil: nobody is told.
 	Dials func(c *Call)
+	// Record is told of all that happens to this node's own calls, each event and then the
+	// end, of those too of which nobody else is told. It must not wait nor call the table;
+	// nil: nobody is told.
+	Record func(Note)
 	// Now is the wall clock; nil means time.Now.
 	Now func() time.Time
+}
+
+// Note is an event of an own call, or its end.
+type Note struct {
+	Call ID
+	// Event that happened; nil: the call is over, and nothing more happens to it.
+	Event *Event
 }
 
 // Table is the call plane of one node. All methods may be called at any time
@@ -255,6 +266,13 @@ func (t *Table) tell(e *entry, ev *Event) {
 	t.see(e, ev)
 	if e.o == t.self {
 		t.own.add(ev)
+		t.note(ev.Call, ev)
+	}
+}
+
+func (t *Table) note(id ID, ev *Event) {
+	if t.cfg.Record != nil {
+		t.cfg.Record(Note{id, ev})
 	}
 }
 
@@ -336,6 +354,9 @@ func (t *Table) put(e *entry, next *Call) {
 // drop forgets a call.
 func (t *Table) drop(e *entry) {
 	o := e.o
+	if o == t.self {
+		t.note(e.call.ID, nil)
+	}
 	if e.at >= 0 {
 		last := len(o.up) - 1
 		o.up[e.at] = o.up[last]

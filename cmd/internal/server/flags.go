@@ -18,6 +18,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/cmd/internal/config"
 	"github.com/sipcluster/sipcluster/cmd/internal/console"
+	"github.com/sipcluster/sipcluster/node"
 )
 
 // serverFlags are the settings of a node. Each can be given as a flag, in the
@@ -36,6 +37,7 @@ type serverFlags struct {
 	linkTimeout, backupEvery                     time.Duration
 	backupDir, backupPassphrase                  string
 	backupKeep                                   int
+	records                                      node.Records
 	sipRate                                      int
 	snapshotAfter                                uint64
 	logLevel, logFormat                          string
@@ -76,6 +78,11 @@ func (s *serverFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.backupDir, "backup-dir", "", "write backups of the configuration to `DIR`; default: none")
 	f.DurationVar(&s.backupEvery, "backup-every", 24*time.Hour, "how often, a minute or more")
 	f.IntVar(&s.backupKeep, "backup-keep", 7, "how many `BACKUPS` of this node stay there")
+	f.StringVar(&s.records.Dir, "call-records", "", "write a record of each call that arrived at this node to files in `DIR`, a line of JSON each; default: none")
+	f.Int64Var(&s.records.Size, "call-records-size", 64<<20, "a file is followed by another one when it has so many `BYTES`")
+	f.IntVar(&s.records.Keep, "call-records-keep", 10, "how many `FILES` stay")
+	f.StringVar(&s.records.Hook, "call-records-hook", "", "send them to the web server at `URL` too, each at least once; default: nowhere")
+	f.StringVar(&s.records.HookTokenFile, "call-records-hook-token-file", "", "with the bearer token in the first line of `FILE`, which only its owner may read")
 	f.StringVar(&s.backupPassphrase, "backup-passphrase-file", "", "seal them with the passphrase in the first line of `FILE`, which only its owner may read; default: not sealed")
 	f.IntVar(&s.sipRate, "sip-rate", 0, "at most `NUMBER` new calls and new registrations a second; the rest gets 503 (0: no limit)")
 	f.StringVar(&s.logLevel, "log-level", "info", "`LEVEL`: debug, info, warn, error")

@@ -1,0 +1,180 @@
+package cdr
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sipcluster/sipcluster/node/call"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/problem"
+)
+
+// Config of a Recorder.
+type Config struct {
+	// Node and Site of the records.
+	Node, Site string
+	// Name of a node; "" for none.
+	Name func(dn.Node) string
+	// Dir has the files, of which each is about Size bytes large, and the last Keep stay.
+	Dir  string
+	Size int64
+	Keep int
+	// Hook is the URL to which the records are sent, "" for nowhere, with the token in the
+	// first line of TokenFile, "" for none.
+	Hook, TokenFile string
+	// Problems are told what keeps records from the disk and from the hook.
+	Problems *problem.Set
+	Log      *slog.Logger
+}
+
+// maxNotes wait for the disk at most.
+const maxNotes = 1 << 16
+
+// Recorder writes the records of a node's calls.
+type Recorder struct {
+	cfg   Config
+	notes chan call.Note
+	files *files
+	hook  *hook
+
+	dropped atomic.Bool // notes, since the last that was read
+	written atomic.Uint64
+	lost    atomic.Uint64
+}
+
+// Stats of a Recorder.
+type Stats struct {
+	// Written are the records in files, Lost those that no file has, and notes of calls
+	// whose record is incomplete for that; Sent are those that the hook has taken, Unsent
+	// those that were deleted before it did, and Failed the attempts in vain.
+	Written, Lost, Sent, Unsent, Failed uint64
+}
+
+// New makes a Recorder of a directory, which is made when it is missing.
+func New(cfg Config) (*Recorder, error) {
+	f, err := openFiles(cfg.Dir, cfg.Node, cfg.Size, cfg.Keep)
+	if err != nil {
+		return nil, err
+	}
+	r := &Recorder{cfg: cfg, notes: make(chan call.Note, maxNotes), files: f}
+	if cfg.Hook != "" {
+		r.hook = newHook(cfg, f)
+	}
+	return r, nil
+}
+
+// Note takes what happens to a call; it waits for nothing.
+func (r *Recorder) Note(n call.Note) {
+	select {
+	case r.notes <- n:
+	default:
+		r.lost.Add(1)
+		r.dropped.Store(true)
+	}
+}
+
+// Stats are what was done so far.
+func (r *Recorder) Stats() Stats {
+	s := Stats{Written: r.written.Load(), Lost: r.lost.Load()}
+	if h := r.hook; h != nil {
+		s.Sent, s.Unsent, s.Failed = h.sent.Load(), h.unsent.Load(), h.failed.Load()
+	}
+	return s
+}
+
+// Run writes and sends until ctx ends; what was noted before then is written, and sent when
+// the node runs again.
+func (r *Recorder) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { r.write(ctx); return nil })
+	if r.hook != nil {
+		g.Go(func() error { r.hook.run(ctx); return nil })
+	}
+	return g.Wait()
+}
+
+// batch is how many records are written at once, at most.
+const batch = 256
+
+// syncAfter is how long what was written may be lost by a power failure.
+const syncAfter = time.Second
+
+func (r *Recorder) write(ctx context.Context) {
+	defer r.files.close()
+	f := newFold(r.cfg.Node, r.cfg.Site, r.cfg.Name)
+	sync := time.NewTimer(syncAfter)
+	defer sync.Stop()
+	dirty := false
+	for {
+		select {
+		case <-ctx.Done():
+			for r.batch(f, nil) > 0 {
+			}
+			return
+		case n := <-r.notes:
+			if r.batch(f, &n) > 0 && !dirty {
+				dirty = true
+				sync.Reset(syncAfter)
+			}
+		case <-sync.C:
+			if dirty {
+				r.tell(r.files.sync())
+			}
+			dirty = false
+		}
+	}
+}
+
+// tell tells whether records are lost.
+func (r *Recorder) tell(err error) {
+	if err != nil {
+		r.cfg.Problems.Begin(problem.Problem{Code: "call-records", Text: "call records are lost: " + err.Error(), Advice: "mend " + r.cfg.Dir})
+		return
+	}
+	r.cfg.Problems.End("call-records", "")
+}
+
+// batch takes a first note, if any, and those that wait, and writes the records of the
+// calls that are over. It returns how many records it made.
+func (r *Recorder) batch(f *fold, first *call.Note) (n int) {
+	var lines bytes.Buffer
+	take := func(x call.Note) {
+		if done := f.take(x); done != nil {
+			_ = json.NewEncoder(&lines).Encode(done) // numbers and strings: it can't fail
+			n++
+		}
+	}
+	if first != nil {
+		take(*first)
+	}
+	for waits := true; waits && n < batch; {
+		select {
+		case x := <-r.notes:
+			take(x)
+		default:
+			waits = false
+		}
+	}
+	if r.dropped.Swap(false) {
+		f.lost()
+	}
+	if n == 0 {
+		return 0
+	}
+	err := r.files.write(lines.Bytes())
+	if r.tell(err); err != nil {
+		r.lost.Add(uint64(n))
+		return n
+	}
+	r.written.Add(uint64(n))
+	return n
+}
+
+// now is the clock that names the files.
+func now() time.Time { return time.Now().UTC() }

@@ -1,0 +1,434 @@
+package cdr
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sipcluster/sipcluster/internal/leftover"
+	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/node/call"
+	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/problem"
+)
+
+func TestMain(m *testing.M) { leftover.Main(m) }
+
+func name(n dn.Node) string { return string(n) }
+
+// calls is a table of calls whose records are made at once, by a clock that is moved.
+type calls struct {
+	*call.Table
+	now  time.Time
+	done []*Record
+}
+
+func newCalls() *calls {
+	c := &calls{now: time.Date(2026, 11, 27, 14, 0, 0, 0, time.UTC)}
+	f := newFold("sip1", "dc1", name)
+	c.Table = call.New(call.Config{Self: "a", Incarnation: 1, Now: func() time.Time { return c.now }, Record: func(n call.Note) {
+		if r := f.take(n); r != nil {
+			c.done = append(c.done, r)
+		}
+	}})
+	return c
+}
+
+func (c *calls) begin(t *testing.T, info call.Info) call.ID {
+	t.Helper()
+	id, err := c.Begin(info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func (c *calls) after(d time.Duration) *calls {
+	c.now = c.now.Add(d)
+	return c
+}
+
+// last is the only record since the last one was asked for, without its ID.
+func (c *calls) last(t *testing.T, id call.ID) string {
+	t.Helper()
+	if len(c.done) != 1 || c.done[0].ID != string(id) {
+		t.Fatalf("%d records: %+v, want that of %s", len(c.done), c.done, id)
+	}
+	c.done[0].ID = "X"
+	b, err := json.Marshal(c.done[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.done = nil
+	return strings.ReplaceAll(string(b), "2026-11-27T14:00:", "")
+}
+
+func same(t *testing.T, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// TestRecord_IsAContract: of each way that a call can go.
+func TestRecord_IsAContract(t *testing.T) {
+	c := newCalls()
+	id := c.begin(t, call.Info{Caller: "gw", Type: call.Inbound, ANI: "+4930", DNIS: "9000"})
+	c.after(time.Second).Waits(id, "9000", "")
+	c.after(time.Second).Waits(id, "9000", "sales")
+	c.after(time.Second).Ringing(id, "1001", "b")
+	c.Explain(id, "nobody took it")
+	c.after(time.Second).Released(id, "1001", 408)
+	c.Explain(id, "")
+	c.Ringing(id, "1002", "a")
+	c.after(time.Second).Left(id, "1002", 0)
+	c.Established(id, "1002")
+	c.Hold(id, call.Caller, "", true)
+	c.after(10*time.Second).End(id, 0, false)
+	same(t, c.last(t, id), `{"id":"X","node":"sip1","site":"dc1","type":"inbound","caller":"gw","ani":"+4930","dnis":"9000","began":"00Z","answered":"05Z","ended":"15Z","wait_ms":5000,"talk_ms":10000,"outcome":"answered","cause":0,"answered_by":"1002",`+
+		`"queues":[{"dn":"9000","group":"sales","since":"01Z","left":"05Z","to":"1002","cause":0}],`+
+		`"tries":[{"dn":"1001","node":"b","rang":"03Z","answered":"","ended":"04Z","cause":408,"why":"nobody took it"},{"dn":"1002","node":"a","rang":"04Z","answered":"05Z","ended":"15Z","cause":0}],"holds":1}`)
+
+	id = c.begin(t, call.Info{Caller: "1003", Type: call.Internal, ANI: "1003", DNIS: "1001"})
+	c.Ringing(id, "1001", "")
+	c.after(2*time.Second).End(id, 487, true)
+	same(t, c.last(t, id), `{"id":"X","node":"sip1","site":"dc1","type":"internal","caller":"1003","ani":"1003","dnis":"1001","began":"15Z","answered":"","ended":"17Z","wait_ms":2000,"talk_ms":0,"outcome":"abandoned","cause":487,"answered_by":"",`+
+		`"queues":[],"tries":[{"dn":"1001","node":"","rang":"15Z","answered":"","ended":"17Z","cause":487,"abandoned":true}],"holds":0}`)
+
+	id = c.begin(t, call.Info{Caller: "gw", Type: call.Inbound, ANI: "+49", DNIS: "1009"}) // nobody is told of it
+	c.Explain(id, "there is none")
+	c.after(time.Second).End(id, 404, false)
+	same(t, c.last(t, id), `{"id":"X","node":"sip1","site":"dc1","type":"inbound","caller":"gw","ani":"+49","dnis":"1009","began":"17Z","answered":"","ended":"18Z","wait_ms":1000,"talk_ms":0,"outcome":"failed","cause":404,"why":"there is none","answered_by":"","queues":[],"tries":[],"holds":0}`)
+
+	id = c.begin(t, call.Info{Caller: "1001", Type: call.Outbound, ANI: "1001", DNIS: "+4930"})
+	c.after(3 * time.Second)
+	c.Established(id, "")
+	c.after(time.Second).End(id, 0, false)
+	same(t, c.last(t, id), `{"id":"X","node":"sip1","site":"dc1","type":"outbound","caller":"1001","ani":"1001","dnis":"+4930","began":"18Z","answered":"21Z","ended":"22Z","wait_ms":3000,"talk_ms":1000,"outcome":"answered","cause":0,"answered_by":"","queues":[],"tries":[],"holds":0}`)
+}
+
+// TestFold_NotesThatAreLost make no record that says otherwise, and nothing is kept of what
+// is over.
+func TestFold_NotesThatAreLost(t *testing.T) {
+	f := newFold("sip1", "dc1", name)
+	info := &call.Info{Caller: "1001", Type: call.Internal}
+	begun := func(id call.ID) {
+		f.take(call.Note{Call: id, Event: &call.Event{Kind: call.Dialing, Call: id, Info: info}})
+	}
+	begun("x")
+	f.lost()
+	begun("y")
+	for id, want := range map[call.ID]bool{"x": true, "y": true} {
+		if r := f.take(call.Note{Call: id}); r == nil || r.Incomplete != want {
+			t.Errorf("%s: %+v", id, r)
+		}
+	}
+	begun("z")
+	for range most + 5 {
+		f.take(call.Note{Call: "z", Event: &call.Event{Kind: call.Ringing, ThisDN: "1", Role: call.Called}})
+	}
+	if r := f.take(call.Note{Call: "z"}); len(r.Tries) != most || !r.Incomplete {
+		t.Errorf("%d tries, %+v", len(r.Tries), r.Incomplete)
+	}
+	begun("w")
+	if r := f.take(call.Note{Call: "w"}); r.Incomplete || f.take(call.Note{Call: "w"}) != nil || len(f.open) != 0 {
+		t.Errorf("%+v, %d are kept", r, len(f.open))
+	}
+}
+
+func TestFiles_AnotherOneWhenItIsLarge(t *testing.T) {
+	dir := t.TempDir()
+	f, err := openFiles(dir, "sip1", 20, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10 {
+		if err := f.write(fmt.Appendf(nil, "line %d....\n", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.close()
+	content := func() string {
+		all, err := f.list()
+		if err != nil || len(all) > 3 {
+			t.Fatal(all, err)
+		}
+		var text []string
+		for _, name := range all {
+			b, err := os.ReadFile(filepath.Join(dir, name))
+			info, err2 := os.Stat(filepath.Join(dir, name))
+			if err != nil || err2 != nil || info.Mode().Perm()&0o007 != 0 {
+				t.Fatal(err, err2, info)
+			}
+			text = append(text, string(b))
+		}
+		return strings.Join(text, "|")
+	}
+	same(t, content(), "line 7....\n|line 8....\n|line 9....\n")
+	all, _ := f.list()
+	if err := os.WriteFile(filepath.Join(dir, all[2]), []byte("whole\nhal"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "sip1-calls-x.jsonl"), nil, 0o640); err != nil { // not ours
+		t.Fatal(err)
+	}
+	if f, err = openFiles(dir, "sip1", 20, 3); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.write([]byte("next\n")); err != nil {
+		t.Fatal(err)
+	}
+	same(t, content(), "line 7....\n|line 8....\n|whole\nhal\nnext\n")
+	future := filepath.Join(dir, "sip1-calls-"+time.Now().Add(time.Hour).UTC().Format(fileTime)+suffix)
+	if err := os.WriteFile(future, []byte("a clock that was wrong\n"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.write([]byte("and the next\n")); err != nil {
+		t.Fatal(err)
+	}
+	f.close()
+	if got := content(); !strings.HasSuffix(got, "|a clock that was wrong\n|and the next\n") {
+		t.Error(got)
+	}
+}
+
+// server takes records, or does not.
+type server struct {
+	*httptest.Server
+	mu     sync.Mutex
+	status int
+	got    []string
+	auth   string
+}
+
+func newServer(t *testing.T) *server {
+	s := &server{status: http.StatusOK}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.auth = r.Header.Get("Authorization") + " " + r.Header.Get("Content-Type")
+		for line := range strings.Lines(string(b)) {
+			if s.got = append(s.got, strings.TrimSpace(line)); s.status != http.StatusOK {
+				s.got = s.got[:len(s.got)-1]
+			}
+		}
+		w.WriteHeader(s.status)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *server) answers(status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status = status
+}
+
+func (s *server) has() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.got)
+}
+
+// recorder runs until the test, or the function that is returned, ends it.
+func recorder(t *testing.T, cfg Config) (*Recorder, func()) {
+	t.Helper()
+	cfg.Node, cfg.Site, cfg.Name, cfg.Keep, cfg.Log = "sip1", "dc1", name, max(cfg.Keep, 3), slog.New(slog.DiscardHandler)
+	if cfg.Size == 0 {
+		cfg.Size = 1 << 20
+	}
+	if cfg.Problems == nil {
+		cfg.Problems = problem.New(cfg.Log)
+	}
+	r, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	end := sync.OnceFunc(func() {
+		cancel()
+		if err := patience.Receive(t, "the end of the recorder", done); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(end)
+	return r, end
+}
+
+// over notes a whole call.
+func over(r *Recorder, id call.ID) {
+	r.Note(call.Note{Call: id, Event: &call.Event{Kind: call.Dialing, Call: id, Info: &call.Info{Caller: "1001", Type: call.Internal}}})
+	r.Note(call.Note{Call: id})
+}
+
+// ids are those of lines of JSON.
+func ids(t *testing.T, lines []string) string {
+	t.Helper()
+	var all []string
+	for _, line := range lines {
+		var r Record
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatalf("%v: %q", err, line)
+		}
+		all = append(all, r.ID)
+	}
+	return strings.Join(all, " ")
+}
+
+func TestHook_EachRecordAtLeastOnceAndInOrder(t *testing.T) {
+	dir, s := t.TempDir(), newServer(t)
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("geheim\nx"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	problems := problem.New(slog.New(slog.DiscardHandler))
+	cfg := Config{Dir: dir, Hook: s.URL + "/calls?key=geheim2", TokenFile: token, Problems: problems, Size: leastForTest}
+	r, end := recorder(t, cfg)
+	want := []string{}
+	add := func(r *Recorder, n int) {
+		for range n {
+			id := call.ID(fmt.Sprintf("%016x", len(want)+1))
+			over(r, id)
+			want = append(want, string(id))
+		}
+	}
+	all := func() bool { return len(s.has()) == len(want) }
+	add(r, 3)
+	patience.Until(t, "three records at the server", all)
+	s.answers(http.StatusServiceUnavailable)
+	add(r, 2)
+	patience.Until(t, "a problem that is told", func() bool {
+		list := problems.List()
+		return len(list) == 1 && list[0].Code == "call-records-hook" && strings.Contains(list[0].Text, "503") && !strings.Contains(list[0].Text, "geheim")
+	})
+	end() // while they are not sent
+	s.answers(http.StatusOK)
+	r, end = recorder(t, cfg)
+	patience.Until(t, "what was left", all)
+	add(r, 5) // beyond the size of a file
+	patience.Until(t, "records of several files", all)
+	same(t, ids(t, s.has()), strings.Join(want, " "))
+	same(t, s.auth, "Bearer geheim "+NDJSON)
+	if list := problems.List(); len(list) != 0 {
+		t.Error(list)
+	}
+	if st := r.Stats(); st.Written != 5 || st.Sent != 7 || st.Lost+st.Unsent != 0 {
+		t.Errorf("%+v", st)
+	}
+	end()
+	if err := os.WriteFile(filepath.Join(dir, "sip1-calls.sent"), []byte("{"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	recorder(t, cfg)
+	patience.Until(t, "all that there is again, when nobody knows what was sent", func() bool { return len(s.has()) > len(want) })
+}
+
+// leastForTest is room for three records.
+const leastForTest = 1100
+
+// TestHook_WhatWasDeletedUnsent is counted, and what is left is sent.
+func TestHook_WhatWasDeletedUnsent(t *testing.T) {
+	dir, s := t.TempDir(), newServer(t)
+	s.answers(http.StatusBadGateway)
+	cfg := Config{Dir: dir, Hook: s.URL, Size: leastForTest, Keep: 3}
+	r, end := recorder(t, cfg)
+	over(r, "first")
+	patience.Until(t, "an attempt in vain", func() bool { return r.Stats().Failed > 0 })
+	end()
+	at, err := json.Marshal(cursor{File: mustList(t, dir)[0], Offset: 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "sip1-calls.sent"), at, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	r, end = recorder(t, Config{Dir: dir, Size: leastForTest, Keep: 3})
+	for i := range 20 {
+		over(r, call.ID(fmt.Sprint("later", i)))
+		patience.Until(t, "the record in a file", func() bool { return r.Stats().Written == uint64(i+1) })
+	}
+	end()
+	s.answers(http.StatusOK)
+	r, _ = recorder(t, cfg)
+	patience.Until(t, "what is left", func() bool { got := s.has(); return len(got) > 0 && strings.Contains(got[len(got)-1], "later19") })
+	if got := ids(t, s.has()); strings.Contains(got, "first") || r.Stats().Unsent != 1 {
+		t.Errorf("%s, %+v", got, r.Stats())
+	}
+}
+
+func mustList(t *testing.T, dir string) []string {
+	t.Helper()
+	all, err := (&files{dir: dir, prefix: "sip1-calls-"}).list()
+	if err != nil || len(all) == 0 {
+		t.Fatal(all, err)
+	}
+	return all
+}
+
+// TestRecorder_ADiskThatFails loses records, says so, and goes on when it is mended.
+func TestRecorder_ADiskThatFails(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "records")
+	problems := problem.New(slog.New(slog.DiscardHandler))
+	r, _ := recorder(t, Config{Dir: dir, Size: leastForTest, Problems: problems})
+	over(r, "a")
+	patience.Until(t, "a record", func() bool { return r.Stats().Written == 1 })
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	patience.Until(t, "a loss that is told", func() bool {
+		over(r, "b")
+		return r.Stats().Lost > 0 && len(problems.List()) == 1
+	})
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	patience.Until(t, "records again", func() bool {
+		over(r, "c")
+		b, err := os.ReadFile(filepath.Join(dir, last(dir)))
+		return err == nil && bytes.Contains(b, []byte(`"id":"c"`)) && len(problems.List()) == 0
+	})
+}
+
+func last(dir string) string {
+	all, _ := (&files{dir: dir, prefix: "sip1-calls-"}).list()
+	if len(all) == 0 {
+		return "none"
+	}
+	return all[len(all)-1]
+}
+
+// BenchmarkNote is what a change of a call costs it.
+func BenchmarkNote(b *testing.B) {
+	f, err := openFiles(b.TempDir(), "sip1", 64<<20, 2)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.close()
+	r := &Recorder{cfg: Config{Problems: problem.New(slog.New(slog.DiscardHandler)), Name: name}, notes: make(chan call.Note, maxNotes), files: f}
+	n := call.Note{Call: "x", Event: &call.Event{Kind: call.Held, Info: &call.Info{}}}
+	for b.Loop() {
+		r.Note(n)
+		if len(r.notes) == maxNotes {
+			b.StopTimer()
+			for len(r.notes) > 0 {
+				<-r.notes
+			}
+			b.StartTimer()
+		}
+	}
+}

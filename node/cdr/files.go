@@ -1,0 +1,174 @@
+package cdr
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sipcluster/sipcluster/node/disk"
+)
+
+const (
+	// fileMode lets a group read, whose programs collect the records.
+	fileMode, dirMode = 0o640, 0o750
+	// fileTime names the files in the order of time.
+	fileTime = "20060102T150405.000000000Z"
+	suffix   = ".jsonl"
+)
+
+// files are those of a node in a directory: NODE-calls-TIME.jsonl, of which the newest is
+// written. A line that a crash has cut off is closed.
+type files struct {
+	dir, prefix string
+	size        int64
+	keep        int
+
+	mu      sync.Mutex
+	f       *os.File
+	written int64
+	// grown is closed and made anew when there is more.
+	grown chan struct{}
+}
+
+func openFiles(dir, node string, size int64, keep int) (*files, error) {
+	if err := disk.MakeDir(dir, dirMode); err != nil {
+		return nil, err
+	}
+	f := &files{dir: dir, prefix: node + "-calls-", size: size, keep: keep, grown: make(chan struct{})}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f, f.open()
+}
+
+// list are the names of the files, the oldest first.
+func (f *files) list() (all []string, err error) {
+	entries, err := os.ReadDir(f.dir)
+	for _, e := range entries {
+		stamp, ok := strings.CutPrefix(e.Name(), f.prefix)
+		stamp, ok2 := strings.CutSuffix(stamp, suffix)
+		if _, err := time.Parse(fileTime, stamp); ok && ok2 && err == nil {
+			all = append(all, e.Name())
+		}
+	}
+	slices.Sort(all)
+	return all, err
+}
+
+// open goes on in the newest file, or makes the first.
+func (f *files) open() error {
+	all, err := f.list()
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return f.next()
+	}
+	file, err := os.OpenFile(filepath.Join(f.dir, all[len(all)-1]), os.O_RDWR|os.O_APPEND, fileMode)
+	if err != nil {
+		return err
+	}
+	end, err := file.Seek(0, io.SeekEnd)
+	if err == nil && end > 0 {
+		last := make([]byte, 1)
+		if _, err = file.ReadAt(last, end-1); err == nil && last[0] != '\n' {
+			_, err = file.Write([]byte("\n"))
+			end++
+		}
+	}
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	f.f, f.written = file, end
+	return nil
+}
+
+// next begins another file, and removes those that are too many. Its name is behind all
+// others, whatever the clock says.
+func (f *files) next() error {
+	all, err := f.list()
+	if err != nil {
+		return err
+	}
+	name := f.prefix + now().Format(fileTime) + suffix
+	if len(all) > 0 && name <= all[len(all)-1] {
+		stamp := strings.TrimSuffix(strings.TrimPrefix(all[len(all)-1], f.prefix), suffix)
+		last, err := time.Parse(fileTime, stamp)
+		if err != nil {
+			return err
+		}
+		name = f.prefix + last.Add(1).Format(fileTime) + suffix
+	}
+	file, err := os.OpenFile(filepath.Join(f.dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, fileMode)
+	if err != nil {
+		return err
+	}
+	if f.f != nil {
+		err = f.f.Close()
+	}
+	f.f, f.written = file, 0
+	all = append(all, name)
+	for _, old := range all[:max(0, len(all)-f.keep)] {
+		err = errors.Join(err, os.Remove(filepath.Join(f.dir, old)))
+	}
+	return errors.Join(err, disk.SyncDir(f.dir))
+}
+
+// write appends whole lines: all of them, or what was written of them is taken back.
+func (f *files) write(lines []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.f == nil {
+		if err := f.open(); err != nil {
+			return err
+		}
+	}
+	if f.written > 0 && f.written+int64(len(lines)) > f.size {
+		if err := f.next(); err != nil {
+			return err
+		}
+	}
+	n, err := f.f.Write(lines)
+	if err != nil {
+		if n > 0 {
+			err = errors.Join(err, f.f.Truncate(f.written))
+		}
+		err = errors.Join(err, f.f.Close())
+		f.f = nil
+		return err
+	}
+	f.written += int64(n)
+	close(f.grown)
+	f.grown = make(chan struct{})
+	return nil
+}
+
+// sync has the disk keep what was written.
+func (f *files) sync() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.f == nil {
+		return nil
+	}
+	return f.f.Sync()
+}
+
+// more is closed when there is more than there was when it was asked for.
+func (f *files) more() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.grown
+}
+
+func (f *files) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.f != nil {
+		_ = errors.Join(f.f.Sync(), f.f.Close())
+		f.f = nil
+	}
+}
