@@ -220,11 +220,20 @@ func (h *hook) cursor() (at cursor, err error) {
 	if err != nil {
 		return at, err
 	}
-	if json.Unmarshal(b, &at) != nil || at.Offset < 0 || at.File != "" && at.File != filepath.Base(at.File) {
+	at, ok := readCursor(b)
+	if !ok {
 		h.cfg.Log.Warn("where the call records were sent up to can't be read: all that there are are sent again", "file", h.path)
-		return cursor{}, nil
 	}
 	return at, nil
+}
+
+// readCursor is the zero cursor when it can't be read.
+func readCursor(b []byte) (at cursor, ok bool) {
+	err := json.Unmarshal(b, &at)
+	if err != nil || at.Offset < 0 || at.File != "" && at.File != filepath.Base(at.File) {
+		return cursor{}, false
+	}
+	return at, true
 }
 
 func (h *hook) save(at cursor) error {
