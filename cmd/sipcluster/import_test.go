@@ -55,7 +55,7 @@ func TestImport_PlansAndPrunes(t *testing.T) {
 			o.fails("Floor,Extension,Type,Secret,Team\n"+file, want, append([]string{"dn", "import", "-", "--map", by}, strings.Fields(how)...)...)
 		}
 	}
-	o.fails("a,b\n", "dn import -: --map open "+by+"x: no such file or directory", "dn", "import", "-", "--map", by+"x")
+	o.fails("a,b\n", "dn import: --map open "+by+"x: no such file or directory", "dn", "import", "-", "--map", by+"x")
 	if after := exported(); !strings.Contains(after, "1003") {
 		t.Error(after)
 	}

@@ -49,10 +49,7 @@ ha1 is the digest of a password (MD5 or SHA-256 of NUMBER:REALM:PASSWORD, as exp
 nothing. --prune deletes
 the DNs that the file does not have, of the kinds that it has, and names them.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := c.importFile(cmd.Context(), args[0], f); err != nil {
-				return console.Doing("dn import "+args[0], err)
-			}
-			return nil
+			return c.importFile(cmd.Context(), args[0], f)
 		},
 	})
 	flags := cmd.Flags()
@@ -70,14 +67,14 @@ func (c commands) importFile(ctx context.Context, name string, f importFlags) er
 	}
 	by, err := c.readMapping(f.mapping)
 	if err != nil {
-		return err
+		return console.Doing("dn import", err)
 	}
 	in, closeFile, err := c.Open(name)
 	if err != nil {
-		return err
+		return console.Doing("dn import", err)
 	}
 	defer closeFile()
-	return c.importDNs(ctx, in, by, alg, f)
+	return console.Doing("dn import "+name, c.importDNs(ctx, in, by, alg, f))
 }
 
 // readMapping reads the file that says how the CSV is read; "" is the mapping of csvHeader.
