@@ -324,10 +324,9 @@ func TestHook_EachRecordAtLeastOnceAndInOrder(t *testing.T) {
 	patience.Until(t, "records of several files", all)
 	same(t, ids(t, s.has()), strings.Join(want, " "))
 	same(t, s.auth, "Bearer geheim "+NDJSON)
-	if list := problems.List(); len(list) != 0 {
-		t.Error(list)
-	}
-	if st := r.Stats(); st.Written != 5 || st.Sent != 7 || st.Lost+st.Unsent != 0 {
+	patience.Until(t, "no problem any more", func() bool { return len(problems.List()) == 0 })
+	patience.Until(t, "what was sent is counted", func() bool { return r.Stats().Sent == 7 })
+	if st := r.Stats(); st.Written != 5 || st.Lost+st.Unsent != 0 {
 		t.Errorf("%+v", st)
 	}
 	end()
