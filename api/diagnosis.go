@@ -38,16 +38,23 @@ type DiagnosisConfig struct {
 	// Status is how this node sees the cluster, AskStatus asks another one.
 	Status    func(context.Context, *tcpb.StatusRequest) (*tcpb.StatusResponse, error)
 	AskStatus func(ctx context.Context, node dn.Node) (*tcpb.StatusResponse, error)
+	// Report is what this node says of itself, AskReport asks another one.
+	Report    func() []*tcpb.ReportFile
+	AskReport func(ctx context.Context, node dn.Node) ([]*tcpb.ReportFile, error)
 }
 
 // Diagnosis is the service of that name.
 type Diagnosis struct {
 	tcpb.UnimplementedDiagnosisServer
 	cfg DiagnosisConfig
+	// collecting has a place for each CollectReports under way.
+	collecting places
 }
 
 // NewDiagnosis returns the service; it starts nothing.
-func NewDiagnosis(c DiagnosisConfig) *Diagnosis { return &Diagnosis{cfg: c} }
+func NewDiagnosis(c DiagnosisConfig) *Diagnosis {
+	return &Diagnosis{cfg: c, collecting: newPlaces("collections of reports", maxCollecting)}
+}
 
 // ExplainDN judges the DN by this node's own tables, and asks all other nodes what they
 // believe; NOT_FOUND where it is neither configured nor known here.
@@ -70,7 +77,7 @@ func (d *Diagnosis) ExplainDN(ctx context.Context, req *tcpb.ExplainDNRequest) (
 
 // ask asks all other nodes what they believe of a DN.
 func (d *Diagnosis) ask(ctx context.Context, view *fsm.View, number string, changes uint32) []*tcpb.DNView {
-	return eachOther(ctx, view, d.cfg.Table.Self(), func(ctx context.Context, n *configpb.Node) *tcpb.DNView {
+	return askEach(ctx, others(view, d.cfg.Table.Self()), viewTime, func(ctx context.Context, n *configpb.Node) *tcpb.DNView {
 		began := time.Now()
 		answer, err := d.cfg.Ask(ctx, dn.Node(n.GetId()), number, changes)
 		v := &tcpb.DNView{Node: n.GetName(), Site: n.GetSite(), Status: answer.GetStatus(), Bindings: answer.GetBindings(), Changes: answer.GetChanges()}
@@ -88,7 +95,7 @@ func (d *Diagnosis) Survey(ctx context.Context, _ *tcpb.SurveyRequest) (*tcpb.Su
 	if err != nil {
 		return nil, err
 	}
-	others := eachOther(ctx, d.cfg.View(), d.cfg.Table.Self(), func(ctx context.Context, n *configpb.Node) *tcpb.ClusterView {
+	views := askEach(ctx, others(d.cfg.View(), d.cfg.Table.Self()), viewTime, func(ctx context.Context, n *configpb.Node) *tcpb.ClusterView {
 		began := time.Now()
 		v := &tcpb.ClusterView{Node: n.GetName(), Site: n.GetSite()}
 		var err error
@@ -98,16 +105,20 @@ func (d *Diagnosis) Survey(ctx context.Context, _ *tcpb.SurveyRequest) (*tcpb.Su
 		v.Took = durationpb.New(time.Since(began))
 		return v
 	})
-	return &tcpb.SurveyResponse{Views: append([]*tcpb.ClusterView{{Node: own.GetNode(), Site: own.GetSite(), Status: own}}, others...)}, nil
+	return &tcpb.SurveyResponse{Views: append([]*tcpb.ClusterView{{Node: own.GetNode(), Site: own.GetSite(), Status: own}}, views...)}, nil
 }
 
-// eachOther asks all nodes of the roster but this one side by side, for viewTime at most;
-// the answers are ordered by the nodes' names.
-func eachOther[V any](ctx context.Context, view *fsm.View, self dn.Node, ask func(context.Context, *configpb.Node) V) []V {
-	ctx, cancel := context.WithTimeout(ctx, viewTime)
-	defer cancel()
+// others are the nodes of the roster but this one, by name.
+func others(view *fsm.View, self dn.Node) []*configpb.Node {
 	nodes := slices.DeleteFunc(view.Nodes(), func(n *configpb.Node) bool { return dn.Node(n.GetId()) == self })
 	slices.SortFunc(nodes, func(a, b *configpb.Node) int { return cmp.Compare(a.GetName(), b.GetName()) })
+	return nodes
+}
+
+// askEach asks nodes side by side, for so long at most; the answers are in their order.
+func askEach[V any](ctx context.Context, nodes []*configpb.Node, within time.Duration, ask func(context.Context, *configpb.Node) V) []V {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
 	answers := make([]V, len(nodes))
 	var asked sync.WaitGroup
 	for i, n := range nodes {

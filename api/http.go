@@ -55,11 +55,8 @@ type HTTPConfig struct {
 // NewHTTP returns the handler of the HTTP port: /metrics, /healthz (the
 // process answers), /readyz (it serves phones), /board/ and the services.
 func NewHTTP(c HTTPConfig) http.Handler {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		collector{append([]Source{tableSource{c.Table}, observerSource{c}}, c.Sources...)})
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(c.registry(), promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if err := c.Ready(); err != nil {
@@ -82,6 +79,14 @@ func NewHTTP(c HTTPConfig) http.Handler {
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
 	return mux
+}
+
+// registry has all that /metrics shows.
+func (c HTTPConfig) registry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		collector{append([]Source{tableSource{c.Table}, observerSource{c}}, c.Sources...)})
+	return r
 }
 
 // AsksItself tells whether what is at a path of the HTTP port asks who somebody is by

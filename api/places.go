@@ -15,6 +15,8 @@ const (
 	// maxNodeWatches: each visits all DNs once a second.
 	maxNodeWatches = 16
 	maxAudits      = 64
+	// maxCollecting: each has the reports of reportsAtOnce nodes in memory.
+	maxCollecting = 4
 )
 
 // places are those of the streams of one kind.

@@ -97,6 +97,8 @@ type Config struct {
 	// Version of the program, for Status.
 	Version string
 	Log     *slog.Logger
+	// RecentLog is the last lines of the log, for reports; nil: none are kept.
+	RecentLog func() []byte
 }
 
 // Records of calls go to files in Dir, "" for none, of about Size bytes (64 MiB), of which

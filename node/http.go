@@ -37,9 +37,14 @@ func (n *Node) webHandler() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("services over HTTP: %w", err)
 	}
-	return api.NewHTTP(api.HTTPConfig{
-		Table: n.table, Observer: observer{n}, Names: n.nameOf, SiteOf: n.siteOf, Sources: n.sources(), Ready: n.ready, Services: services, Debug: n.cfg.Dev || n.cfg.Debug,
-	}), nil
+	c := n.shownByHTTP()
+	c.Ready, c.Services, c.Debug = n.ready, services, n.cfg.Dev || n.cfg.Debug
+	return api.NewHTTP(c), nil
+}
+
+// shownByHTTP is what the metrics are made of.
+func (n *Node) shownByHTTP() api.HTTPConfig {
+	return api.HTTPConfig{Table: n.table, Observer: observer{n}, Names: n.nameOf, SiteOf: n.siteOf, Sources: n.sources()}
 }
 
 func (n *Node) serveHTTP(ctx context.Context, handler http.Handler) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -40,12 +41,20 @@ func (w witness) ViewCluster(ctx context.Context, req *peerpb.ViewClusterRequest
 	return &peerpb.ViewClusterResponse{Status: st}, err
 }
 
+func (w witness) Report(_ context.Context, req *peerpb.ReportRequest) (*peerpb.ReportResponse, error) {
+	if req.GetClusterId() != w.n.lineage() {
+		return nil, errOtherCluster
+	}
+	return &peerpb.ReportResponse{Files: w.n.report()}, nil
+}
+
 var errOtherCluster = status.Error(codes.FailedPrecondition, "that node is of another cluster")
 
 func (n *Node) diagnosis() *api.Diagnosis {
 	return api.NewDiagnosis(api.DiagnosisConfig{
 		Table: n.table, View: n.machine.View, Bindings: n.bindings, Ask: n.askView,
 		Status: n.cluster(nil).Status, AskStatus: n.askStatus,
+		Report: n.report, AskReport: n.askReport,
 	})
 }
 
@@ -69,12 +78,22 @@ func (n *Node) askStatus(ctx context.Context, id dn.Node) (*tcpb.StatusResponse,
 	return r.GetStatus(), unanswered(err)
 }
 
+// askReport asks another node for its report.
+func (n *Node) askReport(ctx context.Context, id dn.Node) ([]*tcpb.ReportFile, error) {
+	conn, err := n.peers.conn(id)
+	if err != nil {
+		return nil, err
+	}
+	r, err := peerpb.NewWitnessClient(conn).Report(ctx, &peerpb.ReportRequest{ClusterId: n.lineage()}, grpc.MaxCallRecvMsgSize(maxReport))
+	return r.GetFiles(), unanswered(err)
+}
+
 // unanswered says for people why a node did not tell what it believes.
 func unanswered(err error) error {
 	switch status.Code(err) {
 	case codes.Unimplemented:
-		return status.Error(codes.Unimplemented, "its version does not say what it believes")
-	case codes.DeadlineExceeded, codes.Unavailable:
+		return status.Error(codes.Unimplemented, "its version can't be asked for that")
+	case codes.DeadlineExceeded, codes.Unavailable, codes.Canceled: // the last when its loss is noticed meanwhile
 		return status.Error(status.Code(err), "it does not answer")
 	}
 	return err

@@ -57,8 +57,9 @@ var methods = map[string]permission{
 	"/sipcluster.tc.v1.Availability/GetDN":        reads,
 	"/sipcluster.tc.v1.Availability/Watch":        reads,
 
-	"/sipcluster.tc.v1.Diagnosis/ExplainDN": to(admin, config, operator),
-	"/sipcluster.tc.v1.Diagnosis/Survey":    to(admin, config, operator),
+	"/sipcluster.tc.v1.Diagnosis/ExplainDN":      to(admin, config, operator),
+	"/sipcluster.tc.v1.Diagnosis/Survey":         to(admin, config, operator),
+	"/sipcluster.tc.v1.Diagnosis/CollectReports": to(admin),
 
 	"/sipcluster.tc.v1.Statistics/GetGroups":   to(admin, config, operator, router, stat),
 	"/sipcluster.tc.v1.Statistics/WatchGroups": to(admin, config, operator, router, stat),

@@ -221,6 +221,7 @@ var consensus = map[protoreflect.FullName]Bound{
 	"peer.v1.ViewDNRequest.cluster_id":      text(fsm.MaxName),
 	"peer.v1.ViewDNRequest.dn":              text(dn.MaxNumber),
 	"peer.v1.ViewClusterRequest.cluster_id": text(fsm.MaxName),
+	"peer.v1.ReportRequest.cluster_id":      text(fsm.MaxName),
 	"peer.v1.ViewDNRequest.changes":         number(0, MaxChanges),
 	"peer.v1.Command.version":               {Sort: Any, By: "fsm"},
 	"peer.v1.Command.request_id":            text(fsm.MaxRequestID),

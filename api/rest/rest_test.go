@@ -229,6 +229,7 @@ var over = map[protoreflect.FullName]string{
 	"sipcluster.config.v1.Configuration.Restore":  "streams to the node",
 	"sipcluster.config.v1.Configuration.Export":   "a stream of what is read whole: by the command line, or Connect",
 	"sipcluster.config.v1.Configuration.Backup":   "likewise",
+	"sipcluster.tc.v1.Diagnosis.CollectReports":   "files for a person: by the command line (support bundle)",
 	"sipcluster.config.v1.Access.RekeyNode":       "for the operator at the machine",
 	"sipcluster.config.v1.Access.DistrustNode":    "likewise",
 	"sipcluster.config.v1.Access.ShowAuthority":   "likewise",

@@ -164,6 +164,185 @@ func (DNChangeKind) EnumDescriptor() ([]byte, []int) {
 	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{1}
 }
 
+type CollectReportsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CollectReportsRequest) Reset() {
+	*x = CollectReportsRequest{}
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CollectReportsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CollectReportsRequest) ProtoMessage() {}
+
+func (x *CollectReportsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CollectReportsRequest.ProtoReflect.Descriptor instead.
+func (*CollectReportsRequest) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{0}
+}
+
+type CollectReportsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the node, and its site.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Site string `protobuf:"bytes,2,opt,name=site,proto3" json:"site,omitempty"`
+	// Why it said nothing; then files is empty.
+	Error string        `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	Files []*ReportFile `protobuf:"bytes,4,rep,name=files,proto3" json:"files,omitempty"`
+	// How long its answer took; 0 for the node that was asked.
+	Took          *durationpb.Duration `protobuf:"bytes,5,opt,name=took,proto3" json:"took,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CollectReportsResponse) Reset() {
+	*x = CollectReportsResponse{}
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CollectReportsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CollectReportsResponse) ProtoMessage() {}
+
+func (x *CollectReportsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CollectReportsResponse.ProtoReflect.Descriptor instead.
+func (*CollectReportsResponse) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *CollectReportsResponse) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *CollectReportsResponse) GetSite() string {
+	if x != nil {
+		return x.Site
+	}
+	return ""
+}
+
+func (x *CollectReportsResponse) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *CollectReportsResponse) GetFiles() []*ReportFile {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+func (x *CollectReportsResponse) GetTook() *durationpb.Duration {
+	if x != nil {
+		return x.Took
+	}
+	return nil
+}
+
+// ReportFile is a text in which a node reports of itself.
+type ReportFile struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// log.txt, metrics.txt, goroutines.txt, program.txt or settings.json.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The text, of 1 MiB at most, by gzip.
+	Gzip []byte `protobuf:"bytes,2,opt,name=gzip,proto3" json:"gzip,omitempty"`
+	// It was longer: of the log the end is told, of all else the begin.
+	Cut           bool `protobuf:"varint,3,opt,name=cut,proto3" json:"cut,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportFile) Reset() {
+	*x = ReportFile{}
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportFile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportFile) ProtoMessage() {}
+
+func (x *ReportFile) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportFile.ProtoReflect.Descriptor instead.
+func (*ReportFile) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ReportFile) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ReportFile) GetGzip() []byte {
+	if x != nil {
+		return x.Gzip
+	}
+	return nil
+}
+
+func (x *ReportFile) GetCut() bool {
+	if x != nil {
+		return x.Cut
+	}
+	return false
+}
+
 type SurveyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -172,7 +351,7 @@ type SurveyRequest struct {
 
 func (x *SurveyRequest) Reset() {
 	*x = SurveyRequest{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[0]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -184,7 +363,7 @@ func (x *SurveyRequest) String() string {
 func (*SurveyRequest) ProtoMessage() {}
 
 func (x *SurveyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[0]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -197,7 +376,7 @@ func (x *SurveyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SurveyRequest.ProtoReflect.Descriptor instead.
 func (*SurveyRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{0}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{3}
 }
 
 type SurveyResponse struct {
@@ -211,7 +390,7 @@ type SurveyResponse struct {
 
 func (x *SurveyResponse) Reset() {
 	*x = SurveyResponse{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[1]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -223,7 +402,7 @@ func (x *SurveyResponse) String() string {
 func (*SurveyResponse) ProtoMessage() {}
 
 func (x *SurveyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[1]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -236,7 +415,7 @@ func (x *SurveyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SurveyResponse.ProtoReflect.Descriptor instead.
 func (*SurveyResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{1}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SurveyResponse) GetViews() []*ClusterView {
@@ -263,7 +442,7 @@ type ClusterView struct {
 
 func (x *ClusterView) Reset() {
 	*x = ClusterView{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[2]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -275,7 +454,7 @@ func (x *ClusterView) String() string {
 func (*ClusterView) ProtoMessage() {}
 
 func (x *ClusterView) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[2]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -288,7 +467,7 @@ func (x *ClusterView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClusterView.ProtoReflect.Descriptor instead.
 func (*ClusterView) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{2}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ClusterView) GetNode() string {
@@ -337,7 +516,7 @@ type ExplainDNRequest struct {
 
 func (x *ExplainDNRequest) Reset() {
 	*x = ExplainDNRequest{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[3]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -349,7 +528,7 @@ func (x *ExplainDNRequest) String() string {
 func (*ExplainDNRequest) ProtoMessage() {}
 
 func (x *ExplainDNRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[3]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -362,7 +541,7 @@ func (x *ExplainDNRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainDNRequest.ProtoReflect.Descriptor instead.
 func (*ExplainDNRequest) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{3}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ExplainDNRequest) GetDn() string {
@@ -393,7 +572,7 @@ type ExplainDNResponse struct {
 
 func (x *ExplainDNResponse) Reset() {
 	*x = ExplainDNResponse{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[4]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -405,7 +584,7 @@ func (x *ExplainDNResponse) String() string {
 func (*ExplainDNResponse) ProtoMessage() {}
 
 func (x *ExplainDNResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[4]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -418,7 +597,7 @@ func (x *ExplainDNResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainDNResponse.ProtoReflect.Descriptor instead.
 func (*ExplainDNResponse) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{4}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ExplainDNResponse) GetConditions() []*Condition {
@@ -454,7 +633,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[5]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -466,7 +645,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[5]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -479,7 +658,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{5}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Condition) GetKind() ConditionKind {
@@ -525,7 +704,7 @@ type DNView struct {
 
 func (x *DNView) Reset() {
 	*x = DNView{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[6]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -537,7 +716,7 @@ func (x *DNView) String() string {
 func (*DNView) ProtoMessage() {}
 
 func (x *DNView) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[6]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -550,7 +729,7 @@ func (x *DNView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DNView.ProtoReflect.Descriptor instead.
 func (*DNView) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{6}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DNView) GetNode() string {
@@ -623,7 +802,7 @@ type DNBinding struct {
 
 func (x *DNBinding) Reset() {
 	*x = DNBinding{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[7]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -635,7 +814,7 @@ func (x *DNBinding) String() string {
 func (*DNBinding) ProtoMessage() {}
 
 func (x *DNBinding) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[7]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -648,7 +827,7 @@ func (x *DNBinding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DNBinding.ProtoReflect.Descriptor instead.
 func (*DNBinding) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{7}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DNBinding) GetContact() string {
@@ -723,7 +902,7 @@ type DNChange struct {
 
 func (x *DNChange) Reset() {
 	*x = DNChange{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[8]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -735,7 +914,7 @@ func (x *DNChange) String() string {
 func (*DNChange) ProtoMessage() {}
 
 func (x *DNChange) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[8]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -748,7 +927,7 @@ func (x *DNChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DNChange.ProtoReflect.Descriptor instead.
 func (*DNChange) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{8}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DNChange) GetTime() *timestamppb.Timestamp {
@@ -783,7 +962,19 @@ var File_api_tcpb_diagnosis_proto protoreflect.FileDescriptor
 
 const file_api_tcpb_diagnosis_proto_rawDesc = "" +
 	"\n" +
-	"\x18api/tcpb/diagnosis.proto\x12\x10sipcluster.tc.v1\x1a\x1bapi/tcpb/availability.proto\x1a\x16api/tcpb/cluster.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n" +
+	"\x18api/tcpb/diagnosis.proto\x12\x10sipcluster.tc.v1\x1a\x1bapi/tcpb/availability.proto\x1a\x16api/tcpb/cluster.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x17\n" +
+	"\x15CollectReportsRequest\"\xb9\x01\n" +
+	"\x16CollectReportsResponse\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
+	"\x04site\x18\x02 \x01(\tR\x04site\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x122\n" +
+	"\x05files\x18\x04 \x03(\v2\x1c.sipcluster.tc.v1.ReportFileR\x05files\x12-\n" +
+	"\x04took\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04took\"F\n" +
+	"\n" +
+	"ReportFile\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04gzip\x18\x02 \x01(\fR\x04gzip\x12\x10\n" +
+	"\x03cut\x18\x03 \x01(\bR\x03cut\"\x0f\n" +
 	"\rSurveyRequest\"E\n" +
 	"\x0eSurveyResponse\x123\n" +
 	"\x05views\x18\x01 \x03(\v2\x1d.sipcluster.tc.v1.ClusterViewR\x05views\"\xb4\x01\n" +
@@ -847,10 +1038,11 @@ const file_api_tcpb_diagnosis_proto_rawDesc = "" +
 	"\x14DN_CHANGE_KIND_STATE\x10\x01\x12\x18\n" +
 	"\x14DN_CHANGE_KIND_AGENT\x10\x02\x12\x16\n" +
 	"\x12DN_CHANGE_KIND_USE\x10\x03\x12\x18\n" +
-	"\x14DN_CHANGE_KIND_OWNER\x10\x042\xae\x01\n" +
+	"\x14DN_CHANGE_KIND_OWNER\x10\x042\x95\x02\n" +
 	"\tDiagnosis\x12T\n" +
 	"\tExplainDN\x12\".sipcluster.tc.v1.ExplainDNRequest\x1a#.sipcluster.tc.v1.ExplainDNResponse\x12K\n" +
-	"\x06Survey\x12\x1f.sipcluster.tc.v1.SurveyRequest\x1a .sipcluster.tc.v1.SurveyResponseB+Z)github.com/sipcluster/sipcluster/api/tcpbb\x06proto3"
+	"\x06Survey\x12\x1f.sipcluster.tc.v1.SurveyRequest\x1a .sipcluster.tc.v1.SurveyResponse\x12e\n" +
+	"\x0eCollectReports\x12'.sipcluster.tc.v1.CollectReportsRequest\x1a(.sipcluster.tc.v1.CollectReportsResponse0\x01B+Z)github.com/sipcluster/sipcluster/api/tcpbb\x06proto3"
 
 var (
 	file_api_tcpb_diagnosis_proto_rawDescOnce sync.Once
@@ -865,48 +1057,55 @@ func file_api_tcpb_diagnosis_proto_rawDescGZIP() []byte {
 }
 
 var file_api_tcpb_diagnosis_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_api_tcpb_diagnosis_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_api_tcpb_diagnosis_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_api_tcpb_diagnosis_proto_goTypes = []any{
-	(ConditionKind)(0),            // 0: sipcluster.tc.v1.ConditionKind
-	(DNChangeKind)(0),             // 1: sipcluster.tc.v1.DNChangeKind
-	(*SurveyRequest)(nil),         // 2: sipcluster.tc.v1.SurveyRequest
-	(*SurveyResponse)(nil),        // 3: sipcluster.tc.v1.SurveyResponse
-	(*ClusterView)(nil),           // 4: sipcluster.tc.v1.ClusterView
-	(*ExplainDNRequest)(nil),      // 5: sipcluster.tc.v1.ExplainDNRequest
-	(*ExplainDNResponse)(nil),     // 6: sipcluster.tc.v1.ExplainDNResponse
-	(*Condition)(nil),             // 7: sipcluster.tc.v1.Condition
-	(*DNView)(nil),                // 8: sipcluster.tc.v1.DNView
-	(*DNBinding)(nil),             // 9: sipcluster.tc.v1.DNBinding
-	(*DNChange)(nil),              // 10: sipcluster.tc.v1.DNChange
-	(*StatusResponse)(nil),        // 11: sipcluster.tc.v1.StatusResponse
-	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
-	(*DNStatus)(nil),              // 13: sipcluster.tc.v1.DNStatus
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(ConditionKind)(0),             // 0: sipcluster.tc.v1.ConditionKind
+	(DNChangeKind)(0),              // 1: sipcluster.tc.v1.DNChangeKind
+	(*CollectReportsRequest)(nil),  // 2: sipcluster.tc.v1.CollectReportsRequest
+	(*CollectReportsResponse)(nil), // 3: sipcluster.tc.v1.CollectReportsResponse
+	(*ReportFile)(nil),             // 4: sipcluster.tc.v1.ReportFile
+	(*SurveyRequest)(nil),          // 5: sipcluster.tc.v1.SurveyRequest
+	(*SurveyResponse)(nil),         // 6: sipcluster.tc.v1.SurveyResponse
+	(*ClusterView)(nil),            // 7: sipcluster.tc.v1.ClusterView
+	(*ExplainDNRequest)(nil),       // 8: sipcluster.tc.v1.ExplainDNRequest
+	(*ExplainDNResponse)(nil),      // 9: sipcluster.tc.v1.ExplainDNResponse
+	(*Condition)(nil),              // 10: sipcluster.tc.v1.Condition
+	(*DNView)(nil),                 // 11: sipcluster.tc.v1.DNView
+	(*DNBinding)(nil),              // 12: sipcluster.tc.v1.DNBinding
+	(*DNChange)(nil),               // 13: sipcluster.tc.v1.DNChange
+	(*durationpb.Duration)(nil),    // 14: google.protobuf.Duration
+	(*StatusResponse)(nil),         // 15: sipcluster.tc.v1.StatusResponse
+	(*DNStatus)(nil),               // 16: sipcluster.tc.v1.DNStatus
+	(*timestamppb.Timestamp)(nil),  // 17: google.protobuf.Timestamp
 }
 var file_api_tcpb_diagnosis_proto_depIdxs = []int32{
-	4,  // 0: sipcluster.tc.v1.SurveyResponse.views:type_name -> sipcluster.tc.v1.ClusterView
-	11, // 1: sipcluster.tc.v1.ClusterView.status:type_name -> sipcluster.tc.v1.StatusResponse
-	12, // 2: sipcluster.tc.v1.ClusterView.took:type_name -> google.protobuf.Duration
-	7,  // 3: sipcluster.tc.v1.ExplainDNResponse.conditions:type_name -> sipcluster.tc.v1.Condition
-	8,  // 4: sipcluster.tc.v1.ExplainDNResponse.views:type_name -> sipcluster.tc.v1.DNView
-	0,  // 5: sipcluster.tc.v1.Condition.kind:type_name -> sipcluster.tc.v1.ConditionKind
-	13, // 6: sipcluster.tc.v1.DNView.status:type_name -> sipcluster.tc.v1.DNStatus
-	9,  // 7: sipcluster.tc.v1.DNView.bindings:type_name -> sipcluster.tc.v1.DNBinding
-	10, // 8: sipcluster.tc.v1.DNView.changes:type_name -> sipcluster.tc.v1.DNChange
-	12, // 9: sipcluster.tc.v1.DNView.took:type_name -> google.protobuf.Duration
-	14, // 10: sipcluster.tc.v1.DNBinding.expires:type_name -> google.protobuf.Timestamp
-	14, // 11: sipcluster.tc.v1.DNChange.time:type_name -> google.protobuf.Timestamp
-	1,  // 12: sipcluster.tc.v1.DNChange.kind:type_name -> sipcluster.tc.v1.DNChangeKind
-	13, // 13: sipcluster.tc.v1.DNChange.status:type_name -> sipcluster.tc.v1.DNStatus
-	5,  // 14: sipcluster.tc.v1.Diagnosis.ExplainDN:input_type -> sipcluster.tc.v1.ExplainDNRequest
-	2,  // 15: sipcluster.tc.v1.Diagnosis.Survey:input_type -> sipcluster.tc.v1.SurveyRequest
-	6,  // 16: sipcluster.tc.v1.Diagnosis.ExplainDN:output_type -> sipcluster.tc.v1.ExplainDNResponse
-	3,  // 17: sipcluster.tc.v1.Diagnosis.Survey:output_type -> sipcluster.tc.v1.SurveyResponse
-	16, // [16:18] is the sub-list for method output_type
-	14, // [14:16] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	4,  // 0: sipcluster.tc.v1.CollectReportsResponse.files:type_name -> sipcluster.tc.v1.ReportFile
+	14, // 1: sipcluster.tc.v1.CollectReportsResponse.took:type_name -> google.protobuf.Duration
+	7,  // 2: sipcluster.tc.v1.SurveyResponse.views:type_name -> sipcluster.tc.v1.ClusterView
+	15, // 3: sipcluster.tc.v1.ClusterView.status:type_name -> sipcluster.tc.v1.StatusResponse
+	14, // 4: sipcluster.tc.v1.ClusterView.took:type_name -> google.protobuf.Duration
+	10, // 5: sipcluster.tc.v1.ExplainDNResponse.conditions:type_name -> sipcluster.tc.v1.Condition
+	11, // 6: sipcluster.tc.v1.ExplainDNResponse.views:type_name -> sipcluster.tc.v1.DNView
+	0,  // 7: sipcluster.tc.v1.Condition.kind:type_name -> sipcluster.tc.v1.ConditionKind
+	16, // 8: sipcluster.tc.v1.DNView.status:type_name -> sipcluster.tc.v1.DNStatus
+	12, // 9: sipcluster.tc.v1.DNView.bindings:type_name -> sipcluster.tc.v1.DNBinding
+	13, // 10: sipcluster.tc.v1.DNView.changes:type_name -> sipcluster.tc.v1.DNChange
+	14, // 11: sipcluster.tc.v1.DNView.took:type_name -> google.protobuf.Duration
+	17, // 12: sipcluster.tc.v1.DNBinding.expires:type_name -> google.protobuf.Timestamp
+	17, // 13: sipcluster.tc.v1.DNChange.time:type_name -> google.protobuf.Timestamp
+	1,  // 14: sipcluster.tc.v1.DNChange.kind:type_name -> sipcluster.tc.v1.DNChangeKind
+	16, // 15: sipcluster.tc.v1.DNChange.status:type_name -> sipcluster.tc.v1.DNStatus
+	8,  // 16: sipcluster.tc.v1.Diagnosis.ExplainDN:input_type -> sipcluster.tc.v1.ExplainDNRequest
+	5,  // 17: sipcluster.tc.v1.Diagnosis.Survey:input_type -> sipcluster.tc.v1.SurveyRequest
+	2,  // 18: sipcluster.tc.v1.Diagnosis.CollectReports:input_type -> sipcluster.tc.v1.CollectReportsRequest
+	9,  // 19: sipcluster.tc.v1.Diagnosis.ExplainDN:output_type -> sipcluster.tc.v1.ExplainDNResponse
+	6,  // 20: sipcluster.tc.v1.Diagnosis.Survey:output_type -> sipcluster.tc.v1.SurveyResponse
+	3,  // 21: sipcluster.tc.v1.Diagnosis.CollectReports:output_type -> sipcluster.tc.v1.CollectReportsResponse
+	19, // [19:22] is the sub-list for method output_type
+	16, // [16:19] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_api_tcpb_diagnosis_proto_init() }
@@ -922,7 +1121,7 @@ func file_api_tcpb_diagnosis_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tcpb_diagnosis_proto_rawDesc), len(file_api_tcpb_diagnosis_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   9,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

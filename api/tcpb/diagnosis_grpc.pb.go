@@ -21,8 +21,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Diagnosis_ExplainDN_FullMethodName = "/sipcluster.tc.v1.Diagnosis/ExplainDN"
-	Diagnosis_Survey_FullMethodName    = "/sipcluster.tc.v1.Diagnosis/Survey"
+	Diagnosis_ExplainDN_FullMethodName      = "/sipcluster.tc.v1.Diagnosis/ExplainDN"
+	Diagnosis_Survey_FullMethodName         = "/sipcluster.tc.v1.Diagnosis/Survey"
+	Diagnosis_CollectReports_FullMethodName = "/sipcluster.tc.v1.Diagnosis/CollectReports"
 )
 
 // DiagnosisClient is the client API for Diagnosis service.
@@ -37,6 +38,11 @@ type DiagnosisClient interface {
 	ExplainDN(ctx context.Context, in *ExplainDNRequest, opts ...grpc.CallOption) (*ExplainDNResponse, error)
 	// Survey says how every node sees the cluster, asked as for ExplainDN.
 	Survey(ctx context.Context, in *SurveyRequest, opts ...grpc.CallOption) (*SurveyResponse, error)
+	// CollectReports has every node report of itself what somebody needs who looks for a
+	// fault from afar: one answer a node, the asked one's first. Each is asked for 2 s at
+	// most; one that does not answer is told with the error. There are no secrets in it.
+	// Role admin.
+	CollectReports(ctx context.Context, in *CollectReportsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CollectReportsResponse], error)
 }
 
 type diagnosisClient struct {
@@ -67,6 +73,25 @@ func (c *diagnosisClient) Survey(ctx context.Context, in *SurveyRequest, opts ..
 	return out, nil
 }
 
+func (c *diagnosisClient) CollectReports(ctx context.Context, in *CollectReportsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CollectReportsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Diagnosis_ServiceDesc.Streams[0], Diagnosis_CollectReports_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[CollectReportsRequest, CollectReportsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Diagnosis_CollectReportsClient = grpc.ServerStreamingClient[CollectReportsResponse]
+
 // DiagnosisServer is the server API for Diagnosis service.
 // All implementations must embed UnimplementedDiagnosisServer
 // for forward compatibility.
@@ -79,6 +104,11 @@ type DiagnosisServer interface {
 	ExplainDN(context.Context, *ExplainDNRequest) (*ExplainDNResponse, error)
 	// Survey says how every node sees the cluster, asked as for ExplainDN.
 	Survey(context.Context, *SurveyRequest) (*SurveyResponse, error)
+	// CollectReports has every node report of itself what somebody needs who looks for a
+	// fault from afar: one answer a node, the asked one's first. Each is asked for 2 s at
+	// most; one that does not answer is told with the error. There are no secrets in it.
+	// Role admin.
+	CollectReports(*CollectReportsRequest, grpc.ServerStreamingServer[CollectReportsResponse]) error
 	mustEmbedUnimplementedDiagnosisServer()
 }
 
@@ -94,6 +124,9 @@ func (UnimplementedDiagnosisServer) ExplainDN(context.Context, *ExplainDNRequest
 }
 func (UnimplementedDiagnosisServer) Survey(context.Context, *SurveyRequest) (*SurveyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Survey not implemented")
+}
+func (UnimplementedDiagnosisServer) CollectReports(*CollectReportsRequest, grpc.ServerStreamingServer[CollectReportsResponse]) error {
+	return status.Error(codes.Unimplemented, "method CollectReports not implemented")
 }
 func (UnimplementedDiagnosisServer) mustEmbedUnimplementedDiagnosisServer() {}
 func (UnimplementedDiagnosisServer) testEmbeddedByValue()                   {}
@@ -152,6 +185,17 @@ func _Diagnosis_Survey_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Diagnosis_CollectReports_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(CollectReportsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(DiagnosisServer).CollectReports(m, &grpc.GenericServerStream[CollectReportsRequest, CollectReportsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Diagnosis_CollectReportsServer = grpc.ServerStreamingServer[CollectReportsResponse]
+
 // Diagnosis_ServiceDesc is the grpc.ServiceDesc for Diagnosis service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -168,6 +212,12 @@ var Diagnosis_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Diagnosis_Survey_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "CollectReports",
+			Handler:       _Diagnosis_CollectReports_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "api/tcpb/diagnosis.proto",
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/sipcluster/sipcluster/cmd/internal/route"
 	"github.com/sipcluster/sipcluster/cmd/internal/server"
 	"github.com/sipcluster/sipcluster/cmd/internal/stats"
+	"github.com/sipcluster/sipcluster/cmd/internal/support"
 	"github.com/sipcluster/sipcluster/cmd/internal/watch"
 )
 
@@ -74,7 +75,7 @@ side's DNs out of service.
 		cluster.StatusCommand(c), cluster.Command(c), cluster.NodeCommand(c), cluster.AuthorityCommand(c), cluster.KeyringCommand(c), dn.Command(c),
 		watch.Command(c), agent.Command(c), agent.ReserveCommand(c), call.Command(c), route.Command(c),
 		identity.LoginCommand(c), identity.ContextCommand(c), identity.WhoAmICommand(c), identity.TokenCommand(c), identity.AuditCommand(c), bans.Command(c), stats.Command(c),
-		config.ApplyCommand(c), config.ExportCommand(c), config.BackupCommand(c), config.RestoreCommand(c), versionCommand(con),
+		config.ApplyCommand(c), config.ExportCommand(c), config.BackupCommand(c), config.RestoreCommand(c), support.Command(c), versionCommand(con),
 	)
 	root.AddCommand(manualCommand(root))
 	console.CheckArgs(root)

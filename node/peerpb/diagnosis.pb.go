@@ -217,6 +217,94 @@ func (x *ViewClusterResponse) GetStatus() *tcpb.StatusResponse {
 	return nil
 }
 
+type ReportRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ClusterId     string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportRequest) Reset() {
+	*x = ReportRequest{}
+	mi := &file_node_peerpb_diagnosis_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportRequest) ProtoMessage() {}
+
+func (x *ReportRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_diagnosis_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
+func (*ReportRequest) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_diagnosis_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ReportRequest) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+type ReportResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Files         []*tcpb.ReportFile     `protobuf:"bytes,1,rep,name=files,proto3" json:"files,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportResponse) Reset() {
+	*x = ReportResponse{}
+	mi := &file_node_peerpb_diagnosis_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportResponse) ProtoMessage() {}
+
+func (x *ReportResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_diagnosis_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
+func (*ReportResponse) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_diagnosis_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ReportResponse) GetFiles() []*tcpb.ReportFile {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
 var File_node_peerpb_diagnosis_proto protoreflect.FileDescriptor
 
 const file_node_peerpb_diagnosis_proto_rawDesc = "" +
@@ -233,10 +321,16 @@ const file_node_peerpb_diagnosis_proto_rawDesc = "" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\"O\n" +
 	"\x13ViewClusterResponse\x128\n" +
-	"\x06status\x18\x01 \x01(\v2 .sipcluster.tc.v1.StatusResponseR\x06status2\xba\x01\n" +
+	"\x06status\x18\x01 \x01(\v2 .sipcluster.tc.v1.StatusResponseR\x06status\".\n" +
+	"\rReportRequest\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x01 \x01(\tR\tclusterId\"D\n" +
+	"\x0eReportResponse\x122\n" +
+	"\x05files\x18\x01 \x03(\v2\x1c.sipcluster.tc.v1.ReportFileR\x05files2\x8b\x02\n" +
 	"\aWitness\x12O\n" +
 	"\x06ViewDN\x12!.sipcluster.peer.v1.ViewDNRequest\x1a\".sipcluster.peer.v1.ViewDNResponse\x12^\n" +
-	"\vViewCluster\x12&.sipcluster.peer.v1.ViewClusterRequest\x1a'.sipcluster.peer.v1.ViewClusterResponseB.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
+	"\vViewCluster\x12&.sipcluster.peer.v1.ViewClusterRequest\x1a'.sipcluster.peer.v1.ViewClusterResponse\x12O\n" +
+	"\x06Report\x12!.sipcluster.peer.v1.ReportRequest\x1a\".sipcluster.peer.v1.ReportResponseB.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
 
 var (
 	file_node_peerpb_diagnosis_proto_rawDescOnce sync.Once
@@ -250,27 +344,33 @@ func file_node_peerpb_diagnosis_proto_rawDescGZIP() []byte {
 	return file_node_peerpb_diagnosis_proto_rawDescData
 }
 
-var file_node_peerpb_diagnosis_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_node_peerpb_diagnosis_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_node_peerpb_diagnosis_proto_goTypes = []any{
 	(*ViewDNRequest)(nil),       // 0: sipcluster.peer.v1.ViewDNRequest
 	(*ViewDNResponse)(nil),      // 1: sipcluster.peer.v1.ViewDNResponse
 	(*ViewClusterRequest)(nil),  // 2: sipcluster.peer.v1.ViewClusterRequest
 	(*ViewClusterResponse)(nil), // 3: sipcluster.peer.v1.ViewClusterResponse
-	(*tcpb.DNView)(nil),         // 4: sipcluster.tc.v1.DNView
-	(*tcpb.StatusResponse)(nil), // 5: sipcluster.tc.v1.StatusResponse
+	(*ReportRequest)(nil),       // 4: sipcluster.peer.v1.ReportRequest
+	(*ReportResponse)(nil),      // 5: sipcluster.peer.v1.ReportResponse
+	(*tcpb.DNView)(nil),         // 6: sipcluster.tc.v1.DNView
+	(*tcpb.StatusResponse)(nil), // 7: sipcluster.tc.v1.StatusResponse
+	(*tcpb.ReportFile)(nil),     // 8: sipcluster.tc.v1.ReportFile
 }
 var file_node_peerpb_diagnosis_proto_depIdxs = []int32{
-	4, // 0: sipcluster.peer.v1.ViewDNResponse.view:type_name -> sipcluster.tc.v1.DNView
-	5, // 1: sipcluster.peer.v1.ViewClusterResponse.status:type_name -> sipcluster.tc.v1.StatusResponse
-	0, // 2: sipcluster.peer.v1.Witness.ViewDN:input_type -> sipcluster.peer.v1.ViewDNRequest
-	2, // 3: sipcluster.peer.v1.Witness.ViewCluster:input_type -> sipcluster.peer.v1.ViewClusterRequest
-	1, // 4: sipcluster.peer.v1.Witness.ViewDN:output_type -> sipcluster.peer.v1.ViewDNResponse
-	3, // 5: sipcluster.peer.v1.Witness.ViewCluster:output_type -> sipcluster.peer.v1.ViewClusterResponse
-	4, // [4:6] is the sub-list for method output_type
-	2, // [2:4] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	6, // 0: sipcluster.peer.v1.ViewDNResponse.view:type_name -> sipcluster.tc.v1.DNView
+	7, // 1: sipcluster.peer.v1.ViewClusterResponse.status:type_name -> sipcluster.tc.v1.StatusResponse
+	8, // 2: sipcluster.peer.v1.ReportResponse.files:type_name -> sipcluster.tc.v1.ReportFile
+	0, // 3: sipcluster.peer.v1.Witness.ViewDN:input_type -> sipcluster.peer.v1.ViewDNRequest
+	2, // 4: sipcluster.peer.v1.Witness.ViewCluster:input_type -> sipcluster.peer.v1.ViewClusterRequest
+	4, // 5: sipcluster.peer.v1.Witness.Report:input_type -> sipcluster.peer.v1.ReportRequest
+	1, // 6: sipcluster.peer.v1.Witness.ViewDN:output_type -> sipcluster.peer.v1.ViewDNResponse
+	3, // 7: sipcluster.peer.v1.Witness.ViewCluster:output_type -> sipcluster.peer.v1.ViewClusterResponse
+	5, // 8: sipcluster.peer.v1.Witness.Report:output_type -> sipcluster.peer.v1.ReportResponse
+	6, // [6:9] is the sub-list for method output_type
+	3, // [3:6] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_node_peerpb_diagnosis_proto_init() }
@@ -284,7 +384,7 @@ func file_node_peerpb_diagnosis_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_diagnosis_proto_rawDesc), len(file_node_peerpb_diagnosis_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

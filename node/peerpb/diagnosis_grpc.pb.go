@@ -23,6 +23,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	Witness_ViewDN_FullMethodName      = "/sipcluster.peer.v1.Witness/ViewDN"
 	Witness_ViewCluster_FullMethodName = "/sipcluster.peer.v1.Witness/ViewCluster"
+	Witness_Report_FullMethodName      = "/sipcluster.peer.v1.Witness/Report"
 )
 
 // WitnessClient is the client API for Witness service.
@@ -34,6 +35,8 @@ type WitnessClient interface {
 	ViewDN(ctx context.Context, in *ViewDNRequest, opts ...grpc.CallOption) (*ViewDNResponse, error)
 	// ViewCluster is the node's own answer to Cluster.Status.
 	ViewCluster(ctx context.Context, in *ViewClusterRequest, opts ...grpc.CallOption) (*ViewClusterResponse, error)
+	// Report is what the node says of itself for Diagnosis.CollectReports.
+	Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportResponse, error)
 }
 
 type witnessClient struct {
@@ -64,6 +67,16 @@ func (c *witnessClient) ViewCluster(ctx context.Context, in *ViewClusterRequest,
 	return out, nil
 }
 
+func (c *witnessClient) Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReportResponse)
+	err := c.cc.Invoke(ctx, Witness_Report_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // WitnessServer is the server API for Witness service.
 // All implementations must embed UnimplementedWitnessServer
 // for forward compatibility.
@@ -73,6 +86,8 @@ type WitnessServer interface {
 	ViewDN(context.Context, *ViewDNRequest) (*ViewDNResponse, error)
 	// ViewCluster is the node's own answer to Cluster.Status.
 	ViewCluster(context.Context, *ViewClusterRequest) (*ViewClusterResponse, error)
+	// Report is what the node says of itself for Diagnosis.CollectReports.
+	Report(context.Context, *ReportRequest) (*ReportResponse, error)
 	mustEmbedUnimplementedWitnessServer()
 }
 
@@ -88,6 +103,9 @@ func (UnimplementedWitnessServer) ViewDN(context.Context, *ViewDNRequest) (*View
 }
 func (UnimplementedWitnessServer) ViewCluster(context.Context, *ViewClusterRequest) (*ViewClusterResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ViewCluster not implemented")
+}
+func (UnimplementedWitnessServer) Report(context.Context, *ReportRequest) (*ReportResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Report not implemented")
 }
 func (UnimplementedWitnessServer) mustEmbedUnimplementedWitnessServer() {}
 func (UnimplementedWitnessServer) testEmbeddedByValue()                 {}
@@ -146,6 +164,24 @@ func _Witness_ViewCluster_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Witness_Report_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReportRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WitnessServer).Report(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Witness_Report_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WitnessServer).Report(ctx, req.(*ReportRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Witness_ServiceDesc is the grpc.ServiceDesc for Witness service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -160,6 +196,10 @@ var Witness_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ViewCluster",
 			Handler:    _Witness_ViewCluster_Handler,
+		},
+		{
+			MethodName: "Report",
+			Handler:    _Witness_Report_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/api/tcpb"
 )
 
 // MissingGroups are the mutations that create what does not exist of names.
@@ -87,6 +89,29 @@ func (c *Client) Export(ctx context.Context, req *configpb.ExportRequest, fn fun
 		}
 	}
 }
+
+// CollectReports hands over every node's report as it comes.
+func (c *Client) CollectReports(ctx context.Context, fn func(*tcpb.CollectReportsResponse)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watch := newDeadline(c.timeout, cancel)
+	defer watch.stop()
+	stream, err := tcpb.NewDiagnosisClient(c.Conn).CollectReports(ctx, &tcpb.CollectReportsRequest{}, grpc.MaxCallRecvMsgSize(maxReport))
+	for err == nil {
+		var r *tcpb.CollectReportsResponse
+		if r, err = stream.Recv(); err == nil {
+			watch.extend()
+			fn(r)
+		}
+	}
+	if isEnd(err) {
+		return nil
+	}
+	return c.Explain(watch.judge(err))
+}
+
+// maxReport is the greatest report of a node that is taken, in bytes.
+const maxReport = 8 << 20
 
 // Realm asks for the realm that passwords are bound to.
 func (c *Client) Realm(ctx context.Context) (string, error) {

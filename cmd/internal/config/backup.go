@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -130,20 +129,11 @@ func (c commands) backup(ctx context.Context, file, secret string, fresh bool) e
 		_, err := c.writeBackup(ctx, cl, c.Out, secret, fresh)
 		return err
 	}
-	// Whole or not at all: what stood there before stays until then.
-	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".new-") // 0600
-	if err != nil {
+	var size uint64
+	if err := console.WriteFile(file, func(w io.Writer) (err error) {
+		size, err = c.writeBackup(ctx, cl, w, secret, fresh)
 		return err
-	}
-	defer os.Remove(f.Name())
-	size, err := c.writeBackup(ctx, cl, f, secret, fresh)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), file); err != nil {
+	}); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(c.Out, "%s: %d bytes, sealed\n", file, size)

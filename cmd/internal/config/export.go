@@ -2,6 +2,7 @@ package config
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/cmd/internal/client"
+	"github.com/sipcluster/sipcluster/cmd/internal/console"
 )
 
 // ExportCommand is export.
@@ -26,18 +28,23 @@ func ExportCommand(op *client.Operator) *cobra.Command {
 			if err := c.OwnerOnly(!noSecrets); err != nil {
 				return fmt.Errorf("export: %w, or leave the secrets out (--no-secrets)", err)
 			}
-			out := bufio.NewWriter(c.Out)
-			e := exporter{out: out, secrets: !noSecrets}
-			err = cl.Export(cmd.Context(), &configpb.ExportRequest{Secrets: !noSecrets, Linearizable: linearizable}, e.write)
-			if err != nil {
-				return fmt.Errorf("export: %w", err)
-			}
-			return out.Flush()
+			req := &configpb.ExportRequest{Secrets: !noSecrets, Linearizable: linearizable}
+			return console.Doing("export", Export(cmd.Context(), cl, req, c.Out))
 		},
 	})
 	cmd.Flags().BoolVar(&noSecrets, "no-secrets", false, "leave ha1 out: safe to share, but apply can't restore the credentials from it")
 	cmd.Flags().BoolVar(&linearizable, "linearizable", false, "include every write acknowledged before; needs a quorum")
 	return cmd
+}
+
+// Export writes the configuration as YAML.
+func Export(ctx context.Context, cl *client.Client, req *configpb.ExportRequest, w io.Writer) error {
+	out := bufio.NewWriter(w)
+	e := exporter{out: out, secrets: req.GetSecrets()}
+	if err := cl.Export(ctx, req, e.write); err != nil {
+		return err
+	}
+	return out.Flush()
 }
 
 // exporter writes the text.

@@ -19,6 +19,7 @@ const (
 // stands still, must not hold up calls. What finds no room is dropped and counted.
 type logWriter struct {
 	to            io.Writer
+	recent        recentLog
 	lines         chan []byte
 	dropped       atomic.Uint64
 	stop, stopped chan struct{}
@@ -30,8 +31,10 @@ func newLogWriter(to io.Writer) *logWriter {
 
 // Write implements io.Writer.
 func (w *logWriter) Write(line []byte) (int, error) {
+	own := bytes.Clone(line)
+	w.recent.add(own)
 	select {
-	case w.lines <- bytes.Clone(line):
+	case w.lines <- own:
 	default:
 		w.dropped.Add(1)
 	}

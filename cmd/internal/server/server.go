@@ -59,6 +59,7 @@ func (s *settingsOf) run(ctx context.Context, c *console.Console, signals <-chan
 	if err != nil {
 		return err
 	}
+	config.RecentLog = w.recent.text
 	super := newSupervisor(c.Getenv, config.Log)
 	if !s.dev { // sipcluster dev keeps contexts of its own
 		config.Founded = func(file string, first credential.Context) { founded(&own, s.realm, file, first) }

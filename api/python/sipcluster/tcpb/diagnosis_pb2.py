@@ -17,7 +17,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsipcluster/tcpb/diagnosis.proto\x12\x10sipcluster.tc.v1\x1a\"sipcluster/tcpb/availability.proto\x1a\x1dsipcluster/tcpb/cluster.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x0f\n\rSurveyRequest\">\n\x0eSurveyResponse\x12,\n\x05views\x18\x01 \x03(\x0b\x32\x1d.sipcluster.tc.v1.ClusterView\"\x93\x01\n\x0b\x43lusterView\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\r\n\x05\x65rror\x18\x03 \x01(\t\x12\x30\n\x06status\x18\x04 \x01(\x0b\x32 .sipcluster.tc.v1.StatusResponse\x12\'\n\x04took\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"/\n\x10\x45xplainDNRequest\x12\n\n\x02\x64n\x18\x01 \x01(\t\x12\x0f\n\x07\x63hanges\x18\x02 \x01(\r\"\x7f\n\x11\x45xplainDNResponse\x12/\n\nconditions\x18\x01 \x03(\x0b\x32\x1b.sipcluster.tc.v1.Condition\x12\x10\n\x08sentence\x18\x02 \x01(\t\x12\'\n\x05views\x18\x03 \x03(\x0b\x32\x18.sipcluster.tc.v1.DNView\"V\n\tCondition\x12-\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.sipcluster.tc.v1.ConditionKind\x12\x0b\n\x03met\x18\x02 \x01(\x08\x12\r\n\x05value\x18\x03 \x01(\t\"\xe4\x01\n\x06\x44NView\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\r\n\x05\x65rror\x18\x03 \x01(\t\x12*\n\x06status\x18\x04 \x01(\x0b\x32\x1a.sipcluster.tc.v1.DNStatus\x12-\n\x08\x62indings\x18\x05 \x03(\x0b\x32\x1b.sipcluster.tc.v1.DNBinding\x12+\n\x07\x63hanges\x18\x06 \x03(\x0b\x32\x1a.sipcluster.tc.v1.DNChange\x12\'\n\x04took\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xb6\x01\n\tDNBinding\x12\x0f\n\x07\x63ontact\x18\x01 \x01(\t\x12\x11\n\ttransport\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12+\n\x07\x65xpires\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08instance\x18\x05 \x01(\t\x12\x12\n\nuser_agent\x18\x06 \x01(\t\x12\x14\n\x0cunresponsive\x18\x07 \x01(\x08\x12\x0c\n\x04path\x18\x08 \x03(\t\"\xa4\x01\n\x08\x44NChange\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x1e.sipcluster.tc.v1.DNChangeKind\x12*\n\x06status\x18\x03 \x01(\x0b\x32\x1a.sipcluster.tc.v1.DNStatus\x12\x14\n\x0c\x63ooling_down\x18\x04 \x01(\x08*\xee\x02\n\rConditionKind\x12\x1e\n\x1a\x43ONDITION_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43ONDITION_KIND_CONFIGURED\x10\x01\x12\x1c\n\x18\x43ONDITION_KIND_AGENTS_DN\x10\x02\x12\x1a\n\x16\x43ONDITION_KIND_ENABLED\x10\x03\x12\x1d\n\x19\x43ONDITION_KIND_IN_SERVICE\x10\x04\x12 \n\x1c\x43ONDITION_KIND_PHONE_ANSWERS\x10\x05\x12\x1b\n\x17\x43ONDITION_KIND_NOT_BUSY\x10\x06\x12\x1f\n\x1b\x43ONDITION_KIND_NOT_RESERVED\x10\x07\x12$\n CONDITION_KIND_NO_DO_NOT_DISTURB\x10\x08\x12\x1f\n\x1b\x43ONDITION_KIND_NO_COOL_DOWN\x10\t\x12\x1e\n\x1a\x43ONDITION_KIND_AGENT_READY\x10\n*\x94\x01\n\x0c\x44NChangeKind\x12\x1e\n\x1a\x44N_CHANGE_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44N_CHANGE_KIND_STATE\x10\x01\x12\x18\n\x14\x44N_CHANGE_KIND_AGENT\x10\x02\x12\x16\n\x12\x44N_CHANGE_KIND_USE\x10\x03\x12\x18\n\x14\x44N_CHANGE_KIND_OWNER\x10\x04\x32\xae\x01\n\tDiagnosis\x12T\n\tExplainDN\x12\".sipcluster.tc.v1.ExplainDNRequest\x1a#.sipcluster.tc.v1.ExplainDNResponse\x12K\n\x06Survey\x12\x1f.sipcluster.tc.v1.SurveyRequest\x1a .sipcluster.tc.v1.SurveyResponseB+Z)github.com/sipcluster/sipcluster/api/tcpbb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsipcluster/tcpb/diagnosis.proto\x12\x10sipcluster.tc.v1\x1a\"sipcluster/tcpb/availability.proto\x1a\x1dsipcluster/tcpb/cluster.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x17\n\x15\x43ollectReportsRequest\"\x99\x01\n\x16\x43ollectReportsResponse\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\r\n\x05\x65rror\x18\x03 \x01(\t\x12+\n\x05\x66iles\x18\x04 \x03(\x0b\x32\x1c.sipcluster.tc.v1.ReportFile\x12\'\n\x04took\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"5\n\nReportFile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04gzip\x18\x02 \x01(\x0c\x12\x0b\n\x03\x63ut\x18\x03 \x01(\x08\"\x0f\n\rSurveyRequest\">\n\x0eSurveyResponse\x12,\n\x05views\x18\x01 \x03(\x0b\x32\x1d.sipcluster.tc.v1.ClusterView\"\x93\x01\n\x0b\x43lusterView\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\r\n\x05\x65rror\x18\x03 \x01(\t\x12\x30\n\x06status\x18\x04 \x01(\x0b\x32 .sipcluster.tc.v1.StatusResponse\x12\'\n\x04took\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"/\n\x10\x45xplainDNRequest\x12\n\n\x02\x64n\x18\x01 \x01(\t\x12\x0f\n\x07\x63hanges\x18\x02 \x01(\r\"\x7f\n\x11\x45xplainDNResponse\x12/\n\nconditions\x18\x01 \x03(\x0b\x32\x1b.sipcluster.tc.v1.Condition\x12\x10\n\x08sentence\x18\x02 \x01(\t\x12\'\n\x05views\x18\x03 \x03(\x0b\x32\x18.sipcluster.tc.v1.DNView\"V\n\tCondition\x12-\n\x04kind\x18\x01 \x01(\x0e\x32\x1f.sipcluster.tc.v1.ConditionKind\x12\x0b\n\x03met\x18\x02 \x01(\x08\x12\r\n\x05value\x18\x03 \x01(\t\"\xe4\x01\n\x06\x44NView\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\r\n\x05\x65rror\x18\x03 \x01(\t\x12*\n\x06status\x18\x04 \x01(\x0b\x32\x1a.sipcluster.tc.v1.DNStatus\x12-\n\x08\x62indings\x18\x05 \x03(\x0b\x32\x1b.sipcluster.tc.v1.DNBinding\x12+\n\x07\x63hanges\x18\x06 \x03(\x0b\x32\x1a.sipcluster.tc.v1.DNChange\x12\'\n\x04took\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xb6\x01\n\tDNBinding\x12\x0f\n\x07\x63ontact\x18\x01 \x01(\t\x12\x11\n\ttransport\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12+\n\x07\x65xpires\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08instance\x18\x05 \x01(\t\x12\x12\n\nuser_agent\x18\x06 \x01(\t\x12\x14\n\x0cunresponsive\x18\x07 \x01(\x08\x12\x0c\n\x04path\x18\x08 \x03(\t\"\xa4\x01\n\x08\x44NChange\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x1e.sipcluster.tc.v1.DNChangeKind\x12*\n\x06status\x18\x03 \x01(\x0b\x32\x1a.sipcluster.tc.v1.DNStatus\x12\x14\n\x0c\x63ooling_down\x18\x04 \x01(\x08*\xee\x02\n\rConditionKind\x12\x1e\n\x1a\x43ONDITION_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43ONDITION_KIND_CONFIGURED\x10\x01\x12\x1c\n\x18\x43ONDITION_KIND_AGENTS_DN\x10\x02\x12\x1a\n\x16\x43ONDITION_KIND_ENABLED\x10\x03\x12\x1d\n\x19\x43ONDITION_KIND_IN_SERVICE\x10\x04\x12 \n\x1c\x43ONDITION_KIND_PHONE_ANSWERS\x10\x05\x12\x1b\n\x17\x43ONDITION_KIND_NOT_BUSY\x10\x06\x12\x1f\n\x1b\x43ONDITION_KIND_NOT_RESERVED\x10\x07\x12$\n CONDITION_KIND_NO_DO_NOT_DISTURB\x10\x08\x12\x1f\n\x1b\x43ONDITION_KIND_NO_COOL_DOWN\x10\t\x12\x1e\n\x1a\x43ONDITION_KIND_AGENT_READY\x10\n*\x94\x01\n\x0c\x44NChangeKind\x12\x1e\n\x1a\x44N_CHANGE_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44N_CHANGE_KIND_STATE\x10\x01\x12\x18\n\x14\x44N_CHANGE_KIND_AGENT\x10\x02\x12\x16\n\x12\x44N_CHANGE_KIND_USE\x10\x03\x12\x18\n\x14\x44N_CHANGE_KIND_OWNER\x10\x04\x32\x95\x02\n\tDiagnosis\x12T\n\tExplainDN\x12\".sipcluster.tc.v1.ExplainDNRequest\x1a#.sipcluster.tc.v1.ExplainDNResponse\x12K\n\x06Survey\x12\x1f.sipcluster.tc.v1.SurveyRequest\x1a .sipcluster.tc.v1.SurveyResponse\x12\x65\n\x0e\x43ollectReports\x12\'.sipcluster.tc.v1.CollectReportsRequest\x1a(.sipcluster.tc.v1.CollectReportsResponse0\x01\x42+Z)github.com/sipcluster/sipcluster/api/tcpbb\x06proto3')
 
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, globals())
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sipcluster.tcpb.diagnosis_pb2', globals())
@@ -25,28 +25,34 @@ if _descriptor._USE_C_DESCRIPTORS == False:
 
   DESCRIPTOR._options = None
   DESCRIPTOR._serialized_options = b'Z)github.com/sipcluster/sipcluster/api/tcpb'
-  _CONDITIONKIND._serialized_start=1266
-  _CONDITIONKIND._serialized_end=1632
-  _DNCHANGEKIND._serialized_start=1635
-  _DNCHANGEKIND._serialized_end=1783
-  _SURVEYREQUEST._serialized_start=185
-  _SURVEYREQUEST._serialized_end=200
-  _SURVEYRESPONSE._serialized_start=202
-  _SURVEYRESPONSE._serialized_end=264
-  _CLUSTERVIEW._serialized_start=267
-  _CLUSTERVIEW._serialized_end=414
-  _EXPLAINDNREQUEST._serialized_start=416
-  _EXPLAINDNREQUEST._serialized_end=463
-  _EXPLAINDNRESPONSE._serialized_start=465
-  _EXPLAINDNRESPONSE._serialized_end=592
-  _CONDITION._serialized_start=594
-  _CONDITION._serialized_end=680
-  _DNVIEW._serialized_start=683
-  _DNVIEW._serialized_end=911
-  _DNBINDING._serialized_start=914
-  _DNBINDING._serialized_end=1096
-  _DNCHANGE._serialized_start=1099
-  _DNCHANGE._serialized_end=1263
-  _DIAGNOSIS._serialized_start=1786
-  _DIAGNOSIS._serialized_end=1960
+  _CONDITIONKIND._serialized_start=1502
+  _CONDITIONKIND._serialized_end=1868
+  _DNCHANGEKIND._serialized_start=1871
+  _DNCHANGEKIND._serialized_end=2019
+  _COLLECTREPORTSREQUEST._serialized_start=185
+  _COLLECTREPORTSREQUEST._serialized_end=208
+  _COLLECTREPORTSRESPONSE._serialized_start=211
+  _COLLECTREPORTSRESPONSE._serialized_end=364
+  _REPORTFILE._serialized_start=366
+  _REPORTFILE._serialized_end=419
+  _SURVEYREQUEST._serialized_start=421
+  _SURVEYREQUEST._serialized_end=436
+  _SURVEYRESPONSE._serialized_start=438
+  _SURVEYRESPONSE._serialized_end=500
+  _CLUSTERVIEW._serialized_start=503
+  _CLUSTERVIEW._serialized_end=650
+  _EXPLAINDNREQUEST._serialized_start=652
+  _EXPLAINDNREQUEST._serialized_end=699
+  _EXPLAINDNRESPONSE._serialized_start=701
+  _EXPLAINDNRESPONSE._serialized_end=828
+  _CONDITION._serialized_start=830
+  _CONDITION._serialized_end=916
+  _DNVIEW._serialized_start=919
+  _DNVIEW._serialized_end=1147
+  _DNBINDING._serialized_start=1150
+  _DNBINDING._serialized_end=1332
+  _DNCHANGE._serialized_start=1335
+  _DNCHANGE._serialized_end=1499
+  _DIAGNOSIS._serialized_start=2022
+  _DIAGNOSIS._serialized_end=2299
 # @@protoc_insertion_point(module_scope)

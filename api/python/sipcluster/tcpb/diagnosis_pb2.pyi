@@ -40,6 +40,24 @@ class ClusterView(_message.Message):
     took: _duration_pb2.Duration
     def __init__(self, node: _Optional[str] = ..., site: _Optional[str] = ..., error: _Optional[str] = ..., status: _Optional[_Union[_cluster_pb2.StatusResponse, _Mapping]] = ..., took: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
+class CollectReportsRequest(_message.Message):
+    __slots__ = []
+    def __init__(self) -> None: ...
+
+class CollectReportsResponse(_message.Message):
+    __slots__ = ["error", "files", "node", "site", "took"]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    TOOK_FIELD_NUMBER: _ClassVar[int]
+    error: str
+    files: _containers.RepeatedCompositeFieldContainer[ReportFile]
+    node: str
+    site: str
+    took: _duration_pb2.Duration
+    def __init__(self, node: _Optional[str] = ..., site: _Optional[str] = ..., error: _Optional[str] = ..., files: _Optional[_Iterable[_Union[ReportFile, _Mapping]]] = ..., took: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
 class Condition(_message.Message):
     __slots__ = ["kind", "met", "value"]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -117,6 +135,16 @@ class ExplainDNResponse(_message.Message):
     sentence: str
     views: _containers.RepeatedCompositeFieldContainer[DNView]
     def __init__(self, conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., sentence: _Optional[str] = ..., views: _Optional[_Iterable[_Union[DNView, _Mapping]]] = ...) -> None: ...
+
+class ReportFile(_message.Message):
+    __slots__ = ["cut", "gzip", "name"]
+    CUT_FIELD_NUMBER: _ClassVar[int]
+    GZIP_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    cut: bool
+    gzip: bytes
+    name: str
+    def __init__(self, name: _Optional[str] = ..., gzip: _Optional[bytes] = ..., cut: bool = ...) -> None: ...
 
 class SurveyRequest(_message.Message):
     __slots__ = []
