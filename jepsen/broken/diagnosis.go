@@ -10,7 +10,7 @@ func diagnosisFaults() []Fault {
 		unitFault("why-believes-names", "what a node says of itself is told under the name that it gives", "./api", "^TestDiagnosis",
 			Edit{"api/diagnosis.go", "v := &tcpb.DNView{Node: n.GetName(), Site: n.GetSite(), Status: answer", "v := &tcpb.DNView{Node: cmp.Or(answer.GetNode(), n.GetName()), Site: n.GetSite(), Status: answer"}),
 		unitFault("bundle-trusts-names", "a node chooses the names of files in a bundle", "./cmd/internal/support", "^TestBundle",
-			Edit{"cmd/internal/support/bundle.go", "!slices.Contains(reportNames, f.GetName()) || ", ""}),
+			Edit{"cmd/internal/support/bundle.go", "!slices.Contains(reportNames, f.GetName()) || ", "!slices.Contains(append(reportNames, f.GetName()), f.GetName()) || "}),
 		unitFault("bundle-with-digests", "a bundle has the digests of passwords", "./cmd/sipcluster", "^TestSupport",
 			Edit{"cmd/internal/support/bundle.go", "&configpb.ExportRequest{}", "&configpb.ExportRequest{Secrets: true}"}),
 		unitFault("past-of-one-chunk", "older changes of a DN are not found behind many of others", "./node/dn", "^TestPast",

@@ -14,7 +14,7 @@ func TestBundle_TakesNoMoreThanAReport(t *testing.T) {
 	long := bytes.Repeat([]byte("goroutine\n"), api.MaxReportText/5)
 	b := &bundle{}
 	b.addReport(&tcpb.CollectReportsResponse{Node: "sip1", Files: []*tcpb.ReportFile{
-		api.ReportText("goroutines.txt", long), api.ReportTail("log.txt", long), api.ReportText("../../etc/passwd", nil), api.ReportText("other.txt", nil),
+		api.ReportText("goroutines.txt", long), api.ReportTail("log.txt", long), api.ReportText("../../etc/passwd", []byte("x")), api.ReportText("other.txt", []byte("x")),
 		{Name: "metrics.txt", Gzip: []byte("no gzip")},
 	}})
 	b.addReport(&tcpb.CollectReportsResponse{Node: "../sip2", Files: []*tcpb.ReportFile{api.ReportText("log.txt", long)}})
