@@ -18,6 +18,7 @@ func (n *Node) openRecords() (func(call.Note), error) {
 	var err error
 	n.records, err = cdr.New(cdr.Config{
 		Node: n.cfg.Name, Site: n.cfg.Site, Name: n.nameOf, Dir: r.Dir, Size: r.Size, Keep: r.Keep,
+		Up:   func(id call.ID) bool { _, up := n.calls.Get(id); return up },
 		Hook: r.Hook, TokenFile: r.HookTokenFile, Problems: n.problems, Log: n.log,
 	})
 	if err != nil {
@@ -42,7 +43,7 @@ func (s recordSource) Samples(emit func(api.Sample)) {
 		{"call_records_total", "Records of calls that were written to files.", st.Written},
 		{"call_records_lost_total", "Records that no file has, and changes of calls whose record is incomplete for that.", st.Lost},
 		{"call_records_sent_total", "Records that the web server has taken.", st.Sent},
-		{"call_records_unsent_files_total", "Files that were deleted before the web server had taken them.", st.Unsent},
+		{"call_records_unsent_total", "How often files were deleted before the web server had taken what is in them.", st.Unsent},
 		{"call_records_failed_total", "Attempts to send records that the web server did not take.", st.Failed},
 	} {
 		emit(api.Sample{Name: c.name, Help: c.help, Counter: true, Value: float64(c.value)})

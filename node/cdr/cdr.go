@@ -25,8 +25,10 @@ type Config struct {
 	Dir  string
 	Size int64
 	Keep int
-	// Hook is the URL to which the records are sent, "" for nowhere, with the token in the
-	// first line of TokenFile, "" for none.
+	// Up tells whether a call is up. It is asked when notes were lost.
+	Up func(call.ID) bool
+	// Hook is the URL of the web server that gets the records too, "" for none, with the
+	// token in the first line of TokenFile, "" for none.
 	Hook, TokenFile string
 	// Problems are told what keeps records from the disk and from the hook.
 	Problems *problem.Set
@@ -52,7 +54,7 @@ type Recorder struct {
 type Stats struct {
 	// Written are the records in files, Lost those that no file has, and notes of calls
 	// whose record is incomplete for that; Sent are those that the hook has taken, Unsent
-	// those that were deleted before it did, and Failed the attempts in vain.
+	// is how often files were deleted before it had, and Failed the attempts in vain.
 	Written, Lost, Sent, Unsent, Failed uint64
 }
 
@@ -144,25 +146,27 @@ func (r *Recorder) tell(err error) {
 // calls that are over. It returns how many records it made.
 func (r *Recorder) batch(f *fold, first *call.Note) (n int) {
 	var lines bytes.Buffer
-	take := func(x call.Note) {
+	take := func(x call.Note) (records int) {
 		if done := f.take(x); done != nil {
 			_ = json.NewEncoder(&lines).Encode(done) // numbers and strings: it can't fail
-			n++
+			return 1
 		}
+		return 0
 	}
 	if first != nil {
-		take(*first)
+		n += take(*first)
 	}
 	for waits := true; waits && n < batch; {
 		select {
 		case x := <-r.notes:
-			take(x)
+			n += take(x)
 		default:
 			waits = false
 		}
 	}
 	if r.dropped.Swap(false) {
 		f.lost()
+		n += r.settle(f, take)
 	}
 	if n == 0 {
 		return 0
@@ -176,5 +180,15 @@ func (r *Recorder) batch(f *fold, first *call.Note) (n int) {
 	return n
 }
 
-// now is the clock that names the files.
-func now() time.Time { return time.Now().UTC() }
+// settle ends the records of calls whose end was among the notes that are lost. The end of
+// a call that is not up is noted before that can be seen: so it waits by now, or is lost.
+func (r *Recorder) settle(f *fold, take func(call.Note) int) (n int) {
+	over := f.over(r.cfg.Up)
+	for range len(r.notes) {
+		n += take(<-r.notes)
+	}
+	for _, id := range over {
+		n += take(call.Note{Call: id})
+	}
+	return n
+}

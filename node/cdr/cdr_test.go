@@ -370,6 +370,47 @@ func TestHook_WhatWasDeletedUnsent(t *testing.T) {
 	}
 }
 
+// TestHook_WhatWasDeletedIsToldOnce, also while the server takes nothing.
+func TestHook_WhatWasDeletedIsToldOnce(t *testing.T) {
+	dir, s := t.TempDir(), newServer(t)
+	s.answers(http.StatusBadGateway)
+	cfg := Config{Dir: dir, Hook: s.URL}
+	if err := os.WriteFile(filepath.Join(dir, "sip1-calls.sent"), []byte(`{"file":"sip1-calls-20200101T000000.000000000Z.jsonl","offset":7}`), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	r, _ := recorder(t, cfg)
+	over(r, "later")
+	patience.Until(t, "several attempts in vain", func() bool { return r.Stats().Failed > 1 })
+	if st := r.Stats(); st.Unsent != 1 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// TestRecorder_TheEndIsLost: a call whose end was not noted has a record all the same, and
+// nothing is kept of it; one that is up goes on.
+func TestRecorder_TheEndIsLost(t *testing.T) {
+	f, err := openFiles(t.TempDir(), "sip1", 1<<20, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	r := &Recorder{cfg: Config{Problems: problem.New(slog.New(slog.DiscardHandler)), Up: func(id call.ID) bool { return id == "up" }}, notes: make(chan call.Note, 3), files: f}
+	folded := newFold("sip1", "dc1", name)
+	begun := func(id call.ID) call.Note {
+		return call.Note{Call: id, Event: &call.Event{Kind: call.Dialing, Call: id, Info: &call.Info{Type: call.Internal}}}
+	}
+	for _, n := range []call.Note{begun("over"), begun("up"), begun("waits"), {Call: "over"}} {
+		r.Note(n)
+	}
+	if n := r.batch(folded, nil); n != 2 || len(folded.open) != 1 || folded.open["up"] == nil || r.Stats().Lost != 1 || r.Stats().Written != 2 {
+		t.Errorf("%d records, %d are open: %+v", n, len(folded.open), r.Stats())
+	}
+	r.Note(call.Note{Call: "up"})
+	if n := r.batch(folded, nil); n != 1 || len(folded.open) != 0 {
+		t.Errorf("%d records, %d are open", n, len(folded.open))
+	}
+}
+
 func mustList(t *testing.T, dir string) []string {
 	t.Helper()
 	all, err := (&files{dir: dir, prefix: "sip1-calls-"}).list()

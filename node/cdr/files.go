@@ -94,7 +94,7 @@ func (f *files) next() error {
 	if err != nil {
 		return err
 	}
-	name := f.prefix + now().Format(fileTime) + suffix
+	name := f.prefix + time.Now().UTC().Format(fileTime) + suffix
 	if len(all) > 0 && name <= all[len(all)-1] {
 		stamp := strings.TrimSuffix(strings.TrimPrefix(all[len(all)-1], f.prefix), suffix)
 		last, err := time.Parse(fileTime, stamp)

@@ -114,6 +114,9 @@ func (h *hook) step(ctx context.Context) (some bool, err error) {
 	if gone {
 		h.unsent.Add(1)
 		h.cfg.Log.Warn("call records were deleted before they were sent: the next file is gone on with", "file", at.File)
+		if err := h.save(at); err != nil { // so that it is told once
+			return false, err
+		}
 	}
 	for {
 		lines, n, err := h.read(at)

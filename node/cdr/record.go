@@ -115,6 +115,16 @@ func (f *fold) lost() {
 	f.gap = true
 }
 
+// over are the calls whose records are not whole although they are not up.
+func (f *fold) over(up func(call.ID) bool) (all []call.ID) {
+	for id := range f.open {
+		if !up(id) {
+			all = append(all, id)
+		}
+	}
+	return all
+}
+
 // take learns from a note, and returns the record of a call that is over; nil otherwise.
 func (f *fold) take(n call.Note) *Record {
 	m := f.open[n.Call]

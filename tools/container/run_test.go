@@ -240,12 +240,14 @@ func (e *engine) exec(name string, args ...string) string {
 
 func (e *engine) until(what string, check func() error) {
 	e.t.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
 	var err error
 	for range 600 {
 		if err = check(); err == nil {
 			return
 		}
-		time.Sleep(100 * time.Millisecond)
+		<-tick.C
 	}
 	e.t.Fatalf("waited in vain until %s: %v", what, err)
 }
