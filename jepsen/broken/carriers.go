@@ -1,5 +1,7 @@
 package broken
 
+import "time"
+
 // carrierFaults are mistakes about the trunks of carriers: which address a call goes to,
 // and who is told whether one answers.
 func carrierFaults() []Fault {
@@ -11,9 +13,9 @@ func carrierFaults() []Fault {
 		of(ways, "down-is-tried", "a call is sent to an address that does not answer", "^TestBook_AsksEachInterval",
 			Edit{"sip/carrier/book.go", "e.health[w] == nil || e.health[w].down }", "e.health[w] == nil || e.health[w].down && len(w.Host) == 0 }"}),
 		of(ways, "down-unnoticed", "an address that does not answer OPTIONS stays up", "^TestBook_AsksEachInterval",
-			Edit{"sip/carrier/health.go", "	turned := h.turn(true, now)\n", "	turned := false\n"}),
+			Edit{"sip/carrier/health.go", "	turned := h.turn(true, now)\n", "	turned := false\n"}).by("carriers", 30*time.Second, "S32"),
 		of(ways, "down-for-good", "an address that answers again stays out of service", "^TestBook_AsksEachInterval",
-			Edit{"sip/carrier/health.go", "	h.last = now\n	return h.turn(false, now)\n", "	h.last = now\n	return false\n"}),
+			Edit{"sip/carrier/health.go", "	h.last = now\n	return h.turn(false, now)\n", "	h.last = now\n	return false\n"}).by("carriers", 30*time.Second, "S32"),
 		of(ways, "weights-ignored", "all addresses of a priority have the same share", "^TestOrder_",
 			Edit{"sip/carrier/order.go", "int(list[i].Weight); at <= 0", "sum/len(list); at <= 0"}),
 		of(ways, "priorities-ignored", "an address of a later priority is tried as those of the first", "^TestOrder_",

@@ -1,5 +1,7 @@
 package broken
 
+import "time"
+
 // carrierFaults are those of what a trunk is told, and how much of it.
 func numberFaults() []Fault {
 	return []Fault{
@@ -36,11 +38,11 @@ func numberFaults() []Fault {
 		unitFault("carriers-secret-is-shown", "who exports no secrets gets the digests of trunks", "./api", "^TestConfiguration_TellsNoSecretOfATrunk",
 			Edit{"api/configuration.go", "{d.GetTrunk().GetInboundAuth(), d.GetTrunk().GetOutboundAuth()}", "{d.GetTrunk().GetInboundAuth()}"}),
 		unitFault("every-node-registers", "each node registers at a carrier", "./sip/enrolment", "^TestKeeper_OneNode",
-			Edit{"sip/enrolment/keeper.go", "; Chosen(n, nodes) == k.cfg.Self {", "; Chosen(n, nodes) != \"\" {"}),
+			Edit{"sip/enrolment/keeper.go", "; Chosen(n, nodes) == k.cfg.Self {", "; Chosen(n, nodes) != \"\" {"}).by("carriers", 30*time.Second, "S33"),
 		unitFault("lost-nodes-register", "a node that is lost keeps its turn at carriers", "./sip/enrolment", "^TestKeeper_OneNode",
-			Edit{"sip/enrolment/keeper.go", "(id == k.cfg.Self || k.cfg.Heard(id))", "(id == k.cfg.Self || k.cfg.Heard != nil)"}),
+			Edit{"sip/enrolment/keeper.go", "(id == k.cfg.Self || k.cfg.Heard(id))", "(id == k.cfg.Self || k.cfg.Heard != nil)"}).by("carriers", 30*time.Second, "S33"),
 		unitFault("contact-stays-at-carriers", "a node whose turn is over leaves its contact at the carrier", "./sip/enrolment", "^TestKeeper_OneNode",
-			Edit{"sip/enrolment/entry.go", "	case e.has != nil && e.has.wish != want:", "	case e.has != nil && e.has.wish != want && want != wish{}:"}),
+			Edit{"sip/enrolment/entry.go", "	case e.has != nil && e.has.wish != want:", "	case e.has != nil && e.has.wish != want && want != wish{}:"}).by("carriers", 30*time.Second, "S33"),
 		unitFault("refreshed-too-late", "a registration at a carrier is refreshed when it is over", "./sip/enrolment", "^TestKeeper_Refreshes",
 			Edit{"sip/enrolment/entry.go", "now.Add(expires*2/3)", "now.Add(expires)"}),
 		unitFault("expires-of-another", "how long a registration at a carrier holds is read from anybody's contact", "./sip", "^TestTrunk_Registers",

@@ -1,5 +1,7 @@
 package broken
 
+import "time"
+
 // peopleFaults are those of what is about agents, callers and routers rather
 // than packets: each is a line that somebody may well change, and the table of
 // a unit test sees it.
@@ -61,6 +63,11 @@ func peopleFaults() []Fault {
 			Edits:   []Edit{{"node/call/transfer.go", "e.handed && !t.claimed(e) {", "e.handed {"}},
 			Package: calls, Run: "TestTransfer_",
 		},
+		Fault{
+			Name: "handed-over-for-good", Kind: Calls, What: "a call that was handed over and goes on by none never ends",
+			Edits:   []Edit{{"node/call/transfer.go", "	defer t.mu.Unlock()\n	t.unclaimed(id)\n", "	t.mu.Unlock()\n"}},
+			Package: calls, Run: "^TestTransfer_NobodyGoes",
+		}.by("carriers-in-peace", 30*time.Second, "S34"),
 		{
 			Name: "user-event-at-home", Kind: Streams, What: "what a client distributes is told at its own node only",
 			Edits:   []Edit{{"node/call/userevent.go", "	t.own.add(e)\n", ""}},

@@ -32,6 +32,8 @@ const (
 
 	transferPrefix = "41"
 	transferEvery  = 2500 * time.Millisecond
+	// transferRest is longer than a node may show somebody as busy who has handed a call over.
+	transferRest = 5 * time.Second
 )
 
 // carrierClients are all clients of a run with carriers but administrators.
@@ -138,7 +140,7 @@ func (r *run1) transfers() []*workload.Transfers {
 			dn := fmt.Sprintf("%s%d%d", transferPrefix, i, j)
 			return &workload.Telephone{Site: r.site, DN: dn, Password: "transfer-" + dn, Node: nodes[(i+j)%len(nodes)]}
 		}
-		all = append(all, &workload.Transfers{Site: r.site, Agent: party(0), Customer: party(1), Third: party(2), Every: transferEvery})
+		all = append(all, &workload.Transfers{Site: r.site, Agent: party(0), Customer: party(1), Third: party(2), Every: transferEvery, Rest: transferRest})
 	}
 	return all
 }

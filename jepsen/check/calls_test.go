@@ -123,7 +123,29 @@ func TestRouted(t *testing.T) {
 		}
 		return newRun().enrols().allSee(5, 6).op(from, to, history.Op{Kind: history.Dial, Node: "n1", Home: "n1", From: "301", Key: number, Arg: "c", Code: code, Outcome: o})
 	}
+	tooMany := func(r *run, n int, op history.Op) *run {
+		op.Kind, op.Node, op.Home, op.From, op.Key, op.Outcome, op.Process = history.Dial, "n1", "n1", "301", "303", history.Fail, "again"
+		for i := range n {
+			r.op(25+float64(i), 25.1+float64(i), op)
+		}
+		return r
+	}
+	served := func() *run {
+		r := dial(20, 20.5, "390", "200")
+		for i := range 30 {
+			r.op(21+float64(i), 21.1+float64(i), history.Op{Kind: history.Dial, Node: "n1", Home: "n1", From: "301", Key: "390", Code: "486", Outcome: history.Fail, Process: "other"})
+		}
+		return r
+	}
+	overload := history.Op{Code: "503", Error: "Service Unavailable", Later: true}
 	expect(t, []sample{
+		{"an overloaded node says when to call again", tooMany(served(), 3, overload), nil},
+		{"it does so too often", tooMany(served(), 4, overload), []ID{"S13"}},
+		{"it does not say when", tooMany(served(), 1, history.Op{Code: "503", Error: "Service Unavailable"}), []ID{"S13"}},
+		{"another reason", tooMany(served(), 1, history.Op{Code: "503", Error: "The trunk does not answer", Later: true}), []ID{"S13"}},
+		{"another code", tooMany(served(), 1, history.Op{Code: "480", Error: "Service Unavailable", Later: true}), []ID{"S13"}},
+		{"it rang already", tooMany(served(), 1, history.Op{Code: "503", Error: "Service Unavailable", Later: true, Arg: "d"}).
+			op(25.02, 25.09, history.Op{Kind: history.Ring, Node: "n3", Home: "n3", From: "301", Key: "303", Arg: "d", Code: "487", Outcome: history.Fail, Process: "r303"}), []ID{"S13"}},
 		{"one after the other", ring(ring(dial(20, 26, "390", "200"), 20.1, 22, "302", "487"), 22.1, 26, "303", "200"), nil},
 		{"two at a time", ring(ring(dial(20, 26, "390", "200"), 20.1, 26, "302", "487"), 22.1, 26, "303", "200"), []ID{"S13"}},
 		{"the first is lost while it rings", ring(ring(dial(20, 26, "390", "200"), 20.1, 26, "302", "487"), 22.1, 26, "303", "200").

@@ -82,6 +82,11 @@ func (r *run) transfers(k history.Kind, from, to float64, o history.Outcome) *ru
 	return r.op(from, to, history.Op{Kind: k, Node: "n1", From: "4100", Arg: "4101", Key: "4102", Outcome: o, Error: "BYE: no answer"})
 }
 
+// refused has a transfer end by a 503.
+func (r *run) refused(text string, later bool) *run {
+	return r.op(20, 23, history.Op{Kind: history.Transfer, Node: "n1", From: "4100", Arg: "4101", Key: "4102", Outcome: history.Unknown, Code: "503", Later: later, Error: "the first call: " + text})
+}
+
 func (r *run) busy(t float64, node, dns string) *run {
 	return r.op(t, t+0.01, history.Op{Kind: history.BusyLook, Node: node, Result: dns})
 }
@@ -96,6 +101,9 @@ func TestTransfers(t *testing.T) {
 		"it works":                       {phones().transfers(history.Transfer, 20, 21, history.OK), false},
 		"it does not, in peace":          {phones().transfers(history.Transfer, 20, 23, history.Unknown), true},
 		"nobody can end what came of it": {phones().transfers(history.Transferred, 20, 23, history.Unknown), true},
+		"a node has too much to do":      {phones().refused("503 Service Unavailable", true), false},
+		"it does not say when to ask":    {phones().refused("503 Service Unavailable", false), true},
+		"another node is to be asked":    {phones().refused("503 Elsewhere", true), true},
 		"it does not, in a cut":          {phones().cutOff(19, 30).transfers(history.Transfer, 20, 23, history.Unknown), false},
 		"a phone is not registered":      {enrolledPhones("4100", "4101").transfers(history.Transfer, 20, 23, history.Unknown), false},
 		"busy while it lasts":            {over(history.OK).busy(24, "n2", "4102"), false},

@@ -2,13 +2,21 @@ package check
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sipcluster/sipcluster/jepsen/history"
 )
 
-// answerBound is how long a call to a DN whose owner is lost may stay open.
-const answerBound = 5 * time.Second
+const (
+	// answerBound is how long a call to a DN whose owner is lost may stay open.
+	answerBound = 5 * time.Second
+	// overloaded is the reason phrase of a node to which more comes than it serves.
+	overloaded = "Service Unavailable"
+	// someRefused of a node's calls, and refusedShare of them (one in so many), may be refused
+	// for that; more are no exception any more.
+	someRefused, refusedShare = 3, 10
+)
 
 // routed is S13: a call rings at one telephone at a time, that of the number
 // that was dialled; nobody but one answers it; and when the DN's owner is lost
@@ -29,7 +37,37 @@ func routed(m *model) ([]Finding, int) {
 		out = append(out, m.intoTheVoid(c, home)...)
 		out = append(out, m.refusedInPeace(c, home)...)
 	}
-	return out, looked
+	return append(out, m.refusesMany()...), looked
+}
+
+// tooMuch tells whether a call was refused by a node to which more came than it serves:
+// it says when to call again (RFC 3261 §21.5.4), which no telephone here does.
+func tooMuch(op *history.Op) bool {
+	return op.Code == "503" && op.Later && strings.HasSuffix(op.Error, overloaded)
+}
+
+// refusesMany: a node calls itself overloaded all the time.
+func (m *model) refusesMany() (out []Finding) {
+	all, refused := map[string]int{}, map[string][]*history.Op{}
+	for i := range m.h.Ops {
+		op := &m.h.Ops[i]
+		if op.Kind != history.Dial || op.Code == "" {
+			continue
+		}
+		if all[op.Node]++; tooMuch(op) {
+			refused[op.Node] = append(refused[op.Node], op)
+		}
+	}
+	for _, node := range m.nodes {
+		if n := len(refused[node]); n > someRefused && n*refusedShare > all[node] {
+			first, last := refused[node][0], refused[node][n-1]
+			out = append(out, Finding{
+				Text:  fmt.Sprintf("%s refused %d of %d calls as too many", node, n, all[node]),
+				Nodes: []string{node}, Window: Span{first.Invoke, last.Return}, Times: n, Events: []Event{opEvent(first), opEvent(last)},
+			})
+		}
+	}
+	return out
 }
 
 // rangTwice: two telephones ring at a time, and nothing kept the first one from
@@ -120,7 +158,7 @@ func (m *model) refusedInPeace(c *phoneCall, home string) []Finding {
 	if op.Code == "" && op.Return < op.Invoke+answerBound {
 		return nil // the caller did not wait for an answer: the run ended
 	}
-	if m.sentAway(op) {
+	if m.sentAway(op) || tooMuch(op) && len(c.rings) == 0 {
 		return nil
 	}
 	s := Span{minus(op.Invoke, m.b.Local), op.Return}

@@ -49,7 +49,7 @@ func (m *model) transferWorks(op *history.Op, homes map[string]string) ([]Findin
 			}
 		}
 	}
-	if op.OK() || op.Return == history.Never {
+	if op.OK() || op.Return == history.Never || tooMuch(op) {
 		return nil, 1
 	}
 	return []Finding{{

@@ -1,10 +1,12 @@
 package workload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,12 +17,14 @@ import (
 )
 
 // Transfers are three phones: the agent calls the customer, or is called, has it call the
-// third one by REFER, half of the time after a call with that (RFC 3891), and hangs up.
+// third one by REFER, half of the time after a call with that (RFC 3891), and hangs up. Now
+// and then the customer agrees and calls nobody.
 type Transfers struct {
 	*Site
 	Agent, Customer, Third *Telephone
-	// Every is the mean time between two transfers.
-	Every time.Duration
+	// Every is the mean time between two transfers; Rest is how long all are left alone now
+	// and then, so that who is busy still shows.
+	Every, Rest time.Duration
 
 	// open are the sides of dialogs that nobody has ended.
 	open []*side
@@ -48,7 +52,7 @@ func (w *Transfers) Run(ctx context.Context) error {
 	}
 	r := w.random("transfers-" + w.Agent.DN)
 	enrolled := time.Time{}
-	for pause(ctx, between(r, w.Every/2, w.Every*3/2)) {
+	for pause(ctx, w.idle(r)) {
 		if time.Since(enrolled) > enrolEvery && w.Agent.enrol(ctx) && w.Customer.enrol(ctx) && w.Third.enrol(ctx) {
 			enrolled = time.Now()
 		}
@@ -57,6 +61,15 @@ func (w *Transfers) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// idle is how long it is until the next transfer.
+func (w *Transfers) idle(r *rand.Rand) time.Duration {
+	d := between(r, w.Every/2, w.Every*3/2)
+	if r.IntN(3) == 0 {
+		d += w.Rest
+	}
+	return d
 }
 
 // invoke begins an operation of the three.
@@ -69,8 +82,16 @@ func (w *Transfers) returns(op history.Op, err error) {
 	if err != nil {
 		op.Outcome, op.Error = history.Unknown, err.Error()
 	}
+	if no := (*refusal)(nil); errors.As(err, &no) {
+		op.Code, op.Later = strconv.Itoa(no.Code), no.Header("Retry-After") != ""
+	}
 	w.Record.Return(op)
 }
+
+// refusal is an answer by which a step was refused.
+type refusal struct{ *siptest.Response }
+
+func (r *refusal) Error() string { return fmt.Sprintf("%d %s", r.Code, r.Reason) }
 
 // once is one transfer, after which everybody hangs up.
 func (w *Transfers) once(r *rand.Rand) {
@@ -78,7 +99,7 @@ func (w *Transfers) once(r *rand.Rand) {
 	op := w.invoke(history.Transfer, "")
 	customer, third, err := w.transfer(r)
 	w.returns(op, err)
-	if err == nil {
+	if err == nil && customer != nil {
 		op := w.invoke(history.Transferred, "")
 		talk := between(r, 300*time.Millisecond, 4*time.Second)
 		pause(context.Background(), talk)
@@ -91,7 +112,8 @@ func (w *Transfers) once(r *rand.Rand) {
 	w.returns(over, w.leave())
 }
 
-// transfer goes as far as to the call of the customer with the third one.
+// transfer goes as far as to the call of the customer with the third one; that is nil where
+// the customer calls nobody.
 func (w *Transfers) transfer(r *rand.Rand) (customer, third *siptest.Call, err error) {
 	from, to := w.Agent, w.Customer
 	if r.IntN(2) == 0 {
@@ -106,7 +128,13 @@ func (w *Transfers) transfer(r *rand.Rand) (customer, third *siptest.Call, err e
 	}
 	var asks, asked *siptest.Call
 	refer := w.uri(w.Third)
-	if r.IntN(2) == 0 {
+	switch r.IntN(6) {
+	case 0:
+		if _, err = w.agrees(mine, theirs, refer); err == nil {
+			err = w.bye(mine, theirs)
+		}
+		return nil, nil, err
+	case 1, 2, 3:
 		if asks, asked, err = w.up(w.Agent, w.Third, refer); err != nil {
 			return nil, nil, fmt.Errorf("the second call: %w", err)
 		}
@@ -126,20 +154,11 @@ func (w *Transfers) transfer(r *rand.Rand) (customer, third *siptest.Call, err e
 
 // refer has the agent ask the customer to call a URI, and is that call.
 func (w *Transfers) refer(mine, theirs *siptest.Call, uri string) (customer, third *siptest.Call, err error) {
-	ctx, cancel := patience(context.Background(), 2*transferStep)
-	defer cancel()
-	res, err := mine.Do(ctx, "REFER", "Refer-To: <"+uri+">")
-	if err == nil && res.Code >= 300 {
-		err = fmt.Errorf("%d %s", res.Code, res.Reason)
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("REFER: %w", err)
-	}
-	m, err := theirs.Expect(ctx, "REFER")
+	to, err := w.agrees(mine, theirs, uri)
 	if err != nil {
 		return nil, nil, err
 	}
-	to, asks, _ := strings.Cut(uriOf(m.Header("Refer-To")), "?")
+	to, asks, _ := strings.Cut(to, "?")
 	var headers []string
 	if replaces, ok := strings.CutPrefix(asks, "Replaces="); ok {
 		headers = append(headers, "Replaces: "+strings.NewReplacer("%3B", ";", "%3D", "=").Replace(replaces))
@@ -147,8 +166,28 @@ func (w *Transfers) refer(mine, theirs *siptest.Call, uri string) (customer, thi
 	if customer, third, err = w.up(w.Customer, w.Third, to, headers...); err != nil {
 		return nil, nil, fmt.Errorf("the transferred call: %w", err)
 	}
+	ctx, cancel := patience(context.Background(), 2*transferStep)
+	defer cancel()
 	_, err = theirs.Do(ctx, "NOTIFY", "Event: refer", "Subscription-State: terminated;reason=noresource", "Contact: <"+w.Customer.ua.Contact()+">")
 	return customer, third, err
+}
+
+// agrees has the agent ask the customer to call a URI, as which it comes to that.
+func (w *Transfers) agrees(mine, theirs *siptest.Call, uri string) (string, error) {
+	ctx, cancel := patience(context.Background(), 2*transferStep)
+	defer cancel()
+	res, err := mine.Do(ctx, "REFER", "Refer-To: <"+uri+">")
+	if err == nil && res.Code >= 300 {
+		err = &refusal{res}
+	}
+	if err != nil {
+		return "", fmt.Errorf("REFER: %w", err)
+	}
+	m, err := theirs.Expect(ctx, "REFER")
+	if err != nil {
+		return "", err
+	}
+	return uriOf(m.Header("Refer-To")), nil
 }
 
 // up is a call that is answered.
@@ -169,7 +208,7 @@ func (w *Transfers) up(from, to *Telephone, uri string, headers ...string) (out,
 	}
 	if err == nil && res.Code >= 300 {
 		w.ended(out)
-		err = fmt.Errorf("%d %s", res.Code, res.Reason)
+		err = &refusal{res}
 	}
 	if err == nil {
 		err = out.Ack()
@@ -179,7 +218,7 @@ func (w *Transfers) up(from, to *Telephone, uri string, headers ...string) (out,
 	in = <-answered
 	stop()
 	if in == nil {
-		return nil, nil, errors.Join(err, errors.New("nobody was called"))
+		return nil, nil, cmp.Or(err, errors.New("nobody was called"))
 	}
 	w.open = append(w.open, &side{to, in})
 	if err == nil {
@@ -210,7 +249,7 @@ func (w *Transfers) bye(a, b *siptest.Call) error {
 	defer cancel()
 	res, err := a.Bye(ctx)
 	if err == nil && res.Code >= 300 {
-		err = fmt.Errorf("%d %s", res.Code, res.Reason)
+		err = &refusal{res}
 	}
 	if err != nil {
 		return fmt.Errorf("BYE: %w", err)
@@ -240,7 +279,7 @@ func (w *Transfers) leave() (err error) {
 		}
 		res, doErr := s.ends()
 		if doErr == nil && res.Code >= 300 && res.Code != 481 {
-			doErr = fmt.Errorf("%d %s", res.Code, res.Reason)
+			doErr = &refusal{res}
 		}
 		if doErr != nil {
 			err = errors.Join(err, fmt.Errorf("BYE of %s: %w", s.who.DN, doErr))
