@@ -25,6 +25,11 @@ const (
 	// accountLasts is the shortest that a node believes.
 	accountLasts = 10 * time.Second
 
+	steadyPort  = 5096
+	steadyTrunk = "account-steady"
+	// steadyLasts is longer than a cut: a contact that nobody takes back is there behind it.
+	steadyLasts = 30 * time.Second
+
 	publicPort    = 5100 // of the first; the others follow
 	publicTrunk   = "lone-public"
 	accountTrunk  = "account"
@@ -58,14 +63,15 @@ func carriersExpect() []history.AtLeast {
 }
 
 // carriers are an address in each site that takes no calls, whose next address is the first
-// gateway there. With Carriers there are one like that which every node reaches, and one at
-// which they register, too; where other things break there are none.
+// gateway there. With Carriers there are one like that which every node reaches, and two at
+// which they register, too, one of which always takes that; where other things break there are none.
 func (r *run1) carriers() []*workload.Carrier {
 	var all []*workload.Carrier
 	if r.scenario.Carriers {
 		all = append(all,
 			&workload.Carrier{Site: r.site, Trunk: publicTrunk, Port: carrierPort, Turn: carrierTurn, Looks: carrierLooks},
-			&workload.Carrier{Site: r.site, Trunk: accountTrunk, Port: registrarPort, Turn: registrarTurn, Looks: carrierLooks, Registrar: true, Expires: accountLasts})
+			&workload.Carrier{Site: r.site, Trunk: accountTrunk, Port: registrarPort, Turn: registrarTurn, Looks: carrierLooks, Registrar: true, Expires: accountLasts},
+			&workload.Carrier{Site: r.site, Trunk: steadyTrunk, Port: steadyPort, Looks: carrierLooks, Registrar: true, Steady: true, Expires: steadyLasts})
 	} else if len(r.scenario.Tracks) > 0 {
 		return nil
 	}

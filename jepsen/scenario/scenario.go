@@ -162,7 +162,7 @@ func All() []Scenario {
 		{Name: "asymmetric", What: "what a node sends takes longer than what it gets", Trip: 210 * ms, Path: line.Path{Delay: 10 * ms}, Tracks: []Track{
 			{[]string{"asymmetric"}, cutHolds[1:], settling}}},
 		{Name: "carriers", What: "cuts and kills while carriers come and go, nodes register at one, and phones transfer calls", Carriers: true, Tracks: []Track{
-			{[]string{"cut-one", "halves", "cut-pair", "kill", "kill-leader"}, cutHolds[2:], settling}}},
+			{[]string{"cut-one", "cut-one", "halves", "cut-pair", "kill", "kill-leader"}, cutHolds[2:], settling}}},
 		{Name: "carriers-in-peace", What: "the same, and nothing breaks but the carriers", Carriers: true},
 		{Name: "storm", What: "cuts and process faults at a time", Tracks: []Track{
 			{[]string{"cut-one", "halves", "cut-pair", "one-way", "flapping", "loss"}, cutHolds, brief},

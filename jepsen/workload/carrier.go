@@ -29,9 +29,9 @@ type Carrier struct {
 	// Turn is how long it does the one and the other, Looks how often nodes are asked.
 	Turn, Looks time.Duration
 	// Registrar: nodes register at it, for Expires; between its turns it takes that for
-	// some turns.
-	Registrar bool
-	Expires   time.Duration
+	// some turns, or all the time when it is Steady.
+	Registrar, Steady bool
+	Expires           time.Duration
 
 	conn  net.PacketConn // nil while nobody listens
 	how   atomic.Value   // string
@@ -53,6 +53,9 @@ func (w *Carrier) Run(ctx context.Context) error {
 		how := w.turnOf(i)
 		if err := w.turns(how); err != nil {
 			return err
+		}
+		if w.Steady {
+			<-ctx.Done()
 		}
 		for range w.lasts(how) {
 			pause(ctx, between(r, w.Turn*3/4, w.Turn*5/4))
