@@ -170,7 +170,7 @@ func withoutSecret(d *configpb.DN) *configpb.DN {
 	d.Ha1 = ""
 	for _, a := range []*configpb.TrunkAuth{d.GetTrunk().GetInboundAuth(), d.GetTrunk().GetOutboundAuth()} {
 		if a != nil {
-			a.Ha1 = ""
+			a.Ha1, a.Sha256Ha1 = "", ""
 		}
 	}
 	return d

@@ -424,18 +424,23 @@ func TestConfiguration_ImportGivenUpEndsAtOnce(t *testing.T) {
 // TestConfiguration_TellsNoSecretOfATrunk: neither what it has to prove nor what proves
 // who the cluster is, but to who asks for secrets.
 func TestConfiguration_TellsNoSecretOfATrunk(t *testing.T) {
-	_, c := configuration(t)
+	l, c := configuration(t)
 	gw := &configpb.DN{Number: "gw", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{
 		Address: "192.0.2.1:5060", InboundAuth: &configpb.TrunkAuth{User: "they", Ha1: testHA1},
-		OutboundRealm: "carrier", OutboundAuth: &configpb.TrunkAuth{User: "we", Ha1: testHA1},
+		OutboundRealm: "carrier", OutboundAuth: &configpb.TrunkAuth{User: "we", Ha1: testHA1, Sha256Ha1: testHA1 + testHA1},
 	}}
-	if _, err := imported(t, c, []*configpb.Mutation{{Op: &configpb.Mutation_PutDn{PutDn: gw}}}); err != nil {
-		t.Fatal(err)
+	known := &configpb.Node{Id: "id-a", Name: "a", ClusterAddr: "10.0.0.1:7002", FeatureLevel: 2}
+	for _, m := range []*configpb.Mutation{
+		{Op: &configpb.Mutation_PutNode{PutNode: known}}, {Op: &configpb.Mutation_PutLevel{PutLevel: 2}}, {Op: &configpb.Mutation_PutDn{PutDn: gw}},
+	} {
+		if _, err := l.Propose(t.Context(), &peerpb.Command{Version: fsm.Version, Mutations: []*configpb.Mutation{m}}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	check := func(d *configpb.DN, want string) {
 		t.Helper()
 		in, out := d.GetTrunk().GetInboundAuth(), d.GetTrunk().GetOutboundAuth()
-		if in.GetUser() != "they" || out.GetUser() != "we" || in.GetHa1() != want || out.GetHa1() != want {
+		if in.GetUser() != "they" || out.GetUser() != "we" || in.GetHa1() != want || out.GetHa1() != want || out.GetSha256Ha1() != want+want {
 			t.Errorf("%v, want digests %q", d, want)
 		}
 	}

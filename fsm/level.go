@@ -34,7 +34,7 @@ func Program() Features {
 		"DN.dual_registration", "Options.dual_registration", "Trunk.more_addresses", "Trunk.transport", "Trunk.no_options", "Options.trunk_options_s",
 		"Options.voicemail_trunk", "RoutingPoint.tell_position", "RoutingPoint.prefer_same_media",
 		"DN.dids", "DN.caller_id", "Trunk.inbound_numbers", "Trunk.outbound_numbers", "Trunk.caller_id", "Trunk.preferred_identity", "Trunk.user_phone",
-		"Trunk.inbound_limit", "Trunk.outbound_limit", "Trunk.registration",
+		"Trunk.inbound_limit", "Trunk.outbound_limit", "Trunk.registration", "TrunkAuth.sha256_ha1",
 	} {
 		since["sipcluster.config.v1."+field] = 2
 	}

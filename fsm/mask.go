@@ -65,6 +65,6 @@ func forgetDigest(m *configpb.Mutation, d, old *configpb.DN) {
 		return
 	}
 	if named := m.GetMask().GetPaths(); !slices.Contains(named, "trunk") && !slices.Contains(named, "trunk.outbound_auth") {
-		t.OutboundAuth.Ha1 = ""
+		t.OutboundAuth.Ha1, t.OutboundAuth.Sha256Ha1 = "", ""
 	}
 }

@@ -96,6 +96,9 @@ type rejection struct {
 
 func rejectedDNs(groups func(int) []string) []rejection {
 	type d = configpb.DN
+	outbound := func(a *configpb.TrunkAuth) *configpb.Mutation {
+		return dn("trunk", func(d *d) { d.Trunk.OutboundAuth, d.Trunk.OutboundRealm = a, "r" })
+	}
 	return []rejection{
 		{"nothing in it", &configpb.Mutation{}, fsm.ErrInvalid, "empty"},
 		{"keep_ha1 of a group", keep(put(&configpb.AgentGroup{Name: "k"})), fsm.ErrInvalid, "keep_ha1"},
@@ -146,6 +149,10 @@ func rejectedDNs(groups func(int) []string) []rejection {
 		{"a trunk user without password", dn("trunk", func(d *d) { d.Number, d.Trunk.InboundAuth = "4444", &configpb.TrunkAuth{User: "a"} }), fsm.ErrInvalid, "a password is missing"},
 		{"a trunk user without password to keep", keep(dn("trunk", func(d *d) { d.Number, d.Trunk.InboundAuth = "4444", &configpb.TrunkAuth{User: "a"} })), fsm.ErrInvalid, "no stored password"},
 		{"a trunk's digest too short", dn("trunk", func(d *d) { d.Trunk.InboundAuth = &configpb.TrunkAuth{User: "a", Ha1: "0", Algorithm: 2} }), fsm.ErrInvalid, "64"},
+		{"two digests of who is asked here", dn("trunk", func(d *d) { d.Trunk.InboundAuth = &configpb.TrunkAuth{User: "a", Ha1: hex32, Sha256Ha1: hex64} }), fsm.ErrInvalid, "of outbound_auth alone"},
+		{"a digest beside none", keep(outbound(&configpb.TrunkAuth{User: "a", Sha256Ha1: hex64})), fsm.ErrInvalid, "beside an ha1 of MD5"},
+		{"a digest beside its like", outbound(&configpb.TrunkAuth{User: "a", Algorithm: 2, Ha1: hex64, Sha256Ha1: hex64}), fsm.ErrInvalid, "beside an ha1 of MD5"},
+		{"a second digest too short", outbound(&configpb.TrunkAuth{User: "a", Ha1: hex32, Sha256Ha1: hex32}), fsm.ErrInvalid, "64"},
 		{"outbound_auth without realm", dn("trunk", func(d *d) { d.Trunk.OutboundAuth = &configpb.TrunkAuth{User: "a", Ha1: hex32} }), fsm.ErrInvalid, "outbound_realm"},
 		{"a realm without outbound_auth", dn("trunk", func(d *d) { d.Trunk.OutboundRealm = "r" }), fsm.ErrInvalid, "outbound_auth"},
 		{"a realm with a quote", dn("trunk", func(d *d) {

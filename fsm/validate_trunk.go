@@ -118,7 +118,16 @@ func checkAuth(n string, t *configpb.Trunk, keep bool) *Rejection {
 			return r
 		}
 	}
-	return nil
+	switch a := t.GetOutboundAuth(); {
+	case t.GetInboundAuth().GetSha256Ha1() != "":
+		return reject(ErrInvalid, "DN %s: sha256_ha1 is of outbound_auth alone: of inbound_auth this cluster chooses the digest", n)
+	case a.GetSha256Ha1() == "":
+		return nil
+	case a.GetHa1() == "" || a.GetAlgorithm() == configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256:
+		return reject(ErrInvalid, "DN %s: sha256_ha1 stands beside an ha1 of MD5", n)
+	default:
+		return checkHA1(n, configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256, a.GetSha256Ha1(), false)
+	}
 }
 
 // keepAuth fills in the digests that a write leaves as they are.
@@ -133,7 +142,7 @@ func keepAuth(n string, to, from *configpb.Trunk) *Rejection {
 		case old == nil || old.GetUser() != a.GetUser():
 			return reject(ErrInvalid, "DN %s: there is no stored password to keep of trunk user %s, give one", n, a.GetUser())
 		default:
-			a.Ha1, a.Algorithm = old.GetHa1(), old.GetAlgorithm()
+			a.Ha1, a.Algorithm, a.Sha256Ha1 = old.GetHa1(), old.GetAlgorithm(), old.GetSha256Ha1()
 		}
 	}
 	return nil

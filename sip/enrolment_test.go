@@ -71,3 +71,24 @@ func TestTrunk_RegistersAtItsCarrier(t *testing.T) {
 		})
 	}
 }
+
+// TestTrunk_SaysWhichDigestIsMissing: of a carrier that asks for one by SHA-256 alone, where
+// one of MD5 is stored.
+func TestTrunk_SaysWhichDigestIsMissing(t *testing.T) {
+	w := callWorld(t, nil, "1002")
+	w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: "n1", Name: "n1", ClusterAddr: "127.0.0.1:1"}}}}})
+	gw := w.carrier("", func(*configpb.Trunk) {})
+	gw.OnRequest(func(m *siptest.Message) bool {
+		return m.Method == "REGISTER" && gw.Respond(m, 401, "Unauthorized", "t", `WWW-Authenticate: Digest realm="carrier.test", nonce="n1", qop="auth", algorithm=SHA-256`) == nil
+	})
+	d := w.machine.View().DN("9000")
+	w.put(&configpb.DN{Number: "9000", Kind: d.GetKind(), Trunk: &configpb.Trunk{
+		Address: d.GetTrunk().GetAddress(), OutboundRealm: "carrier.test", OutboundAuth: &configpb.TrunkAuth{User: "we", Ha1: md5Hex("we:carrier.test:secret")},
+		Registration: &configpb.TrunkRegistration{Domain: "carrier.test"},
+	}})
+	const want = "401 Unauthorized (The carrier wants a digest by SHA-256, which is not stored: set the password anew)"
+	until(t, "the reason is told", func() bool {
+		st, _ := w.server.Registered("9000")
+		return st.Error == want
+	})
+}

@@ -208,6 +208,49 @@ func checkAnswer(t *testing.T, m *siptest.Message, header, nonce string, hash fu
 	}
 }
 
+// TestTrunk_TheCarrierChoosesTheDigest: of those that are stored, the first that it offers
+// (RFC 8760 §2.4); nobody has to say which before.
+func TestTrunk_TheCarrierChoosesTheDigest(t *testing.T) {
+	both := &configpb.TrunkAuth{User: "us", Ha1: md5Hex("us:carrier.test:secret"), Sha256Ha1: sha256Hex("us:carrier.test:secret")}
+	one := &configpb.TrunkAuth{User: "us", Ha1: both.Ha1}
+	for _, c := range []struct {
+		name   string
+		auth   *configpb.TrunkAuth
+		offers []string
+		want   func(string) string // nil: it can't be answered
+	}{
+		{"SHA-256 alone", both, []string{"SHA-256"}, sha256Hex},
+		{"MD5 alone", both, []string{"MD5"}, md5Hex},
+		{"SHA-256 first", both, []string{"SHA-256", "MD5"}, sha256Hex},
+		{"MD5 first", both, []string{"MD5", "SHA-256"}, md5Hex},
+		{"one that is not known first", both, []string{"SHA-512-256", "SHA-256", "MD5"}, sha256Hex},
+		{"both, MD5 is stored", one, []string{"SHA-256", "MD5"}, md5Hex},
+		{"SHA-256 alone, MD5 is stored", one, []string{"SHA-256"}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := callWorld(t, nil, "1001")
+			s := newScript(t)
+			gw := w.carrier("", func(t *configpb.Trunk) { t.OutboundRealm, t.OutboundAuth = "carrier.test", c.auth })
+			out := s.place(w.ua("udp", "1001"), "9000")
+			var asks []string
+			for _, algorithm := range c.offers {
+				asks = append(asks, `Proxy-Authenticate: Digest realm="carrier.test", nonce="n", algorithm=`+algorithm+`, qop="auth"`)
+			}
+			s.ok(s.take(gw).Refuse(407, "Who?", asks...))
+			if c.want == nil {
+				if res := s.await(out, 500); res.Reason != "The carrier wants a digest by SHA-256, which is not stored: set the password anew" {
+					t.Error(res.Reason)
+				}
+				return
+			}
+			in := s.take(gw)
+			checkAnswer(t, in.Invite, "Proxy-Authorization", "n", c.want)
+			s.ok(in.Refuse(486, "Busy Here"))
+			s.await(out, 486)
+		})
+	}
+}
+
 // TestTrunk_IsAnsweredWithinACallToo: a carrier that asks for each request of a call hears
 // from the cluster, and the phone knows nothing of it.
 func TestTrunk_IsAnsweredWithinACallToo(t *testing.T) {

@@ -119,6 +119,7 @@ var configuration = map[protoreflect.FullName]Bound{
 	"config.v1.TrunkAuth.user":                 text(fsm.MaxName).by("fsm"),
 	"config.v1.TrunkAuth.algorithm":            {Sort: Any, By: "fsm"},
 	"config.v1.TrunkAuth.ha1":                  text(64).by("fsm"),
+	"config.v1.TrunkAuth.sha256_ha1":           text(64).by("fsm"),
 	"config.v1.Outbound.class":                 {Sort: Any, By: "fsm"},
 	"config.v1.Outbound.prefixes":              items(fsm.MaxPrefixes).by("fsm"),
 	"config.v1.Outbound.prefixes[]":            text(configpb.MaxPrefix).by("fsm"),

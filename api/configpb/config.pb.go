@@ -1429,7 +1429,10 @@ type TrunkAuth struct {
 	User      string          `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
 	Algorithm DigestAlgorithm `protobuf:"varint,2,opt,name=algorithm,proto3,enum=sipcluster.config.v1.DigestAlgorithm" json:"algorithm,omitempty"`
 	// H(user ":" realm ":" password), as DN.ha1; kept in the same way.
-	Ha1           string `protobuf:"bytes,3,opt,name=ha1,proto3" json:"ha1,omitempty"`
+	Ha1 string `protobuf:"bytes,3,opt,name=ha1,proto3" json:"ha1,omitempty"`
+	// The same by SHA-256, beside an ha1 of MD5: then the carrier chooses (RFC 8760 §2.4).
+	// Of outbound_auth alone; kept and left out with ha1.
+	Sha256Ha1     string `protobuf:"bytes,4,opt,name=sha256_ha1,json=sha256Ha1,proto3" json:"sha256_ha1,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1481,6 +1484,13 @@ func (x *TrunkAuth) GetAlgorithm() DigestAlgorithm {
 func (x *TrunkAuth) GetHa1() string {
 	if x != nil {
 		return x.Ha1
+	}
+	return ""
+}
+
+func (x *TrunkAuth) GetSha256Ha1() string {
+	if x != nil {
+		return x.Sha256Ha1
 	}
 	return ""
 }
@@ -2504,11 +2514,13 @@ const file_api_configpb_config_proto_rawDesc = "" +
 	"\n" +
 	"TrunkLimit\x12\x14\n" +
 	"\x05calls\x18\x01 \x01(\rR\x05calls\x12\x1e\n" +
-	"\vcalls_per_s\x18\x02 \x01(\rR\tcallsPerS\"v\n" +
+	"\vcalls_per_s\x18\x02 \x01(\rR\tcallsPerS\"\x95\x01\n" +
 	"\tTrunkAuth\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12C\n" +
 	"\talgorithm\x18\x02 \x01(\x0e2%.sipcluster.config.v1.DigestAlgorithmR\talgorithm\x12\x10\n" +
-	"\x03ha1\x18\x03 \x01(\tR\x03ha1\"a\n" +
+	"\x03ha1\x18\x03 \x01(\tR\x03ha1\x12\x1d\n" +
+	"\n" +
+	"sha256_ha1\x18\x04 \x01(\tR\tsha256Ha1\"a\n" +
 	"\bOutbound\x129\n" +
 	"\x05class\x18\x01 \x01(\x0e2#.sipcluster.config.v1.OutboundClassR\x05class\x12\x1a\n" +
 	"\bprefixes\x18\x02 \x03(\tR\bprefixes\"\x99\x01\n" +

@@ -59,6 +59,7 @@ func newScripted(t *testing.T) *scripted {
 	s := &scripted{addr: l.Addr().String(), stop: server.Stop}
 	tcpb.RegisterAvailabilityServer(server, watched{s: s})
 	configpb.RegisterConfigurationServer(server, s)
+	tcpb.RegisterClusterServer(server, levelled{})
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = server.Serve(l) })
 	t.Cleanup(func() {
@@ -66,6 +67,15 @@ func newScripted(t *testing.T) *scripted {
 		patience.Done(t, "the end of the server", wg.Wait)
 	})
 	return s
+}
+
+// levelled is a node of the greatest feature level.
+type levelled struct {
+	tcpb.UnimplementedClusterServer
+}
+
+func (levelled) Status(context.Context, *tcpb.StatusRequest) (*tcpb.StatusResponse, error) {
+	return &tcpb.StatusResponse{Raft: &tcpb.RaftStatus{FeatureLevel: 2}}, nil
 }
 
 func (s *scripted) GetDN(_ context.Context, r *configpb.GetDNRequest) (*configpb.GetDNResponse, error) {

@@ -22,6 +22,12 @@ func userAs(alg configpb.DigestAlgorithm, user, realm, password string) *configp
 	return &configpb.TrunkAuth{User: user, Algorithm: alg, Ha1: config.HA1(alg, user, realm, password)}
 }
 
+func bothAs(user, realm, password string) *configpb.TrunkAuth {
+	a := &configpb.TrunkAuth{User: user}
+	config.BothDigests(a, realm, password)
+	return a
+}
+
 // What a dn put writes is what its flags say, and otherwise what was there.
 func TestDNPut_WritesWhatTheFlagsSay(t *testing.T) {
 	const md5, sha = configpb.DigestAlgorithm_DIGEST_ALGORITHM_MD5, configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256
@@ -91,6 +97,7 @@ func TestDNPut_WritesWhatTheFlagsSay(t *testing.T) {
 		"a trusted one":            {at(trunk("gw:5060", "0", 3)), "--trusted --tls-name sbc.example.org", "", secured(&configpb.Trunk{Trusted: true, TlsName: "sbc.example.org"}), true, "", ""},
 		"one that is asked":        {at(trunk("gw:5060", "0", 3)), "--inbound-user gw --inbound-password-file -", "p\n", secured(&configpb.Trunk{InboundAuth: userAs(md5, "gw", "example.org", "p")}), true, "", ""},
 		"one that asks":            {at(trunk("gw:5060", "0", 3)), "--outbound-user us --outbound-realm carrier --outbound-password-file - --algorithm sha-256", "p\n", secured(&configpb.Trunk{OutboundRealm: "carrier", OutboundAuth: userAs(sha, "us", "carrier", "p")}), true, "", ""},
+		"one that asks for any":    {at(secured(&configpb.Trunk{OutboundRealm: "carrier", OutboundAuth: userAs(sha, "us", "carrier", "o")})), "--outbound-user us --outbound-password-file -", "p\n", secured(&configpb.Trunk{OutboundRealm: "carrier", OutboundAuth: bothAs("us", "carrier", "p")}), true, "", ""},
 		"one that asks no more":    {at(secured(&configpb.Trunk{OutboundRealm: "carrier", OutboundAuth: userAs(sha, "us", "carrier", "p")})), "--outbound-user= --outbound-realm=", "", secured(&configpb.Trunk{}), true, "", ""},
 		"its numbers": {at(trunk("gw:5060", "0", 3)), "--inbound-called 0:1:+49 --inbound-called 1::9 --outbound-caller +49:3:0", "", secured(&configpb.Trunk{
 			InboundNumbers:  &configpb.NumberRules{Called: []*configpb.NumberRule{{Match: "0", Strip: 1, Prepend: "+49"}, {Match: "1", Prepend: "9"}}},

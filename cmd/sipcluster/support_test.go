@@ -374,6 +374,7 @@ func (c *secretCluster) readView(v *fsm.View) {
 		hexed("the digest of "+d.GetNumber(), d.GetHa1())
 		hexed("the inbound digest of "+d.GetNumber(), d.GetTrunk().GetInboundAuth().GetHa1())
 		hexed("the outbound digest of "+d.GetNumber(), d.GetTrunk().GetOutboundAuth().GetHa1())
+		hexed("the second outbound digest of "+d.GetNumber(), d.GetTrunk().GetOutboundAuth().GetSha256Ha1())
 	}
 	for _, t := range v.Tokens() {
 		hexed("the hash of token "+t.GetName(), t.GetSecretSha256())

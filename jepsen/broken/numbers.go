@@ -20,7 +20,7 @@ func numberFaults() []Fault {
 		unitFault("bye-names-the-phone", "requests within a call name the caller as its phone does", "./sip", "^TestTrunk_IsToldWhoCalls",
 			Edit{"sip/proxy/relay.go", "x.renamed = x.in.rename(m, s, x.at, &ch)", "x.renamed = false"}),
 		unitFault("challenge-reaches-phones", "a phone is asked for an account at the carrier", "./sip", "^TestTrunk_ItsChallenge",
-			Edit{"sip/proxy/carrier.go", "(res.Status == 401 || res.Status == 407)\n}", "res.Status == 401\n}"}),
+			Edit{"sip/proxy/carrier.go", "== route.Trunk && asksWho(res)", "== route.Trunk && res.Status == 401"}),
 		unitFault("limit-of-both-directions", "calls that leave by a trunk count for those that come", "./node/quota", "^TestTable_CallsAtATime",
 			Edit{"node/quota/quota.go", "	u := t.of[key{n, d}]\n\tif u == nil", "	d = In\n\tu := t.of[key{n, d}]\n\tif u == nil"}),
 		unitFault("retry-after-unheard", "a trunk that wants to be left alone gets the next call", "./node/quota", "^TestTable_ATrunk",

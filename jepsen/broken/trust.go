@@ -47,7 +47,7 @@ func trustFaults() []Fault {
 		trunk("number-of-the-gateway", "a caller's INVITE is answered under the number that the gateway has",
 			Edit{"sip/proxy/call.go", "	if c.renumbered {\n		ch.CSeq = c.cseq\n	}\n", ""}),
 		trunk("answers-anybody", "a gateway is answered for a realm that is another's",
-			Edit{"sip/proxy/carrier.go", "string(c.Realm) == ac.realm && ", ""}),
+			Edit{"sip/proxy/carrier.go", " && string(c.Realm) == ac.realm {", " {"}),
 		class("routed-out-of-class", "a call that a router sends outside goes wherever that says, whatever its caller may call",
 			Edit{"node/routing/dial.go", "if !r.outbound(in).Allows(number) {", "if on.rp == \"\" && !r.outbound(in).Allows(number) {"}),
 		class("trunk-out-of-class", "a trunk's class of service counts for nothing",

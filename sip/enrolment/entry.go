@@ -134,7 +134,7 @@ func (e *entry) answered(j *job, a Answer, now time.Time) {
 		e.failed = now
 		wait := min(firstWait<<min(e.failures-1, 10), lastWait)
 		e.due = now.Add(max(wait, min(a.RetryAfter, lastWait)))
-		e.failure = fmt.Sprintf("%d %.64s", a.Code, a.Reason)
+		e.failure = fmt.Sprintf("%d %.128s", a.Code, a.Reason)
 		if a.Code == 0 {
 			e.failure = "no answer"
 		}

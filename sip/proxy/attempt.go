@@ -206,7 +206,7 @@ func (a *Attempt) event(b *branch, res *message.Message, err error) {
 		b.final = &result{code: res.Status}
 		a.won(b, res)
 	case unwanted(b.leg, res):
-		b.final = &result{code: 500, reason: noAccount, retry: true}
+		b.final = &result{code: 500, reason: b.account.refused(res), retry: true}
 		b.tellTried()
 	default:
 		b.final = &result{code: res.Status, reason: string(res.Reason), res: res.Clone(), retry: b.elsewhere(res.Status), ours: b.leg.way != nil || b.peer}

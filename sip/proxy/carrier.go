@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	cryptorand "crypto/rand"
 	"time"
 
@@ -30,29 +31,70 @@ type account struct {
 // accountAt is that of a trunk; without TrunkAuth when there is none.
 func accountAt(t *configpb.Trunk) account { return account{t.GetOutboundAuth(), t.GetOutboundRealm()} }
 
-// answer is the header line that answers one of the challenges of a response; nil when
-// there is none for the account.
-func (ac account) answer(res *message.Message, method string, uri []byte) []byte {
-	if ac.TrunkAuth == nil || res.Status != 401 && res.Status != 407 {
+// digest is the stored one by an algorithm; "" for none.
+func (ac account) digest(by digest.Algorithm) string {
+	switch stored := ac.GetAlgorithm() == configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256; {
+	case stored == (by == digest.SHA256):
+		return ac.GetHa1()
+	case by == digest.SHA256:
+		return ac.GetSha256Ha1()
+	}
+	return ""
+}
+
+// challenges are those of a response for the account's realm, in the order in which the
+// gateway prefers them (RFC 8760 §2.4), without those of which nothing is known here.
+func (ac account) challenges(res *message.Message) (list []digest.Challenge) {
+	if ac.TrunkAuth == nil || !asksWho(res) {
 		return nil
 	}
-	asks, says := "WWW-Authenticate", "Authorization: "
-	if res.Status == 407 {
-		asks, says = "Proxy-Authenticate", "Proxy-Authorization: "
-	}
-	algorithm := digest.MD5
-	if ac.GetAlgorithm() == configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256 {
-		algorithm = digest.SHA256
-	}
+	asks, _ := headersOf(res.Status)
 	for i := range res.Headers {
 		h := &res.Headers[i]
 		var c digest.Challenge
-		if message.EqualFold(h.Name, asks) && c.Parse(h.Value) && string(c.Realm) == ac.realm && c.Algorithm == algorithm {
-			line := c.AppendAnswer([]byte(says), ac.GetUser(), ac.GetHa1(), method, uri, cryptorand.Text())
+		if message.EqualFold(h.Name, asks) && c.Parse(h.Value) && string(c.Realm) == ac.realm {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// answer is the header line that answers the first challenge of a response for which there
+// is a digest; nil for none.
+func (ac account) answer(res *message.Message, method string, uri []byte) []byte {
+	for _, c := range ac.challenges(res) {
+		if ha1 := ac.digest(c.Algorithm); ha1 != "" {
+			_, says := headersOf(res.Status)
+			line := c.AppendAnswer([]byte(says+": "), ac.GetUser(), ha1, method, uri, cryptorand.Text())
 			return append(line, "\r\n"...)
 		}
 	}
 	return nil
+}
+
+// lacks says which digest the gateway asks for that is not stored; "" when that is not why
+// it isn't answered.
+func (ac account) lacks(res *message.Message) string {
+	list := ac.challenges(res)
+	for _, c := range list {
+		if ac.digest(c.Algorithm) != "" {
+			return ""
+		}
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return "The carrier wants a digest by " + list[0].Algorithm.String() + ", which is not stored: set the password anew"
+}
+
+func asksWho(res *message.Message) bool { return res.Status == 401 || res.Status == 407 }
+
+// headersOf are the header of a challenge in a response of that status, and that of its answer.
+func headersOf(status int) (asks, says string) {
+	if status == 407 {
+		return "Proxy-Authenticate", "Proxy-Authorization"
+	}
+	return "WWW-Authenticate", "Authorization"
 }
 
 // answers sends the request of a branch again when the gateway asks for the account that
@@ -74,11 +116,13 @@ func (b *branch) answers(res *message.Message) bool {
 // unwanted tells whether an answer of a gateway asks who calls: no phone is told so, whose
 // password is for nobody else.
 func unwanted(l *leg, res *message.Message) bool {
-	return l.side != nil && l.side.Purpose == route.Trunk && (res.Status == 401 || res.Status == 407)
+	return l.side != nil && l.side.Purpose == route.Trunk && asksWho(res)
 }
 
-// noAccount is what is said instead.
-const noAccount = "The carrier does not take the cluster's account"
+// refused is what is said instead.
+func (ac account) refused(res *message.Message) string {
+	return cmp.Or(ac.lacks(res), "The carrier does not take the cluster's account")
+}
 
 // retryAfter is how long who sent a response wants to be left alone; 0 for others.
 func retryAfter(res *message.Message) time.Duration {
@@ -124,7 +168,7 @@ func (rs *relays) skew(s *route.Set, at dialog.Ref) uint8 {
 // answers sends a request of a dialog again when the gateway asks for the account that the
 // cluster has there; false when it is not answered: the answer is the sender's then.
 func (x *relay) answers(res *message.Message) bool {
-	if x.asked == maxAsked || x.answered || res.Status != 401 && res.Status != 407 {
+	if x.asked == maxAsked || x.answered || !asksWho(res) {
 		return false
 	}
 	var m message.Message
@@ -134,7 +178,8 @@ func (x *relay) answers(res *message.Message) bool {
 	if f != nil || s.Peer.Purpose != route.None || s.Last.Purpose != route.Trunk {
 		return false
 	}
-	line := accountAt(x.in.path.trunks.get(s.Last.Number).configured()).answer(res, string(m.Method), s.URI)
+	x.account = accountAt(x.in.path.trunks.get(s.Last.Number).configured())
+	line := x.account.answer(res, string(m.Method), s.URI)
 	to, f := x.in.path.next(&s, x.in.dialogs.Contact(x.at.Key, x.at.By.Other()), &d, x.method == methodBye)
 	if line == nil || f != nil || to == nil || x.method != methodBye && !x.in.dialogs.Raise(x.at) {
 		return false

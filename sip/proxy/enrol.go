@@ -79,8 +79,12 @@ func (q *enrolling) on(res *message.Message, err error) {
 		q.send(line)
 		return
 	}
+	reason := string(res.Reason)
+	if lack := ac.lacks(res); lack != "" {
+		reason += " (" + lack + ")"
+	}
 	q.end(enrolment.Answer{
-		Code: res.Status, Reason: string(res.Reason), Expires: q.granted(res), RetryAfter: retryAfter(res), MinExpires: number(res.Named("min-expires")),
+		Code: res.Status, Reason: reason, Expires: q.granted(res), RetryAfter: retryAfter(res), MinExpires: number(res.Named("min-expires")),
 	})
 }
 

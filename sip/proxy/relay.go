@@ -41,11 +41,12 @@ type relay struct {
 	// ended: the dialog is, by a BYE; answered: so is its sender.
 	ended, answered bool
 	border          border
-	toTrunk         bool   // where no challenge is passed on from
-	renamed         bool   // it went on with another From or To
-	cseq            uint32 // its number, of what comes back numbered higher; 0 for others
-	carrier         bool   // a REFER goes to one
-	asked           uint8  // how often the gateway was answered that asked who sends it
+	toTrunk         bool    // where no challenge is passed on from
+	account         account // that of the trunk, once it has asked
+	renamed         bool    // it went on with another From or To
+	cseq            uint32  // its number, of what comes back numbered higher; 0 for others
+	carrier         bool    // a REFER goes to one
+	asked           uint8   // how often the gateway was answered that asked who sends it
 }
 
 // method tells apart what matters to the proxy.
@@ -270,8 +271,8 @@ func (x *relay) on(res *message.Message, err error) {
 		return
 	case res.Status == 100 || x.answers(res):
 		return
-	case x.toTrunk && !x.answered && (res.Status == 401 || res.Status == 407):
-		x.fail(500, noAccount)
+	case x.toTrunk && !x.answered && asksWho(res):
+		x.fail(500, x.account.refused(res))
 		return
 	case res.Status >= 200:
 		x.final(res)

@@ -113,6 +113,12 @@ func (c *Client) CollectReports(ctx context.Context, fn func(*tcpb.CollectReport
 // maxReport is the greatest report of a node that is taken, in bytes.
 const maxReport = 8 << 20
 
+// Level asks for the cluster's feature level; 1 from a node that knows none.
+func (c *Client) Level(ctx context.Context) (uint32, error) {
+	answer, err := Unary(ctx, c, c.Cluster.Status, &tcpb.StatusRequest{})
+	return max(1, answer.GetRaft().GetFeatureLevel()), err
+}
+
 // Realm asks for the realm that passwords are bound to.
 func (c *Client) Realm(ctx context.Context) (string, error) {
 	answer, err := Unary(ctx, c, c.Config.GetOptions, &configpb.GetOptionsRequest{})

@@ -70,6 +70,11 @@ func (c commands) apply(ctx context.Context, in io.Reader, dryRun, prune bool) e
 	if err := cl.Export(ctx, &configpb.ExportRequest{Linearizable: true, Secrets: true}, p.Know); err != nil {
 		return err
 	}
+	if slices.ContainsFunc(doc.DNs, DN.bothDigests) {
+		if p.level, err = cl.Level(ctx); err != nil {
+			return err
+		}
+	}
 	if err := p.Compare(doc); err != nil {
 		return err
 	}
@@ -142,6 +147,6 @@ func sameAuth(a, b *configpb.TrunkAuth) {
 		}
 	}
 	if a != nil && b != nil && b.Ha1 == "" {
-		a.Ha1, b.Algorithm = "", a.Algorithm
+		a.Ha1, a.Sha256Ha1, b.Algorithm = "", "", a.Algorithm
 	}
 }

@@ -15,8 +15,10 @@ import (
 // Plan compares what a cluster has with what a document wants.
 type Plan struct {
 	options *configpb.Options
-	groups  map[string]*configpb.AgentGroup
-	dns     map[string]*configpb.DN
+	// level is the cluster's feature level; 0: all of this program's may be used.
+	level  uint32
+	groups map[string]*configpb.AgentGroup
+	dns    map[string]*configpb.DN
 
 	Mutations []*configpb.Mutation
 	counts    [2]tally
@@ -117,6 +119,9 @@ func (p *Plan) compareDN(n DN) error {
 	d, keep, err := n.config(p.options.Realm)
 	if err != nil {
 		return err
+	}
+	if p.level == 1 && n.bothDigests() {
+		d.Trunk.OutboundAuth.Sha256Ha1 = "" // which nodes of before don't know
 	}
 	p.putDN(d, keep)
 	return nil

@@ -29,6 +29,7 @@ type authDoc struct {
 	Realm     string `yaml:"realm,omitempty"`
 	Algorithm string `yaml:"algorithm,omitempty"`
 	HA1       string `yaml:"ha1,omitempty"`
+	SHA256    string `yaml:"sha256_ha1,omitempty"`
 	Password  string `yaml:"password,omitempty"`
 }
 
@@ -53,6 +54,9 @@ func (t *trunkDoc) config(realm string) (trunk *configpb.Trunk, keep bool, err e
 		if trunk.OutboundAuth, err = a.config(a.Realm); err != nil {
 			return nil, false, fmt.Errorf("outbound_auth: %w", err)
 		}
+		if a.both() {
+			BothDigests(trunk.OutboundAuth, a.Realm, a.Password)
+		}
 	}
 	for _, a := range []*configpb.TrunkAuth{trunk.InboundAuth, trunk.OutboundAuth} {
 		keep = keep || a != nil && a.Ha1 == ""
@@ -61,18 +65,31 @@ func (t *trunkDoc) config(realm string) (trunk *configpb.Trunk, keep bool, err e
 }
 
 func (a *authDoc) config(realm string) (*configpb.TrunkAuth, error) {
-	if a.HA1 != "" && a.Password != "" {
+	if a.HA1+a.SHA256 != "" && a.Password != "" {
 		return nil, fmt.Errorf("user %s has both ha1 and password: want one", a.User)
 	}
 	alg, err := ParseAlgorithm(a.Algorithm)
 	if err != nil {
 		return nil, fmt.Errorf("algorithm %w", err)
 	}
-	auth := &configpb.TrunkAuth{User: a.User, Algorithm: alg, Ha1: a.HA1}
+	auth := &configpb.TrunkAuth{User: a.User, Algorithm: alg, Ha1: a.HA1, Sha256Ha1: a.SHA256}
 	if a.Password != "" {
 		auth.Ha1 = HA1(alg, a.User, realm, a.Password)
 	}
 	return auth, nil
+}
+
+// both tells whether there is a password, and nobody says by which algorithm its digest is.
+func (a *authDoc) both() bool { return a != nil && a.Password != "" && a.Algorithm == "" }
+
+// bothDigests tells whether both digests of a password are made for the DN's trunk.
+func (n DN) bothDigests() bool { return n.Trunk != nil && n.Trunk.Outbound.both() }
+
+// BothDigests are those of a password by each algorithm, of which the carrier chooses
+// (RFC 8760 §2.4).
+func BothDigests(a *configpb.TrunkAuth, realm, password string) {
+	const md5, sha256 = configpb.DigestAlgorithm_DIGEST_ALGORITHM_MD5, configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256
+	a.Algorithm, a.Ha1, a.Sha256Ha1 = md5, HA1(md5, a.User, realm, password), HA1(sha256, a.User, realm, password)
 }
 
 // newTrunkDoc is the text of a stored trunk.
@@ -87,7 +104,7 @@ func newAuthDoc(a *configpb.TrunkAuth, realm string) *authDoc {
 	if a == nil {
 		return nil
 	}
-	doc := &authDoc{User: a.User, Realm: realm, HA1: a.Ha1}
+	doc := &authDoc{User: a.User, Realm: realm, HA1: a.Ha1, SHA256: a.Sha256Ha1}
 	if a.Algorithm == configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256 {
 		doc.Algorithm = algorithmName(a.Algorithm)
 	}

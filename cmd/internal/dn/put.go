@@ -76,7 +76,7 @@ func (f *putFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.kind, "kind", "sip", "`KIND` of the DN: sip, pstn, routing-point, trunk, feature")
 	f.password.add(cmd)
-	flags.StringVar(&f.algorithm, "algorithm", "", "digest `ALGORITHM` of a sip DN: md5 (what most phones speak) or sha-256")
+	flags.StringVar(&f.algorithm, "algorithm", "", "digest `ALGORITHM`: of a sip DN md5 (what most phones speak, and the default) or sha-256; of --outbound-user whichever the carrier asks for, unless it is said")
 	flags.StringVar(&f.external, "external", "", "E.164 `NUMBER` of a pstn DN")
 	flags.StringSliceVar(&f.groups, "group", nil, "agent `GROUP`, repeatable; replaces the DN's groups, \"\" removes them")
 	flags.BoolVar(&f.disabled, "disabled", false, "take the DN out of service; --disabled=false brings it back")

@@ -97,13 +97,21 @@ func (f *trunkFlags) setPasswords(ctx context.Context, cl *client.Client, t *con
 	if err != nil {
 		return err
 	}
-	if err := f.inbound.set(t.GetInboundAuth(), "inbound", realm, stdin, algorithm); err != nil {
+	level := uint32(1)
+	if f.outbound.file != "" && algorithm == "" {
+		if level, err = cl.Level(ctx); err != nil {
+			return err
+		}
+	}
+	if err := f.inbound.set(t.GetInboundAuth(), "inbound", realm, stdin, algorithm, false); err != nil {
 		return err
 	}
-	return f.outbound.set(t.GetOutboundAuth(), "outbound", t.GetOutboundRealm(), stdin, algorithm)
+	return f.outbound.set(t.GetOutboundAuth(), "outbound", t.GetOutboundRealm(), stdin, algorithm, algorithm == "" && level > 1)
 }
 
-func (f *authFlags) set(a *configpb.TrunkAuth, way, realm string, stdin io.Reader, algorithm string) error {
+// set computes the digest of the password that the flags name, or both if it is not said by
+// which algorithm.
+func (f *authFlags) set(a *configpb.TrunkAuth, way, realm string, stdin io.Reader, algorithm string, both bool) error {
 	if f.file == "" {
 		return nil
 	}
@@ -118,7 +126,10 @@ func (f *authFlags) set(a *configpb.TrunkAuth, way, realm string, stdin io.Reade
 	if err != nil {
 		return err
 	}
-	a.Algorithm, a.Ha1 = alg, config.HA1(alg, a.User, realm, password)
+	a.Algorithm, a.Ha1, a.Sha256Ha1 = alg, config.HA1(alg, a.User, realm, password), ""
+	if both {
+		config.BothDigests(a, realm, password)
+	}
 	return nil
 }
 

@@ -346,14 +346,16 @@ class Trunk(_message.Message):
     def __init__(self, address: _Optional[str] = ..., prefix: _Optional[str] = ..., priority: _Optional[int] = ..., sources: _Optional[_Iterable[str]] = ..., tls_name: _Optional[str] = ..., trusted: bool = ..., inbound_auth: _Optional[_Union[TrunkAuth, _Mapping]] = ..., outbound_auth: _Optional[_Union[TrunkAuth, _Mapping]] = ..., outbound_realm: _Optional[str] = ..., more_addresses: _Optional[_Iterable[str]] = ..., transport: _Optional[_Union[TrunkTransport, str]] = ..., no_options: bool = ..., inbound_numbers: _Optional[_Union[NumberRules, _Mapping]] = ..., outbound_numbers: _Optional[_Union[NumberRules, _Mapping]] = ..., caller_id: _Optional[_Union[CallerID, _Mapping]] = ..., preferred_identity: bool = ..., user_phone: bool = ..., inbound_limit: _Optional[_Union[TrunkLimit, _Mapping]] = ..., outbound_limit: _Optional[_Union[TrunkLimit, _Mapping]] = ..., registration: _Optional[_Union[TrunkRegistration, _Mapping]] = ...) -> None: ...
 
 class TrunkAuth(_message.Message):
-    __slots__ = ["algorithm", "ha1", "user"]
+    __slots__ = ["algorithm", "ha1", "sha256_ha1", "user"]
     ALGORITHM_FIELD_NUMBER: _ClassVar[int]
     HA1_FIELD_NUMBER: _ClassVar[int]
+    SHA256_HA1_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
     algorithm: DigestAlgorithm
     ha1: str
+    sha256_ha1: str
     user: str
-    def __init__(self, user: _Optional[str] = ..., algorithm: _Optional[_Union[DigestAlgorithm, str]] = ..., ha1: _Optional[str] = ...) -> None: ...
+    def __init__(self, user: _Optional[str] = ..., algorithm: _Optional[_Union[DigestAlgorithm, str]] = ..., ha1: _Optional[str] = ..., sha256_ha1: _Optional[str] = ...) -> None: ...
 
 class TrunkLimit(_message.Message):
     __slots__ = ["calls", "calls_per_s"]
