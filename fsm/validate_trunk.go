@@ -125,9 +125,10 @@ func checkAuth(n string, t *configpb.Trunk, keep bool) *Rejection {
 		return nil
 	case a.GetHa1() == "" || a.GetAlgorithm() == configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256:
 		return reject(ErrInvalid, "DN %s: sha256_ha1 stands beside an ha1 of MD5", n)
-	default:
-		return checkHA1(n, configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256, a.GetSha256Ha1(), false)
+	case checkHA1(n, configpb.DigestAlgorithm_DIGEST_ALGORITHM_SHA256, a.GetSha256Ha1(), false) != nil:
+		return reject(ErrInvalid, "DN %s: sha256_ha1 is not 64 lower-case hex digits", n)
 	}
+	return nil
 }
 
 // keepAuth fills in the digests that a write leaves as they are.
