@@ -13,36 +13,44 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
-// pageTokens are the tokens of one question's pages: the number behind which the next
-// page begins, and the start of a sum of the question. So a token says nothing to a
-// client, and continues no other question. It works at every node.
-type pageTokens struct{ sum []byte }
+// pageTokens are the tokens of one question's pages: the number, or another place, behind
+// which the next page begins, and the start of a sum of the question. So a token says
+// nothing to a client, and continues no other question. It works at every node.
+type pageTokens struct {
+	sum []byte
+	// place tells whether a token may stand for it.
+	place func(string) bool
+}
 
 // questionSum is how many bytes of the sum are in a token.
 const questionSum = 8
 
 func newPageTokens(f *tcpb.Filter, routable bool) pageTokens {
-	question, _ := proto.MarshalOptions{Deterministic: true}.Marshal(f) // a filter that came in is well-formed
-	h := sha256.New()
-	h.Write(question)
+	more := ""
 	if routable {
-		h.Write([]byte("routable"))
+		more = "routable"
 	}
-	return pageTokens{h.Sum(nil)[:questionSum]}
+	return tokensOf(f, more, dn.ValidNumber)
 }
 
-// behind is the token of the page behind that DN.
-func (p pageTokens) behind(number string) string {
-	return base64.RawURLEncoding.EncodeToString(append(bytes.Clone(p.sum), number...))
+func tokensOf(question proto.Message, more string, place func(string) bool) pageTokens {
+	b, _ := proto.MarshalOptions{Deterministic: true}.Marshal(question) // what came in is well-formed
+	sum := sha256.Sum256(append(b, more...))
+	return pageTokens{sum[:questionSum], place}
 }
 
-// read is the DN behind which the page begins, "" for the first page.
+// behind is the token of the page behind that place.
+func (p pageTokens) behind(place string) string {
+	return base64.RawURLEncoding.EncodeToString(append(bytes.Clone(p.sum), place...))
+}
+
+// read is the place behind which the page begins, "" for the first page.
 func (p pageTokens) read(token string) (after string, err error) {
 	if token == "" {
 		return "", nil
 	}
 	b, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil || len(b) <= questionSum || !dn.ValidNumber(string(b[questionSum:])) {
+	if err != nil || len(b) <= questionSum || !p.place(string(b[questionSum:])) {
 		return "", status.Error(codes.InvalidArgument, "page_token: not one that this service gave")
 	}
 	if !bytes.Equal(b[:questionSum], p.sum) {

@@ -17,6 +17,9 @@ const (
 	maxAudits      = 64
 	// maxCollecting: each has the reports of reportsAtOnce nodes in memory.
 	maxCollecting = 4
+	// maxTracing: each looks through all that is remembered of messages; maxListing: each
+	// visits all calls.
+	maxTracing, maxListing = 16, 16
 )
 
 // places are those of the streams of one kind.

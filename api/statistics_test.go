@@ -5,6 +5,7 @@ import (
 	"context"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,11 +28,14 @@ import (
 // hall is a node's tables with statistics of two groups, sales with the DN 1001 and desk with
 // 1002 and 1003.
 type hall struct {
-	table *dn.Table
-	calls *call.Table
-	fold  *statistics.Fold
-	s     *Statistics
-	c     tcpb.StatisticsClient
+	table   *dn.Table
+	calls   *call.Table
+	machine *fsm.Machine
+	// at is the time, ns since the epoch; 0: the clock's.
+	at   atomic.Int64
+	fold *statistics.Fold
+	s    *Statistics
+	c    tcpb.StatisticsClient
 }
 
 func newHall(t *testing.T) *hall {
@@ -54,7 +58,8 @@ func newHall(t *testing.T) *hall {
 			t.Fatal(r.Err)
 		}
 	}
-	h := &hall{calls: call.New(call.Config{Self: "a", Incarnation: 1})}
+	h := &hall{machine: m}
+	h.calls = call.New(call.Config{Self: "a", Incarnation: 1, Now: h.now})
 	h.table = dn.New(dn.Config{Self: "a", Incarnation: 1, Busy: h.calls.Busy})
 	h.fold = statistics.New(statistics.Config{Table: h.table, Calls: h.calls, Machine: m})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -70,6 +75,21 @@ func newHall(t *testing.T) *hall {
 	h.s = NewStatistics(h.fold, m.View)
 	h.c = tcpb.NewStatisticsClient(serve(t, func(r grpc.ServiceRegistrar) { tcpb.RegisterStatisticsServer(r, h.s) }))
 	return h
+}
+
+func (h *hall) now() time.Time {
+	if at := h.at.Load(); at != 0 {
+		return time.Unix(0, at)
+	}
+	return time.Now()
+}
+
+// put adds a node to the roster.
+func (h *hall) put(t *testing.T, n *configpb.Node) {
+	t.Helper()
+	if r := h.machine.ApplyCommand(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutNode{PutNode: n}}}}); r.Err != nil {
+		t.Fatal(r.Err)
+	}
 }
 
 func TestGetGroups_SaysWhatEachGroupDoes(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/sip/trace"
 )
 
 // Config of a Node. An address is HOST:PORT or :PORT; a missing host is Bind.
@@ -69,6 +70,9 @@ type Config struct {
 	BackupPassphraseFile string
 	// Records is where this node writes a record of each call that arrived at it.
 	Records Records
+	// CallTrace is how many bytes remember the SIP messages of calls, trace.Least or more; 0:
+	// none are remembered.
+	CallTrace int64
 	// Realm is the SIP domain and digest realm of a new cluster; "sipcluster".
 	Realm string
 	// ClusterKey is the secret that all nodes share, of at least port.MinKey
@@ -185,6 +189,9 @@ func (c *Config) complete() error {
 	}
 	if c.BackupEvery == 0 {
 		c.BackupEvery = 24 * time.Hour
+	}
+	if c.CallTrace != 0 && c.CallTrace < trace.Least {
+		return fmt.Errorf("%d bytes to remember the messages of calls: want %d or more, or 0 for none", c.CallTrace, trace.Least)
 	}
 	if err := c.Records.complete(); err != nil {
 		return err

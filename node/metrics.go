@@ -20,6 +20,7 @@ func (s sipSource) Samples(emit func(api.Sample)) {
 	emit(api.Sample{Name: "build_info", Help: "1: what runs here, as which node.", Labels: []string{"version", s.n.cfg.Version, "node", s.n.cfg.Name, "site", s.n.cfg.Site}, Value: 1})
 	sipSamples(s.n.sip.Stats(), emit)
 	s.n.trunkSamples(emit)
+	emit(api.Sample{Name: "call_trace_bytes", Help: "Memory that remembers the SIP messages of calls, at most --call-trace-memory.", Value: float64(s.n.trace.Size())})
 	emit(api.Sample{Name: "configuration_restores_total", Help: "Snapshots that replaced this node's configuration.", Counter: true, Value: float64(s.n.machine.Restores())})
 	peerSamples(s.n.gossip.Doubted(), s.n.mesh.Status(), emit)
 	view := s.n.machine.View()

@@ -46,6 +46,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/refer"
+	"github.com/sipcluster/sipcluster/sip/trace"
 )
 
 // Node is one SIP Server of the cluster.
@@ -82,6 +83,7 @@ type Node struct {
 	routing   *routing.Engine
 	making    *makecall.Desk
 	records   *cdr.Recorder // nil for none
+	trace     *trace.Log    // nil for none
 	fold      *statistics.Fold
 	peers     *peers
 	clients   [2]*clientPort // TCport, default port
@@ -223,12 +225,13 @@ func (n *Node) bindPorts() (err error) {
 		return fmt.Errorf("HTTP address %s: %w: choose another --http-addr", n.cfg.HTTPAddr, err)
 	}
 	n.onClose(func() error { return ignoreClosed(n.http.Close()) })
+	n.trace = n.cfg.newTrace()
 	n.sip, err = sip.New(sip.Config{
 		UDP: n.cfg.SIPAddr, TCP: n.cfg.SIPAddr, TLS: n.cfg.TLSAddr, WS: n.cfg.WSAddr, WSS: n.cfg.WSSAddr,
 		CertFile: n.cfg.CertFile, KeyFile: n.cfg.KeyFile, ClientCAFile: n.cfg.ClientCAFile, Origins: n.cfg.Origins, Machine: n.machine, Table: n.table, Store: n.store,
 		Draining: n.draining, Drained: n.drained, Log: n.log,
 		Calls: caller{n}, Advertise: n.self().GetSipAddr(), Carry: n.carry,
-		Rate: n.cfg.SIPRate, MaxConnections: intake.Share(intake.MaxSIP, intake.PhonesPart), Events: n.events, DialPeer: n.dialPeer, FindElsewhere: n.findContact, Sealed: !n.cfg.Insecure,
+		Rate: n.cfg.SIPRate, MaxConnections: intake.Share(intake.MaxSIP, intake.PhonesPart), Events: n.events, DialPeer: n.dialPeer, FindElsewhere: n.findContact, Sealed: !n.cfg.Insecure, Trace: n.trace,
 	})
 	if err != nil {
 		return fmt.Errorf("SIP address %s: %w: choose another --sip-addr", n.cfg.SIPAddr, err)
@@ -593,6 +596,7 @@ func (n *Node) register() {
 	tlibpb.RegisterTLibraryServer(tc, api.NewTLibrary(n.control, session.TCport))
 	tcpb.RegisterAvailabilityServer(tc, api.NewAvailability(api.AvailabilityConfig{Table: n.table, View: n.machine.View, Trunk: n.trunkAddresses, Registered: n.trunkRegistered, Inquire: n.inquire}))
 	tcpb.RegisterDiagnosisServer(tc, n.diagnosis())
+	tcpb.RegisterCallsServer(tc, n.callService())
 	tcpb.RegisterStatisticsServer(tc, api.NewStatistics(n.fold, n.machine.View))
 	tcpb.RegisterClusterServer(tc, n.cluster(w))
 	configpb.RegisterConfigurationServer(tc, api.NewConfiguration(n.machine.View, w))

@@ -54,6 +54,7 @@ var special = map[protoreflect.FullName]func(n int) any{
 	"sipcluster.peer.v1.Command.new_epoch":            atMostNone(fsm.MaxName),
 	"sipcluster.tc.v1.ListRoutableRequest.page_token": atMostNone(bounds.MaxPageToken),
 	"sipcluster.tc.v1.ListDNsRequest.page_token":      atMostNone(bounds.MaxPageToken),
+	"sipcluster.tc.v1.ListCallsRequest.page_token":    atMostNone(bounds.MaxPageToken),
 	"sipcluster.tc.v1.WatchRequest.resume_cursor":     cursorOf,
 	"sipcluster.tlib.v1.OpenSession.resume_cursor":    cursorOf,
 	"sipcluster.tlib.v1.MonitorAll.resume_cursor":     cursorOf,

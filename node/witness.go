@@ -48,6 +48,13 @@ func (w witness) Report(_ context.Context, req *peerpb.ReportRequest) (*peerpb.R
 	return &peerpb.ReportResponse{Files: w.n.report()}, nil
 }
 
+func (w witness) Trace(_ context.Context, req *peerpb.TraceRequest) (*peerpb.TraceResponse, error) {
+	if req.GetClusterId() != w.n.lineage() {
+		return nil, errOtherCluster
+	}
+	return &peerpb.TraceResponse{View: w.n.traceView(req.GetCall()), Now: timestamppb.Now()}, nil
+}
+
 var errOtherCluster = status.Error(codes.FailedPrecondition, "that node is of another cluster")
 
 func (n *Node) diagnosis() *api.Diagnosis {

@@ -17,6 +17,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/route"
+	"github.com/sipcluster/sipcluster/sip/trace"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
@@ -84,6 +85,8 @@ type Config struct {
 	// Rate is how many new calls, and apart from them how many new registrations, are
 	// taken in a second; more are answered 503. 0 is no limit.
 	Rate int
+	// Trace remembers the messages of calls; nil for nobody.
+	Trace *trace.Log
 	// NameServers are the host:port of those that know the trunks' names; nil for the
 	// machine's.
 	NameServers []string

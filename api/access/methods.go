@@ -61,6 +61,10 @@ var methods = map[string]permission{
 	"/sipcluster.tc.v1.Diagnosis/Survey":         to(admin, config, operator),
 	"/sipcluster.tc.v1.Diagnosis/CollectReports": to(admin),
 
+	"/sipcluster.tc.v1.Calls/ListCalls": to(admin, operator, router, stat),
+	"/sipcluster.tc.v1.Calls/GetCall":   to(admin, operator, router, stat),
+	"/sipcluster.tc.v1.Calls/TraceCall": to(admin, operator),
+
 	"/sipcluster.tc.v1.Statistics/GetGroups":   to(admin, config, operator, router, stat),
 	"/sipcluster.tc.v1.Statistics/WatchGroups": to(admin, config, operator, router, stat),
 	"/sipcluster.tc.v1.Statistics/ListWaiting": to(admin, config, operator, router, stat),

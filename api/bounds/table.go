@@ -223,6 +223,8 @@ var consensus = map[protoreflect.FullName]Bound{
 	"peer.v1.ViewDNRequest.dn":              text(dn.MaxNumber),
 	"peer.v1.ViewClusterRequest.cluster_id": text(fsm.MaxName),
 	"peer.v1.ReportRequest.cluster_id":      text(fsm.MaxName),
+	"peer.v1.TraceRequest.cluster_id":       text(fsm.MaxName),
+	"peer.v1.TraceRequest.call":             text(maxURI),
 	"peer.v1.ViewDNRequest.changes":         number(0, MaxChanges),
 	"peer.v1.Command.version":               {Sort: Any, By: "fsm"},
 	"peer.v1.Command.request_id":            text(fsm.MaxRequestID),
@@ -255,6 +257,13 @@ var availability = map[protoreflect.FullName]Bound{
 	"tc.v1.ListWaitingRequest.group":         text(fsm.MaxName),
 	"tc.v1.ListWaitingRequest.routing_point": text(dn.MaxNumber),
 	"tc.v1.ListWaitingRequest.page_size":     number(0, MaxPage).capped(),
+	"tc.v1.ListCallsRequest.dn":              text(dn.MaxNumber),
+	"tc.v1.ListCallsRequest.node":            text(fsm.MaxNodeName),
+	"tc.v1.ListCallsRequest.routing_point":   text(dn.MaxNumber),
+	"tc.v1.ListCallsRequest.page_size":       number(0, MaxPage).capped(),
+	"tc.v1.ListCallsRequest.page_token":      text(MaxPageToken),
+	"tc.v1.GetCallRequest.conn_id":           text(connID),
+	"tc.v1.TraceCallRequest.call":            text(maxURI),
 }
 
 var cluster = map[protoreflect.FullName]Bound{

@@ -37,7 +37,7 @@ var openAPI []byte
 var Prefixes = []string{
 	"/v1/",
 	"/sipcluster.config.v1.Configuration/", "/sipcluster.config.v1.Access/",
-	"/sipcluster.tc.v1.Availability/", "/sipcluster.tc.v1.Cluster/", "/sipcluster.tc.v1.Diagnosis/", "/sipcluster.tc.v1.Statistics/",
+	"/sipcluster.tc.v1.Availability/", "/sipcluster.tc.v1.Cluster/", "/sipcluster.tc.v1.Diagnosis/", "/sipcluster.tc.v1.Statistics/", "/sipcluster.tc.v1.Calls/",
 }
 
 // written is how messages are written: with the names of the .proto files, as the

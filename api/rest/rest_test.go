@@ -62,6 +62,7 @@ func serve(t *testing.T) (url string, watched chan *tcpb.WatchRequest) {
 	tcpb.RegisterAvailabilityServer(g, node{watched: watched})
 	tcpb.RegisterClusterServer(g, tcpb.UnimplementedClusterServer{})
 	tcpb.RegisterDiagnosisServer(g, tcpb.UnimplementedDiagnosisServer{})
+	tcpb.RegisterCallsServer(g, tcpb.UnimplementedCallsServer{})
 	tcpb.RegisterStatisticsServer(g, tcpb.UnimplementedStatisticsServer{})
 	configpb.RegisterConfigurationServer(g, configpb.UnimplementedConfigurationServer{})
 	configpb.RegisterAccessServer(g, configpb.UnimplementedAccessServer{})

@@ -30,6 +30,12 @@ func (x DNChangeKind) Word() string { return word(x.String(), "DN_CHANGE_KIND_")
 // Word is "no-answer" for COOL_DOWN_REASON_NO_ANSWER; "" for no reason.
 func (x CoolDownReason) Word() string { return word(x.String(), "COOL_DOWN_REASON_") }
 
+// Word is "inbound" for CALL_KIND_INBOUND; "" where it is not known.
+func (x CallKind) Word() string { return word(x.String(), "CALL_KIND_") }
+
+// Word is "ringing" for CALL_PARTY_STATE_RINGING; "" for no state.
+func (x CallPartyState) Word() string { return word(x.String(), "CALL_PARTY_STATE_") }
+
 func word(name, prefix string) string {
 	if name = strings.TrimPrefix(name, prefix); name == "UNSPECIFIED" {
 		return ""

@@ -68,7 +68,7 @@ func launchNode(t *testing.T, cfg node.Config) (node.Config, <-chan struct{}) {
 	cfg = node.Config{
 		Name: cfg.Name, Site: cfg.Site, DataDir: t.TempDir(), Bind: "127.0.0.1", Realm: cfg.Realm, Bootstrap: cfg.Bootstrap, Join: cfg.Join, InviteFile: cfg.InviteFile,
 		SIPAddr: a[0], DefaultAddr: a[1], TCAddr: a[2], ClusterAddr: a[3], GossipAddr: a[4], HTTPAddr: a[5],
-		Insecure: cfg.Insecure, Records: cfg.Records, Log: slog.New(slog.DiscardHandler),
+		Insecure: cfg.Insecure, Records: cfg.Records, CallTrace: cfg.CallTrace, Log: slog.New(slog.DiscardHandler),
 	}
 	n, err := node.New(cfg)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 // group sales, and the routing point 9000, where calls wait for a router.
 func callsNode(t *testing.T) (o operator, cfg node.Config, caller, agent *siptest.UA) {
 	t.Helper()
-	cfg = startNode(t, node.Config{Name: "sip1", Site: "dc1", Realm: "example.org", Bootstrap: true, Records: node.Records{Dir: t.TempDir()}})
+	cfg = startNode(t, node.Config{Name: "sip1", Site: "dc1", Realm: "example.org", Bootstrap: true, Records: node.Records{Dir: t.TempDir()}, CallTrace: 1 << 20})
 	o = operator{t, cfg.TCAddr}
 	o.does(`groups: [{name: sales}, {name: support}]
 dns:

@@ -166,16 +166,9 @@ func (t *Table) Up() []*Call {
 	return t.up()
 }
 
-func (t *Table) up() []*Call {
-	var out []*Call
+func (t *Table) up() (out []*Call) {
 	for _, o := range t.nodes {
-		for _, c := range o.up {
-			if e := t.calls[c.ID]; e.visible() || c.Queue != nil && !e.over {
-				if c = t.asSeen(c); c != nil {
-					out = append(out, c)
-				}
-			}
-		}
+		out = append(out, t.shown(o.up)...)
 	}
 	return out
 }

@@ -16,6 +16,8 @@ type Call interface {
 	// Called is the user part of the Request-URI.
 	Called() string
 	Origin() Origin
+	// Named tells the ConnID of the call, by which people ask for it.
+	Named(id string)
 	// GaveUp: the caller did, before there was an answer.
 	GaveUp() bool
 	// Ring keeps the caller waiting: 180, again each minute.

@@ -12,6 +12,7 @@ import (
 	tcpb "github.com/sipcluster/sipcluster/api/tcpb"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -305,11 +306,117 @@ func (x *ReportResponse) GetFiles() []*tcpb.ReportFile {
 	return nil
 }
 
+type TraceRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ClusterId string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	// ConnID or Call-ID.
+	Call          string `protobuf:"bytes,2,opt,name=call,proto3" json:"call,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TraceRequest) Reset() {
+	*x = TraceRequest{}
+	mi := &file_node_peerpb_diagnosis_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TraceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TraceRequest) ProtoMessage() {}
+
+func (x *TraceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_diagnosis_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TraceRequest.ProtoReflect.Descriptor instead.
+func (*TraceRequest) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_diagnosis_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *TraceRequest) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *TraceRequest) GetCall() string {
+	if x != nil {
+		return x.Call
+	}
+	return ""
+}
+
+type TraceResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	View  *tcpb.CallTrace        `protobuf:"bytes,1,opt,name=view,proto3" json:"view,omitempty"`
+	// The node's clock when it answered.
+	Now           *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=now,proto3" json:"now,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TraceResponse) Reset() {
+	*x = TraceResponse{}
+	mi := &file_node_peerpb_diagnosis_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TraceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TraceResponse) ProtoMessage() {}
+
+func (x *TraceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_diagnosis_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TraceResponse.ProtoReflect.Descriptor instead.
+func (*TraceResponse) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_diagnosis_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *TraceResponse) GetView() *tcpb.CallTrace {
+	if x != nil {
+		return x.View
+	}
+	return nil
+}
+
+func (x *TraceResponse) GetNow() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Now
+	}
+	return nil
+}
+
 var File_node_peerpb_diagnosis_proto protoreflect.FileDescriptor
 
 const file_node_peerpb_diagnosis_proto_rawDesc = "" +
 	"\n" +
-	"\x1bnode/peerpb/diagnosis.proto\x12\x12sipcluster.peer.v1\x1a\x16api/tcpb/cluster.proto\x1a\x18api/tcpb/diagnosis.proto\"X\n" +
+	"\x1bnode/peerpb/diagnosis.proto\x12\x12sipcluster.peer.v1\x1a\x14api/tcpb/calls.proto\x1a\x16api/tcpb/cluster.proto\x1a\x18api/tcpb/diagnosis.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"X\n" +
 	"\rViewDNRequest\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x0e\n" +
@@ -326,11 +433,19 @@ const file_node_peerpb_diagnosis_proto_rawDesc = "" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\"D\n" +
 	"\x0eReportResponse\x122\n" +
-	"\x05files\x18\x01 \x03(\v2\x1c.sipcluster.tc.v1.ReportFileR\x05files2\x8b\x02\n" +
+	"\x05files\x18\x01 \x03(\v2\x1c.sipcluster.tc.v1.ReportFileR\x05files\"A\n" +
+	"\fTraceRequest\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x12\n" +
+	"\x04call\x18\x02 \x01(\tR\x04call\"n\n" +
+	"\rTraceResponse\x12/\n" +
+	"\x04view\x18\x01 \x01(\v2\x1b.sipcluster.tc.v1.CallTraceR\x04view\x12,\n" +
+	"\x03now\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x03now2\xd9\x02\n" +
 	"\aWitness\x12O\n" +
 	"\x06ViewDN\x12!.sipcluster.peer.v1.ViewDNRequest\x1a\".sipcluster.peer.v1.ViewDNResponse\x12^\n" +
 	"\vViewCluster\x12&.sipcluster.peer.v1.ViewClusterRequest\x1a'.sipcluster.peer.v1.ViewClusterResponse\x12O\n" +
-	"\x06Report\x12!.sipcluster.peer.v1.ReportRequest\x1a\".sipcluster.peer.v1.ReportResponseB.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
+	"\x06Report\x12!.sipcluster.peer.v1.ReportRequest\x1a\".sipcluster.peer.v1.ReportResponse\x12L\n" +
+	"\x05Trace\x12 .sipcluster.peer.v1.TraceRequest\x1a!.sipcluster.peer.v1.TraceResponseB.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
 
 var (
 	file_node_peerpb_diagnosis_proto_rawDescOnce sync.Once
@@ -344,33 +459,41 @@ func file_node_peerpb_diagnosis_proto_rawDescGZIP() []byte {
 	return file_node_peerpb_diagnosis_proto_rawDescData
 }
 
-var file_node_peerpb_diagnosis_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_node_peerpb_diagnosis_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_node_peerpb_diagnosis_proto_goTypes = []any{
-	(*ViewDNRequest)(nil),       // 0: sipcluster.peer.v1.ViewDNRequest
-	(*ViewDNResponse)(nil),      // 1: sipcluster.peer.v1.ViewDNResponse
-	(*ViewClusterRequest)(nil),  // 2: sipcluster.peer.v1.ViewClusterRequest
-	(*ViewClusterResponse)(nil), // 3: sipcluster.peer.v1.ViewClusterResponse
-	(*ReportRequest)(nil),       // 4: sipcluster.peer.v1.ReportRequest
-	(*ReportResponse)(nil),      // 5: sipcluster.peer.v1.ReportResponse
-	(*tcpb.DNView)(nil),         // 6: sipcluster.tc.v1.DNView
-	(*tcpb.StatusResponse)(nil), // 7: sipcluster.tc.v1.StatusResponse
-	(*tcpb.ReportFile)(nil),     // 8: sipcluster.tc.v1.ReportFile
+	(*ViewDNRequest)(nil),         // 0: sipcluster.peer.v1.ViewDNRequest
+	(*ViewDNResponse)(nil),        // 1: sipcluster.peer.v1.ViewDNResponse
+	(*ViewClusterRequest)(nil),    // 2: sipcluster.peer.v1.ViewClusterRequest
+	(*ViewClusterResponse)(nil),   // 3: sipcluster.peer.v1.ViewClusterResponse
+	(*ReportRequest)(nil),         // 4: sipcluster.peer.v1.ReportRequest
+	(*ReportResponse)(nil),        // 5: sipcluster.peer.v1.ReportResponse
+	(*TraceRequest)(nil),          // 6: sipcluster.peer.v1.TraceRequest
+	(*TraceResponse)(nil),         // 7: sipcluster.peer.v1.TraceResponse
+	(*tcpb.DNView)(nil),           // 8: sipcluster.tc.v1.DNView
+	(*tcpb.StatusResponse)(nil),   // 9: sipcluster.tc.v1.StatusResponse
+	(*tcpb.ReportFile)(nil),       // 10: sipcluster.tc.v1.ReportFile
+	(*tcpb.CallTrace)(nil),        // 11: sipcluster.tc.v1.CallTrace
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
 }
 var file_node_peerpb_diagnosis_proto_depIdxs = []int32{
-	6, // 0: sipcluster.peer.v1.ViewDNResponse.view:type_name -> sipcluster.tc.v1.DNView
-	7, // 1: sipcluster.peer.v1.ViewClusterResponse.status:type_name -> sipcluster.tc.v1.StatusResponse
-	8, // 2: sipcluster.peer.v1.ReportResponse.files:type_name -> sipcluster.tc.v1.ReportFile
-	0, // 3: sipcluster.peer.v1.Witness.ViewDN:input_type -> sipcluster.peer.v1.ViewDNRequest
-	2, // 4: sipcluster.peer.v1.Witness.ViewCluster:input_type -> sipcluster.peer.v1.ViewClusterRequest
-	4, // 5: sipcluster.peer.v1.Witness.Report:input_type -> sipcluster.peer.v1.ReportRequest
-	1, // 6: sipcluster.peer.v1.Witness.ViewDN:output_type -> sipcluster.peer.v1.ViewDNResponse
-	3, // 7: sipcluster.peer.v1.Witness.ViewCluster:output_type -> sipcluster.peer.v1.ViewClusterResponse
-	5, // 8: sipcluster.peer.v1.Witness.Report:output_type -> sipcluster.peer.v1.ReportResponse
-	6, // [6:9] is the sub-list for method output_type
-	3, // [3:6] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	8,  // 0: sipcluster.peer.v1.ViewDNResponse.view:type_name -> sipcluster.tc.v1.DNView
+	9,  // 1: sipcluster.peer.v1.ViewClusterResponse.status:type_name -> sipcluster.tc.v1.StatusResponse
+	10, // 2: sipcluster.peer.v1.ReportResponse.files:type_name -> sipcluster.tc.v1.ReportFile
+	11, // 3: sipcluster.peer.v1.TraceResponse.view:type_name -> sipcluster.tc.v1.CallTrace
+	12, // 4: sipcluster.peer.v1.TraceResponse.now:type_name -> google.protobuf.Timestamp
+	0,  // 5: sipcluster.peer.v1.Witness.ViewDN:input_type -> sipcluster.peer.v1.ViewDNRequest
+	2,  // 6: sipcluster.peer.v1.Witness.ViewCluster:input_type -> sipcluster.peer.v1.ViewClusterRequest
+	4,  // 7: sipcluster.peer.v1.Witness.Report:input_type -> sipcluster.peer.v1.ReportRequest
+	6,  // 8: sipcluster.peer.v1.Witness.Trace:input_type -> sipcluster.peer.v1.TraceRequest
+	1,  // 9: sipcluster.peer.v1.Witness.ViewDN:output_type -> sipcluster.peer.v1.ViewDNResponse
+	3,  // 10: sipcluster.peer.v1.Witness.ViewCluster:output_type -> sipcluster.peer.v1.ViewClusterResponse
+	5,  // 11: sipcluster.peer.v1.Witness.Report:output_type -> sipcluster.peer.v1.ReportResponse
+	7,  // 12: sipcluster.peer.v1.Witness.Trace:output_type -> sipcluster.peer.v1.TraceResponse
+	9,  // [9:13] is the sub-list for method output_type
+	5,  // [5:9] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_node_peerpb_diagnosis_proto_init() }
@@ -384,7 +507,7 @@ func file_node_peerpb_diagnosis_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_diagnosis_proto_rawDesc), len(file_node_peerpb_diagnosis_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

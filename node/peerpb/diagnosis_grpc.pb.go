@@ -24,6 +24,7 @@ const (
 	Witness_ViewDN_FullMethodName      = "/sipcluster.peer.v1.Witness/ViewDN"
 	Witness_ViewCluster_FullMethodName = "/sipcluster.peer.v1.Witness/ViewCluster"
 	Witness_Report_FullMethodName      = "/sipcluster.peer.v1.Witness/Report"
+	Witness_Trace_FullMethodName       = "/sipcluster.peer.v1.Witness/Trace"
 )
 
 // WitnessClient is the client API for Witness service.
@@ -37,6 +38,8 @@ type WitnessClient interface {
 	ViewCluster(ctx context.Context, in *ViewClusterRequest, opts ...grpc.CallOption) (*ViewClusterResponse, error)
 	// Report is what the node says of itself for Diagnosis.CollectReports.
 	Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportResponse, error)
+	// Trace is what the node remembers of a call's messages.
+	Trace(ctx context.Context, in *TraceRequest, opts ...grpc.CallOption) (*TraceResponse, error)
 }
 
 type witnessClient struct {
@@ -77,6 +80,16 @@ func (c *witnessClient) Report(ctx context.Context, in *ReportRequest, opts ...g
 	return out, nil
 }
 
+func (c *witnessClient) Trace(ctx context.Context, in *TraceRequest, opts ...grpc.CallOption) (*TraceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TraceResponse)
+	err := c.cc.Invoke(ctx, Witness_Trace_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // WitnessServer is the server API for Witness service.
 // All implementations must embed UnimplementedWitnessServer
 // for forward compatibility.
@@ -88,6 +101,8 @@ type WitnessServer interface {
 	ViewCluster(context.Context, *ViewClusterRequest) (*ViewClusterResponse, error)
 	// Report is what the node says of itself for Diagnosis.CollectReports.
 	Report(context.Context, *ReportRequest) (*ReportResponse, error)
+	// Trace is what the node remembers of a call's messages.
+	Trace(context.Context, *TraceRequest) (*TraceResponse, error)
 	mustEmbedUnimplementedWitnessServer()
 }
 
@@ -106,6 +121,9 @@ func (UnimplementedWitnessServer) ViewCluster(context.Context, *ViewClusterReque
 }
 func (UnimplementedWitnessServer) Report(context.Context, *ReportRequest) (*ReportResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Report not implemented")
+}
+func (UnimplementedWitnessServer) Trace(context.Context, *TraceRequest) (*TraceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Trace not implemented")
 }
 func (UnimplementedWitnessServer) mustEmbedUnimplementedWitnessServer() {}
 func (UnimplementedWitnessServer) testEmbeddedByValue()                 {}
@@ -182,6 +200,24 @@ func _Witness_Report_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Witness_Trace_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TraceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WitnessServer).Trace(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Witness_Trace_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WitnessServer).Trace(ctx, req.(*TraceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Witness_ServiceDesc is the grpc.ServiceDesc for Witness service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -200,6 +236,10 @@ var Witness_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Report",
 			Handler:    _Witness_Report_Handler,
+		},
+		{
+			MethodName: "Trace",
+			Handler:    _Witness_Trace_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -52,6 +52,7 @@ func (r *Engine) Arrive(in invite.Call) {
 		in.Reject(503, "Too many calls")
 		return
 	}
+	in.Named(string(id))
 	j := &journey{r: r, in: in, id: id, gives: []func(){give}}
 	j.guard(func() { j.begin(&w) })
 }

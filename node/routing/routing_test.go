@@ -110,6 +110,8 @@ func (s *script) Reject(code int, _ string) {
 	}
 }
 
+func (s *script) Named(string) {}
+
 func (s *script) Later(_ string, after time.Duration) {
 	s.Reject(503, "")
 	s.later = after

@@ -61,6 +61,9 @@ const (
 	topBad
 )
 
+// Size is how many bytes were read.
+func (m *Message) Size() int { return len(m.raw) }
+
 // IsRequest tells a request, however broken, from a response.
 func (m *Message) IsRequest() bool { return m.Status == 0 }
 

@@ -110,6 +110,15 @@ func (c *Call) callerToken() *route.Token {
 	return &k
 }
 
+// Named implements invite.Call.
+func (c *Call) Named(id string) {
+	c.sh.Lock()
+	defer c.sh.Unlock()
+	if c.req != nil {
+		c.in.targets.exits.trace.Name(c.req.Get(message.CallID), id)
+	}
+}
+
 // Called is the user part of the Request-URI.
 func (c *Call) Called() string { return c.called }
 

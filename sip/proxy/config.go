@@ -14,6 +14,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/route"
+	"github.com/sipcluster/sipcluster/sip/trace"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
 
@@ -54,6 +55,8 @@ type Config struct {
 	Sealed bool
 	// Phones is told which phones answer; nil for nobody.
 	Phones Phones
+	// Trace remembers the messages of calls; nil for nobody.
+	Trace *trace.Log
 	// NameServers are the host:port of those that know the trunks' names; nil for the machine's.
 	NameServers []string
 	// MaxCalls that are being set up at a time; timerC is how long one may ring.

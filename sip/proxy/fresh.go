@@ -43,6 +43,7 @@ func (p *Proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction
 			break
 		}
 		c := p.calls.begin(sh, m, in, mark, callOrigin{kind: fromPeer, node: k.Node, domain: identity.Inside})
+		p.exits.trace.Name(m.Get(message.CallID), k.Call)
 		p.calls.carry(c, key, invite.Target{Deliver: k.Number, Call: k.Call, Of: k.Node})
 		return
 	case s.Followed() || len(s.Rest) > 0 || in.peer != "":

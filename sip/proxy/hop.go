@@ -10,13 +10,14 @@ import (
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/peer"
+	"github.com/sipcluster/sipcluster/sip/trace"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
 // hop is where a message goes next: another node, an address for datagrams, or the
 // connection that a phone opened. It implements transaction.Sender.
 type hop struct {
-	out *wire.Exits
+	out *exits
 	// peer is another node, group that of the Call-ID; "" for others.
 	peer  dn.Node
 	group uint16
@@ -28,17 +29,21 @@ type hop struct {
 	name  string
 }
 
-// exits are the ways out of the proxy; nil before Connect.
-type exits struct{ *wire.Exits }
+// exits are the ways out of the proxy, nil before Connect, and who remembers what went
+// through; nil for nobody.
+type exits struct {
+	*wire.Exits
+	trace *trace.Log
+}
 
 // carrier is the hop to an address of a trunk.
 func (e *exits) carrier(w carrier.Way) *hop {
-	return &hop{out: e.Exits, transport: w.Transport, addr: w.Addr, dials: w.Transport.Connected(), name: w.Name}
+	return &hop{out: e, transport: w.Transport, addr: w.Addr, dials: w.Transport.Connected(), name: w.Name}
 }
 
 // peer is the hop to another node, for what belongs to a Call-ID.
 func (e *exits) peer(node dn.Node, callID []byte) *hop {
-	return &hop{out: e.Exits, peer: node, group: peer.Group(callID), transport: location.TCP}
+	return &hop{out: e, peer: node, group: peer.Group(callID), transport: location.TCP}
 }
 
 // packet is how a message came.
@@ -62,7 +67,7 @@ func (in *packet) shows(name string) bool {
 
 // hop is the way to who sent it.
 func (in *packet) hop() hop {
-	return hop{out: in.exits.Exits, peer: in.peer, group: in.group, transport: in.transport, addr: in.source}
+	return hop{out: in.exits, peer: in.peer, group: in.group, transport: in.transport, addr: in.source}
 }
 
 // back is the way of responses.
@@ -106,9 +111,15 @@ func (h *hop) remote() wire.Remote {
 	return wire.Remote{Transport: h.transport, Addr: h.addr, Name: h.name}
 }
 
-// Send implements transaction.Sender. What the network says of a datagram the
-// proxy hears later (refusals).
+// Send implements transaction.Sender.
 func (h *hop) Send(b []byte) error {
+	h.out.trace.Sent(b, trace.Way{Peer: h.peer, Transport: h.transport, Addr: h.addr})
+	return h.transmit(b)
+}
+
+// transmit sends a message. What the network says of a datagram the
+// proxy hears later (refusals).
+func (h *hop) transmit(b []byte) error {
 	switch {
 	case h.peer != "":
 		if h.out.Peers == nil {

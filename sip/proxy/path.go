@@ -60,7 +60,7 @@ func (d *dialogPath) next(s *route.Set, contact []byte, within *route.Dialog, en
 // has to be the one that the phone gave for the call.
 func (d *dialogPath) flowOf(s *route.Set, contact []byte, within *route.Dialog) (*hop, *message.Fault) {
 	k := &s.Last
-	h := &hop{out: d.exits.Exits, transport: k.Transport, addr: k.Addr}
+	h := &hop{out: d.exits, transport: k.Transport, addr: k.Addr}
 	if !h.Reliable() && len(s.Rest) == 0 && contact != nil && message.EqualURI(contact, s.URI) {
 		h.addr = reachURI(s.URI, k.Addr)
 	}
@@ -163,7 +163,7 @@ func (d *dialogPath) elsewhere(s *route.Set, within *route.Dialog, h *hop) *hop 
 func (d *dialogPath) toTrunk(s *route.Set, ends bool) (*hop, *message.Fault) {
 	k := &s.Last
 	took := ends && k.Called && k.Addr.IsValid()
-	if h := (&hop{out: d.exits.Exits, transport: k.Transport, addr: k.Addr}); h.connected() && h.alive() && (took || d.trunks.speaks(k.Number, &packet{exits: d.exits, source: k.Addr, transport: k.Transport})) {
+	if h := (&hop{out: d.exits, transport: k.Transport, addr: k.Addr}); h.connected() && h.alive() && (took || d.trunks.speaks(k.Number, &packet{exits: d.exits, source: k.Addr, transport: k.Transport})) {
 		return h, nil
 	}
 	uri := s.URI

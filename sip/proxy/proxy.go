@@ -19,6 +19,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/peer"
 	"github.com/sipcluster/sipcluster/sip/recent"
 	"github.com/sipcluster/sipcluster/sip/route"
+	"github.com/sipcluster/sipcluster/sip/trace"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 	"github.com/sipcluster/sipcluster/sip/transfer"
 	"github.com/sipcluster/sipcluster/sip/wire"
@@ -70,7 +71,7 @@ func New(cfg Config) *Proxy {
 		cfg.Refuses = func(bool) bool { return false }
 	}
 	p := &Proxy{
-		exits: &exits{}, tasks: newTasks(cfg.Stats, cfg.Log), dialogs: dialog.NewTable(cfg.Now),
+		exits: &exits{trace: cfg.Trace}, tasks: newTasks(cfg.Stats, cfg.Log), dialogs: dialog.NewTable(cfg.Now),
 		seed: maphash.MakeSeed(), guard: cfg.Guard, rate: cfg.Rate, stats: cfg.Stats, refuses: cfg.Refuses,
 	}
 	p.trunks = newTrunks(&cfg, p.inquire)
@@ -192,6 +193,7 @@ func (p *Proxy) Take(in *wire.Arrival) {
 }
 
 func (p *Proxy) serve(m *message.Message, in *packet) {
+	p.exits.trace.Received(m, trace.Way{Peer: in.peer, Transport: in.transport, Addr: in.source})
 	p.exits.Hold()
 	defer p.exits.Release()
 	sh := p.shards.of(m.Get(message.CallID))

@@ -148,7 +148,7 @@ func (ts *targets) phones(n dn.Number, k *route.Token, uri []byte) (legs []leg) 
 	now, one := ts.now(), gruu.Of(uri, n)
 	for i := range e.Bindings {
 		b := &e.Bindings[i]
-		l := leg{to: hop{out: ts.exits.Exits, transport: b.Transport, addr: Reach(b)}, uri: message.RequestURI([]byte(b.Contact)), phone: b, q: quality(b)}
+		l := leg{to: hop{out: ts.exits, transport: b.Transport, addr: Reach(b)}, uri: message.RequestURI([]byte(b.Contact)), phone: b, q: quality(b)}
 		if !b.Expires.After(now) || !l.to.alive() || one != nil && !gruu.Names(one, b) {
 			continue
 		}

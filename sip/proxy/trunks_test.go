@@ -63,7 +63,7 @@ func trunksOf(m *fsm.Machine) *trunks {
 
 // number is the trunk that sends from an address.
 func (t *trunks) number(from string, by location.Transport) dn.Number {
-	k, _ := t.from(&packet{exits: &exits{&wire.Exits{Flows: wire.NewFlows(1)}}, source: netip.MustParseAddrPort(from), transport: by})
+	k, _ := t.from(&packet{exits: &exits{Exits: &wire.Exits{Flows: wire.NewFlows(1)}}, source: netip.MustParseAddrPort(from), transport: by})
 	if k == nil {
 		return ""
 	}
@@ -106,12 +106,12 @@ func TestTrunks_AreKnownByWhatTheyAreConfiguredWith(t *testing.T) {
 			t.Errorf("from %s over %s: %q, want %q", c.from, c.transport, n, c.want)
 		}
 		for n := range map[dn.Number]bool{"wide": true, "narrow": true, "one": true, "here": true, "there": true, "named": true} {
-			in := &packet{exits: &exits{&wire.Exits{Flows: wire.NewFlows(1)}}, source: netip.MustParseAddrPort(c.from), transport: c.transport}
+			in := &packet{exits: &exits{Exits: &wire.Exits{Flows: wire.NewFlows(1)}}, source: netip.MustParseAddrPort(c.from), transport: c.transport}
 			if tr.speaks(n, in) && c.want == "" {
 				t.Errorf("%s speaks from %s over %s", n, c.from, c.transport)
 			}
 		}
-		if c.want != "" && !tr.speaks(c.want, &packet{exits: &exits{&wire.Exits{Flows: wire.NewFlows(1)}}, source: netip.MustParseAddrPort(c.from), transport: c.transport}) {
+		if c.want != "" && !tr.speaks(c.want, &packet{exits: &exits{Exits: &wire.Exits{Flows: wire.NewFlows(1)}}, source: netip.MustParseAddrPort(c.from), transport: c.transport}) {
 			t.Errorf("%s does not speak from %s", c.want, c.from)
 		}
 	}

@@ -1,4 +1,5 @@
-// Package call is the commands about calls that the phones of the cluster make.
+// Package call is the commands about calls: which are up, which messages they were made
+// of, and having a phone make one.
 package call
 
 import (
@@ -22,8 +23,8 @@ type commands struct{ *client.Operator }
 // Command is call and what it holds.
 func Command(op *client.Operator) *cobra.Command {
 	c := commands{op}
-	cmd := console.Group("call", "Calls: have a phone make one")
-	cmd.AddCommand(c.makeCommand())
+	cmd := console.Group("call", "Calls: which are up, what they were made of, have a phone make one")
+	cmd.AddCommand(c.listCommand(), c.getCommand(), c.traceCommand(), c.makeCommand())
 	return cmd
 }
 

@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 )
 
 // Console is where an invocation of the program reads and writes.
@@ -97,6 +98,16 @@ func (c *Console) JSON() bool { return c.Format == "json" || c.Format == "yaml" 
 func (c *Console) IsTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && c.Terminal(f.Fd())
+}
+
+// Width is how many columns stdout has; usual where it is no terminal.
+func (c *Console) Width(usual int) int {
+	if f, ok := c.Out.(*os.File); ok && c.Terminal(f.Fd()) {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
+			return w
+		}
+	}
+	return usual
 }
 
 // OneLine keeps a message that came from elsewhere on one line, without what a
