@@ -83,7 +83,9 @@ func (l *ladder) rung(width int) int {
 }
 
 // room is the distance of two lines for which there are columns.
-func (l *ladder) room(width int) int { return (width - clockWidth - 2*l.margin()) / max(len(l.lines)-1, 1) }
+func (l *ladder) room(width int) int {
+	return (width - clockWidth - 2*l.margin()) / max(len(l.lines)-1, 1)
+}
 
 // fits tells whether the ladder can be read on so many columns.
 func (l *ladder) fits(width int) bool { return l.room(width) >= leastRung }
