@@ -21,6 +21,8 @@ func numberFaults() []Fault {
 			Edit{"sip/proxy/relay.go", "x.renamed = x.in.rename(m, s, x.at, &ch)", "x.renamed = false"}),
 		unitFault("challenge-reaches-phones", "a phone is asked for an account at the carrier", "./sip", "^TestTrunk_ItsChallenge",
 			Edit{"sip/proxy/carrier.go", "== route.Trunk && asksWho(res)", "== route.Trunk && res.Status == 401"}),
+		unitFault("second-digest-unused", "a carrier that asks for SHA-256 alone is not answered though that digest is stored", "./sip", "^TestTrunk_TheCarrierChooses",
+			Edit{"sip/proxy/carrier.go", "		return ac.GetSha256Ha1()\n", "		return \"\"\n"}),
 		unitFault("limit-of-both-directions", "calls that leave by a trunk count for those that come", "./node/quota", "^TestTable_CallsAtATime",
 			Edit{"node/quota/quota.go", "	u := t.of[key{n, d}]\n\tif u == nil", "	d = In\n\tu := t.of[key{n, d}]\n\tif u == nil"}),
 		unitFault("retry-after-unheard", "a trunk that wants to be left alone gets the next call", "./node/quota", "^TestTable_ATrunk",
