@@ -82,6 +82,7 @@ func (c *caller) serve(r *routing.Engine) {
 }
 
 func (c *caller) Called() string { return "9001" }
+func (c *caller) Named(string)   {}
 func (c *caller) Origin() invite.Origin {
 	return invite.Origin{Trunk: true, DN: "gw1", Number: c.number}
 }
