@@ -11,17 +11,13 @@ import (
 // maxContact bounds the Contact that a node is asked about, in bytes, as api/bounds does.
 const maxContact = 1024
 
-// contactsServer tells other nodes whose a Contact is. One search at a time: it reads all
-// registrations.
+// contactsServer tells other nodes whose a Contact is.
 type contactsServer struct {
 	peerpb.UnimplementedContactsServer
-	n  *Node
-	mu *sync.Mutex
+	n *Node
 }
 
 func (s contactsServer) Find(_ context.Context, p *peerpb.FindRequest) (*peerpb.FindResponse, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	return &peerpb.FindResponse{Dn: string(s.n.sip.FindContact(p.GetContact()))}, nil
 }
 

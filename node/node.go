@@ -399,7 +399,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	}
 	peerpb.RegisterAgentsServer(cluster, n.agents.Server())
 	peerpb.RegisterWitnessServer(cluster, witness{n: n})
-	peerpb.RegisterContactsServer(cluster, contactsServer{n: n, mu: new(sync.Mutex)})
+	peerpb.RegisterContactsServer(cluster, contactsServer{n: n})
 	context.AfterFunc(ctx, n.links.Stop)
 	g.Go(func() error { return serveGRPC(ctx, cluster, n.port.GRPC) })
 	g.Go(func() error { return n.group.Run(ctx) })

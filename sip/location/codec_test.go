@@ -25,7 +25,7 @@ func FuzzJournal(f *testing.F) {
 	f.Add(good[:len(good)-3])
 	f.Add([]byte(journalMagic))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s := &Store{slots: make(map[dn.Number]*slot), clock: c}
+		s := &Store{slots: make(map[dn.Number]*slot), contacts: newContacts(), clock: c}
 		ld := loader{store: s, words: make(map[uint64]bootInfo), fromJournal: true}
 		n := readFrames(b, ld.take)
 		if n > len(b) {
@@ -62,7 +62,7 @@ func FuzzPayload(f *testing.F) {
 
 // takePayload is what FuzzPayload does with one payload.
 func takePayload(t *testing.T, blob string, c clock) {
-	s := &Store{slots: make(map[dn.Number]*slot), clock: c}
+	s := &Store{slots: make(map[dn.Number]*slot), contacts: newContacts(), clock: c}
 	ld := loader{store: s, words: make(map[uint64]bootInfo)}
 	if ld.take(blob) != nil {
 		return

@@ -4,7 +4,7 @@
 //
 // The registrar of package sip is the only writer: it calls Put for what it
 // accepted, then Flush, and answers 200 after that. Nothing here knows SIP
-// beyond the words it stores, and nothing leaves the node: a peer needs no
+// beyond the words it stores and the parts of a Contact, and nothing leaves the node: a peer needs no
 // phone's address.
 package location
 
@@ -12,7 +12,6 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,17 +44,18 @@ type Store struct {
 	tune  tuning
 	lock  *os.File
 
-	mu      sync.RWMutex
-	slots   map[dn.Number]*slot
-	live    int     // slots that are not gone
-	dirty   []*slot // not in the journal yet
-	changed []*slot // in the journal, not in the base yet
-	wheel   wheel
-	meta    Meta
-	metaNew bool // meta has to be written
-	suspect bool // the journal or the base lost something: fold soon
-	rebuild bool // the base is to be made anew, of all slots
-	queued  atomic.Uint64
+	mu       sync.RWMutex
+	slots    map[dn.Number]*slot
+	live     int     // slots that are not gone
+	dirty    []*slot // not in the journal yet
+	changed  []*slot // in the journal, not in the base yet
+	wheel    wheel
+	contacts contacts
+	meta     Meta
+	metaNew  bool // meta has to be written
+	suspect  bool // the journal or the base lost something: fold soon
+	rebuild  bool // the base is to be made anew, of all slots
+	queued   atomic.Uint64
 
 	journal journal // has a lock of its own, taken before mu
 	writer  writer
@@ -65,11 +65,12 @@ type Store struct {
 
 // slot is the place of one DN. Its fields are guarded by Store.mu.
 type slot struct {
-	blob    string // the encoded Entry, or the tombstone when gone
-	due     uint32 // second in whose bucket the slot lies, 0 = none
-	dirty   bool
-	changed bool
-	gone    bool
+	blob     string // the encoded Entry, or the tombstone when gone
+	contacts uint64 // the sum of the Contacts by which it is found, 0 = none
+	due      uint32 // second in whose bucket the slot lies, 0 = none
+	dirty    bool
+	changed  bool
+	gone     bool
 }
 
 // disks know what is under way in the file system: writes of the journal, which
@@ -166,6 +167,7 @@ func (s *Store) Put(e *Entry) {
 	} else if sl.gone {
 		s.live++
 	}
+	s.reach(sl, e.Bindings)
 	sl.blob, sl.gone = blob, false
 	// The map's key is a part of the blob and moves with it.
 	s.slots[blobNumber(blob)] = sl
@@ -182,6 +184,7 @@ func (s *Store) Delete(n dn.Number) {
 	if sl == nil || sl.gone {
 		return
 	}
+	s.reach(sl, nil)
 	sl.blob, sl.gone = encodeGone(n), true
 	s.slots[blobNumber(sl.blob)] = sl
 	s.live--
@@ -214,17 +217,6 @@ func (s *Store) Numbers() []dn.Number {
 		}
 	}
 	return out
-}
-
-// Holding are the entries that have a text somewhere in them, as the phones wrote it. It
-// reads all.
-func (s *Store) Holding(text string) (list []*Entry) {
-	for _, b := range s.moment() {
-		if strings.Contains(b, text) {
-			list = append(list, s.decode(b))
-		}
-	}
-	return list
 }
 
 // Range calls fn for every entry, in no order, until it returns false. It works

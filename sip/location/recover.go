@@ -36,7 +36,7 @@ func open(cfg Config, b boot, tune tuning) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dir: cfg.Dir, now: cfg.Now, log: cfg.Log, tune: tune, lock: lock, slots: make(map[dn.Number]*slot)}
+	s := &Store{dir: cfg.Dir, now: cfg.Now, log: cfg.Log, tune: tune, lock: lock, slots: make(map[dn.Number]*slot), contacts: newContacts()}
 	s.disks = disks{disk.NewWatch("location journal"), disk.NewWatch("location journal"), disk.NewWatch("location store")}
 	s.clock.start = cfg.Now()
 	s.wheel = wheel{buckets: make(map[uint32][]*slot), next: 1}
@@ -200,6 +200,7 @@ func (s *Store) adopt() {
 			s.slots[blobNumber(sl.blob)] = sl
 			s.owe(sl)
 		}
+		s.reach(sl, e.Bindings)
 		s.schedule(sl, e.earliest())
 	}
 }
