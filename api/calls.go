@@ -29,10 +29,10 @@ type CallsConfig struct {
 	Table *call.Table
 	// View returns the configuration as applied here.
 	View func() *fsm.View
-	// Trace is what this node remembers of a call's messages; Ask asks another node, which
-	// tells its clock too.
+	// Trace is what this node remembers of a call's messages; Ask asks another node, and says
+	// how much its clock is ahead.
 	Trace func(call string) *tcpb.CallTrace
-	Ask   func(ctx context.Context, node dn.Node, call string) (*tcpb.CallTrace, time.Time, error)
+	Ask   func(ctx context.Context, node dn.Node, call string) (*tcpb.CallTrace, time.Duration, error)
 }
 
 // Calls is the service of that name.
@@ -203,12 +203,12 @@ func (s *Calls) TraceCall(ctx context.Context, req *tcpb.TraceCallRequest) (*tcp
 
 func (s *Calls) ask(ctx context.Context, n *configpb.Node, id string) *tcpb.CallTrace {
 	began := time.Now()
-	v, now, err := s.cfg.Ask(ctx, dn.Node(n.GetId()), id)
+	v, ahead, err := s.cfg.Ask(ctx, dn.Node(n.GetId()), id)
 	took := time.Since(began)
 	if err != nil {
 		v = &tcpb.CallTrace{Error: status.Convert(err).Message()}
 	} else {
-		v.Ahead = durationpb.New(now.Sub(began.Add(took / 2)))
+		v.Ahead = durationpb.New(ahead)
 	}
 	v.Node, v.Site, v.Took = n.GetName(), n.GetSite(), durationpb.New(took)
 	return v

@@ -18,6 +18,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/history"
 )
 
 // usualChanges of a DN are told where nobody says how many.
@@ -41,6 +42,10 @@ type DiagnosisConfig struct {
 	// Report is what this node says of itself, AskReport asks another one.
 	Report    func() []*tcpb.ReportFile
 	AskReport func(ctx context.Context, node dn.Node) ([]*tcpb.ReportFile, error)
+	// History is what this node has told its clients; AskHistory asks another one, and says
+	// how much its clock is ahead.
+	History    *history.Store
+	AskHistory func(ctx context.Context, node dn.Node, query *tcpb.ListEventsRequest) (*tcpb.EventsPart, time.Duration, error)
 }
 
 // Diagnosis is the service of that name.
@@ -49,11 +54,13 @@ type Diagnosis struct {
 	cfg DiagnosisConfig
 	// collecting has a place for each CollectReports under way.
 	collecting places
+	// remembering has one for each ListEvents.
+	remembering places
 }
 
 // NewDiagnosis returns the service; it starts nothing.
 func NewDiagnosis(c DiagnosisConfig) *Diagnosis {
-	return &Diagnosis{cfg: c, collecting: newPlaces("collections of reports", maxCollecting)}
+	return &Diagnosis{cfg: c, collecting: newPlaces("collections of reports", maxCollecting), remembering: newPlaces("lists of events", maxListing)}
 }
 
 // ExplainDN judges the DN by this node's own tables, and asks all other nodes what they
@@ -141,7 +148,7 @@ func (d *Diagnosis) ViewDN(number dn.Number, changes uint32) *tcpb.DNView {
 		p.add(r)
 		v.Status = p.dns[0]
 	}
-	for _, c := range d.cfg.Table.Past(number, int(min(cmp.Or(changes, usualChanges), bounds.MaxChanges))) {
+	for _, c := range d.cfg.History.Past(number, int(min(cmp.Or(changes, usualChanges), bounds.MaxChanges))) {
 		v.Changes = append(v.Changes, changeOf(view, string(number), &c))
 	}
 	return v
@@ -149,7 +156,7 @@ func (d *Diagnosis) ViewDN(number dn.Number, changes uint32) *tcpb.DNView {
 
 func changeOf(view *fsm.View, number string, c *dn.Past) *tcpb.DNChange {
 	m := &tcpb.DNChange{Time: &timestamppb.Timestamp{}, Kind: changeKinds[c.What], CoolingDown: c.CoolingDown, Status: &tcpb.DNStatus{
-		Dn: number, State: dnview.StateOf(c.State), Reason: tcpb.Reason(c.Reason), Agent: dnview.Agent(&dn.Status{Agent: c.Agent}), Busy: c.Busy, Reserved: c.Reserved,
+		Dn: number, State: dnview.StateOf(c.State), Reason: tcpb.Reason(c.Reason), Agent: dnview.Agent(&dn.Status{Agent: c.Agent}), Busy: c.Busy, Reserved: c.Reserved, DoNotDisturb: c.DoNotDisturb,
 	}}
 	dnview.Stamp(m.Time, c.At)
 	if c.Owner != "" {

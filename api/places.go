@@ -18,7 +18,7 @@ const (
 	// maxCollecting: each has the reports of reportsAtOnce nodes in memory.
 	maxCollecting = 4
 	// maxTracing: each looks through all that is remembered of messages; maxListing: each
-	// visits all calls.
+	// visits all calls, or all events that are remembered.
 	maxTracing, maxListing = 16, 16
 )
 

@@ -19,6 +19,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/node/history"
 	"github.com/sipcluster/sipcluster/sip/trace"
 )
 
@@ -70,6 +71,9 @@ type Config struct {
 	BackupPassphraseFile string
 	// Records is where this node writes a record of each call that arrived at it.
 	Records Records
+	// HistoryEvents is how many events of each kind are remembered at least, as far as
+	// history.DefaultBytes last; 0: history.DefaultEvents.
+	HistoryEvents int
 	// CallTrace is how many bytes remember the SIP messages of calls, trace.Least or more; 0:
 	// none are remembered.
 	CallTrace int64
@@ -114,6 +118,9 @@ type Records struct {
 	Keep                int
 	Hook, HookTokenFile string
 }
+
+// maxHistoryEvents is how many events of each kind may be remembered.
+const maxHistoryEvents = 10_000_000
 
 // leastRecords is the smallest size of a file.
 const leastRecords = 64 << 10
@@ -189,6 +196,9 @@ func (c *Config) complete() error {
 	}
 	if c.BackupEvery == 0 {
 		c.BackupEvery = 24 * time.Hour
+	}
+	if c.HistoryEvents < 0 || c.HistoryEvents > maxHistoryEvents {
+		return fmt.Errorf("%d events of each kind to remember: want 1 to %d, or 0 for %d", c.HistoryEvents, maxHistoryEvents, history.DefaultEvents)
 	}
 	if c.CallTrace != 0 && c.CallTrace < trace.Least {
 		return fmt.Errorf("%d bytes to remember the messages of calls: want %d or more, or 0 for none", c.CallTrace, trace.Least)

@@ -7,6 +7,7 @@ import (
 	"github.com/sipcluster/sipcluster/api"
 	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/history"
 	"github.com/sipcluster/sipcluster/node/problem"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
 	"github.com/sipcluster/sipcluster/sip/answer"
@@ -20,6 +21,11 @@ func (s sipSource) Samples(emit func(api.Sample)) {
 	emit(api.Sample{Name: "build_info", Help: "1: what runs here, as which node.", Labels: []string{"version", s.n.cfg.Version, "node", s.n.cfg.Name, "site", s.n.cfg.Site}, Value: 1})
 	sipSamples(s.n.sip.Stats(), emit)
 	s.n.trunkSamples(emit)
+	for k, h := range s.n.history.Held() {
+		kind := history.Kind(k).String()
+		emit(api.Sample{Name: "history_events", Help: "Events that are remembered, by kind.", Label: "kind", LabelValue: kind, Value: float64(h.Events)})
+		emit(api.Sample{Name: "history_bytes", Help: "Memory that they take.", Label: "kind", LabelValue: kind, Value: float64(h.Bytes)})
+	}
 	emit(api.Sample{Name: "call_trace_bytes", Help: "Memory that remembers the SIP messages of calls, at most --call-trace-memory.", Value: float64(s.n.trace.Size())})
 	emit(api.Sample{Name: "configuration_restores_total", Help: "Snapshots that replaced this node's configuration.", Counter: true, Value: float64(s.n.machine.Restores())})
 	peerSamples(s.n.gossip.Doubted(), s.n.mesh.Status(), emit)

@@ -31,6 +31,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/consensus"
 	"github.com/sipcluster/sipcluster/node/directory"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/history"
 	"github.com/sipcluster/sipcluster/node/identity"
 	"github.com/sipcluster/sipcluster/node/intake"
 	"github.com/sipcluster/sipcluster/node/lag"
@@ -84,6 +85,7 @@ type Node struct {
 	making    *makecall.Desk
 	records   *cdr.Recorder // nil for none
 	trace     *trace.Log    // nil for none
+	history   *history.Store
 	fold      *statistics.Fold
 	peers     *peers
 	clients   [2]*clientPort // TCport, default port
@@ -201,8 +203,9 @@ func (n *Node) openStores() (err error) {
 		return err
 	}
 	meta := n.store.Meta()
-	n.calls = call.New(call.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Over: n.hangUp, Gone: n.peerGone, TalkEnds: n.talkEnds, Dials: n.making.Dials, Record: note})
-	n.table = dn.New(dn.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Floor: meta.Floor, Busy: n.full, Uses: n.calls.Uses, Takes: n.takes, At: n.holdsAt, Class: n.classOf, Groups: n.groupsOf, Level: n.levelOf})
+	n.history = history.New(history.Config{Self: dn.Node(n.id.ID), Events: n.cfg.HistoryEvents})
+	n.calls = call.New(call.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Over: n.hangUp, Gone: n.peerGone, TalkEnds: n.talkEnds, Dials: n.making.Dials, Record: note, Told: n.history.CallEvent})
+	n.table = dn.New(dn.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Floor: meta.Floor, Busy: n.full, Uses: n.calls.Uses, Takes: n.takes, At: n.holdsAt, Class: n.classOf, Groups: n.groupsOf, Level: n.levelOf, Told: n.history.DN})
 	return nil
 }
 

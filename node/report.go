@@ -51,7 +51,7 @@ func (n *Node) settings() []byte {
 		"sip_addr": c.SIPAddr, "sip_tls_addr": c.TLSAddr, "sip_ws_addr": c.WSAddr, "sip_wss_addr": c.WSSAddr, "sip_ws_origins": c.Origins,
 		"default_addr": c.DefaultAddr, "tc_addr": c.TCAddr, "cluster_addr": c.ClusterAddr, "gossip_addr": c.GossipAddr, "http_addr": c.HTTPAddr,
 		"bootstrap": c.Bootstrap, "join": c.Join, "join_timeout": c.JoinTimeout.String(), "accept_recovery": c.AcceptRecovery,
-		"backups": c.BackupDir != "", "backup_every": c.BackupEvery.String(), "backup_keep": c.BackupKeep, "backups_sealed": c.BackupPassphraseFile != "", "call_records": c.Records.Dir != "", "call_records_sent": c.Records.Hook != "", "call_trace_memory": c.CallTrace,
+		"backups": c.BackupDir != "", "backup_every": c.BackupEvery.String(), "backup_keep": c.BackupKeep, "backups_sealed": c.BackupPassphraseFile != "", "call_records": c.Records.Dir != "", "call_records_sent": c.Records.Hook != "", "call_trace_memory": c.CallTrace, "history_events": c.HistoryEvents,
 		"cluster_key": len(c.ClusterKey) > 0, "insecure": c.Insecure, "link_timeout": c.LinkTimeout.String(), "sip_rate": c.SIPRate,
 		"snapshot_after": c.SnapshotAfter, "dev": c.Dev, "debug": c.Debug,
 	}, "", "  ")

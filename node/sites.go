@@ -45,7 +45,8 @@ func (n *Node) followSites(ctx context.Context) error {
 }
 
 // peerHeard takes the verdict on a peer to those who have something of it here.
-func (n *Node) peerHeard(id dn.Node, heard bool) {
+func (n *Node) peerHeard(id dn.Node, heard bool, reason string) {
+	n.history.Link(id, heard, reason)
 	n.sip.PeerHeard(id, heard)
 	if !heard {
 		n.peers.lost(id)

@@ -28,16 +28,28 @@ func (n *Node) callService() *api.Calls {
 }
 
 // askTrace asks another node what it remembers of a call's messages.
-func (n *Node) askTrace(ctx context.Context, id dn.Node, call string) (*tcpb.CallTrace, time.Time, error) {
+func (n *Node) askTrace(ctx context.Context, id dn.Node, call string) (*tcpb.CallTrace, time.Duration, error) {
 	conn, err := n.peers.conn(id)
 	if err != nil {
-		return nil, time.Time{}, err
+		return nil, 0, err
 	}
+	began := time.Now()
 	r, err := peerpb.NewWitnessClient(conn).Trace(ctx, &peerpb.TraceRequest{ClusterId: n.lineage(), Call: call})
 	if err != nil {
-		return nil, time.Time{}, unanswered(err)
+		return nil, 0, unanswered(err)
 	}
-	return r.GetView(), r.GetNow().AsTime(), nil
+	return r.GetView(), n.aheadOf(id, began, r.GetNow().AsTime()), nil
+}
+
+// aheadOf is how much a peer's wall clock is ahead of this node's: as the link to it knows, or
+// else by what it said of it when it was asked.
+func (n *Node) aheadOf(id dn.Node, asked, said time.Time) time.Duration {
+	for _, p := range n.mesh.Status() {
+		if p.ID == id && p.Heard {
+			return p.Skew
+		}
+	}
+	return said.Sub(asked.Add(time.Since(asked) / 2))
 }
 
 // traceView is what this node remembers of a call's messages.

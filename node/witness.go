@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -55,6 +56,15 @@ func (w witness) Trace(_ context.Context, req *peerpb.TraceRequest) (*peerpb.Tra
 	return &peerpb.TraceResponse{View: w.n.traceView(req.GetCall()), Now: timestamppb.Now()}, nil
 }
 
+func (w witness) History(_ context.Context, req *peerpb.HistoryRequest) (*peerpb.HistoryResponse, error) {
+	if req.GetClusterId() != w.n.lineage() {
+		return nil, errOtherCluster
+	}
+	now := time.Now()
+	part := w.n.diagnosis().OwnEvents(req.GetQuery(), now.Sub(req.GetNow().AsTime()))
+	return &peerpb.HistoryResponse{Part: part, Now: timestamppb.New(now)}, nil
+}
+
 var errOtherCluster = status.Error(codes.FailedPrecondition, "that node is of another cluster")
 
 func (n *Node) diagnosis() *api.Diagnosis {
@@ -62,6 +72,7 @@ func (n *Node) diagnosis() *api.Diagnosis {
 		Table: n.table, View: n.machine.View, Bindings: n.bindings, Ask: n.askView,
 		Status: n.cluster(nil).Status, AskStatus: n.askStatus,
 		Report: n.report, AskReport: n.askReport,
+		History: n.history, AskHistory: n.askHistory,
 	})
 }
 
@@ -94,6 +105,23 @@ func (n *Node) askReport(ctx context.Context, id dn.Node) ([]*tcpb.ReportFile, e
 	r, err := peerpb.NewWitnessClient(conn).Report(ctx, &peerpb.ReportRequest{ClusterId: n.lineage()}, grpc.MaxCallRecvMsgSize(maxReport))
 	return r.GetFiles(), unanswered(err)
 }
+
+// askHistory asks another node what it has told its clients.
+func (n *Node) askHistory(ctx context.Context, id dn.Node, query *tcpb.ListEventsRequest) (*tcpb.EventsPart, time.Duration, error) {
+	conn, err := n.peers.conn(id)
+	if err != nil {
+		return nil, 0, err
+	}
+	began := time.Now()
+	r, err := peerpb.NewWitnessClient(conn).History(ctx, &peerpb.HistoryRequest{ClusterId: n.lineage(), Query: query, Now: timestamppb.Now()}, grpc.MaxCallRecvMsgSize(maxHistory))
+	if err != nil {
+		return nil, 0, unanswered(err)
+	}
+	return r.GetPart(), n.aheadOf(id, began, r.GetNow().AsTime()), nil
+}
+
+// maxHistory is the greatest part of the history that another node is believed, in bytes.
+const maxHistory = 16 << 20
 
 // unanswered says for people why a node did not tell what it believes.
 func unanswered(err error) error {

@@ -164,6 +164,74 @@ func (DNChangeKind) EnumDescriptor() ([]byte, []int) {
 	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{1}
 }
 
+// HistoryKind is what an event is about.
+type HistoryKind int32
+
+const (
+	HistoryKind_HISTORY_KIND_UNSPECIFIED HistoryKind = 0
+	// A DN's state, or its owner.
+	HistoryKind_HISTORY_KIND_STATE HistoryKind = 1
+	// The agent at a DN.
+	HistoryKind_HISTORY_KIND_AGENT HistoryKind = 2
+	// Whether a DN takes a call: its calls, reservations, do not disturb, cool-down.
+	HistoryKind_HISTORY_KIND_USE HistoryKind = 3
+	// Something happened to a party of a call.
+	HistoryKind_HISTORY_KIND_CALL HistoryKind = 4
+	// A node hears another one, or does so no more.
+	HistoryKind_HISTORY_KIND_LINK HistoryKind = 5
+	// Somebody changed the configuration, or was refused that.
+	HistoryKind_HISTORY_KIND_CONFIGURATION HistoryKind = 6
+)
+
+// Enum value maps for HistoryKind.
+var (
+	HistoryKind_name = map[int32]string{
+		0: "HISTORY_KIND_UNSPECIFIED",
+		1: "HISTORY_KIND_STATE",
+		2: "HISTORY_KIND_AGENT",
+		3: "HISTORY_KIND_USE",
+		4: "HISTORY_KIND_CALL",
+		5: "HISTORY_KIND_LINK",
+		6: "HISTORY_KIND_CONFIGURATION",
+	}
+	HistoryKind_value = map[string]int32{
+		"HISTORY_KIND_UNSPECIFIED":   0,
+		"HISTORY_KIND_STATE":         1,
+		"HISTORY_KIND_AGENT":         2,
+		"HISTORY_KIND_USE":           3,
+		"HISTORY_KIND_CALL":          4,
+		"HISTORY_KIND_LINK":          5,
+		"HISTORY_KIND_CONFIGURATION": 6,
+	}
+)
+
+func (x HistoryKind) Enum() *HistoryKind {
+	p := new(HistoryKind)
+	*p = x
+	return p
+}
+
+func (x HistoryKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (HistoryKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_api_tcpb_diagnosis_proto_enumTypes[2].Descriptor()
+}
+
+func (HistoryKind) Type() protoreflect.EnumType {
+	return &file_api_tcpb_diagnosis_proto_enumTypes[2]
+}
+
+func (x HistoryKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use HistoryKind.Descriptor instead.
+func (HistoryKind) EnumDescriptor() ([]byte, []int) {
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{2}
+}
+
 type CollectReportsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -958,6 +1026,642 @@ func (x *DNChange) GetCoolingDown() bool {
 	return false
 }
 
+type ListEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Both included, by the clock of the node that is asked; unset: no bound.
+	Since *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=since,proto3" json:"since,omitempty"`
+	Until *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
+	// Only of this DN; of the DNs of this group; of this agent.
+	Dn    string `protobuf:"bytes,3,opt,name=dn,proto3" json:"dn,omitempty"`
+	Group string `protobuf:"bytes,4,opt,name=group,proto3" json:"group,omitempty"`
+	Agent string `protobuf:"bytes,5,opt,name=agent,proto3" json:"agent,omitempty"`
+	// Only of the call with this ConnID.
+	ConnId string `protobuf:"bytes,6,opt,name=conn_id,json=connId,proto3" json:"conn_id,omitempty"`
+	// Only of these kinds; none: all.
+	Kinds []HistoryKind `protobuf:"varint,7,rep,packed,name=kinds,proto3,enum=sipcluster.tc.v1.HistoryKind" json:"kinds,omitempty"`
+	// Only what this node tells, by its name.
+	Node string `protobuf:"bytes,8,opt,name=node,proto3" json:"node,omitempty"`
+	// What several nodes know is told by each of them.
+	EachNode bool `protobuf:"varint,9,opt,name=each_node,json=eachNode,proto3" json:"each_node,omitempty"`
+	// The last so many; 0 means 1,000; more than 10,000 is 10,000.
+	Limit         uint32 `protobuf:"varint,10,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEventsRequest) Reset() {
+	*x = ListEventsRequest{}
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEventsRequest) ProtoMessage() {}
+
+func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
+func (*ListEventsRequest) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListEventsRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *ListEventsRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *ListEventsRequest) GetDn() string {
+	if x != nil {
+		return x.Dn
+	}
+	return ""
+}
+
+func (x *ListEventsRequest) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *ListEventsRequest) GetAgent() string {
+	if x != nil {
+		return x.Agent
+	}
+	return ""
+}
+
+func (x *ListEventsRequest) GetConnId() string {
+	if x != nil {
+		return x.ConnId
+	}
+	return ""
+}
+
+func (x *ListEventsRequest) GetKinds() []HistoryKind {
+	if x != nil {
+		return x.Kinds
+	}
+	return nil
+}
+
+func (x *ListEventsRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *ListEventsRequest) GetEachNode() bool {
+	if x != nil {
+		return x.EachNode
+	}
+	return false
+}
+
+func (x *ListEventsRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type ListEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By time, the oldest first.
+	Events []*HistoryEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// What was heard of each node of the roster; the one that was asked comes first.
+	Parts         []*EventsPart `protobuf:"bytes,2,rep,name=parts,proto3" json:"parts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEventsResponse) Reset() {
+	*x = ListEventsResponse{}
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEventsResponse) ProtoMessage() {}
+
+func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEventsResponse.ProtoReflect.Descriptor instead.
+func (*ListEventsResponse) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ListEventsResponse) GetEvents() []*HistoryEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *ListEventsResponse) GetParts() []*EventsPart {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+// EventsPart is what one node has said, or how it was asked.
+type EventsPart struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name and its site.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Site string `protobuf:"bytes,2,opt,name=site,proto3" json:"site,omitempty"`
+	// Why it said nothing.
+	Error string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	// How long its answer took, and how much its clock is ahead of that of the node that was
+	// asked, give or take half of that.
+	Took  *durationpb.Duration `protobuf:"bytes,4,opt,name=took,proto3" json:"took,omitempty"`
+	Ahead *durationpb.Duration `protobuf:"bytes,5,opt,name=ahead,proto3" json:"ahead,omitempty"`
+	// Since when it remembers all that was asked for.
+	Since *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
+	// It has more than limit of it, older ones.
+	Cut bool `protobuf:"varint,7,opt,name=cut,proto3" json:"cut,omitempty"`
+	// Between nodes alone; empty in a ListEventsResponse.
+	Events        []*HistoryEvent `protobuf:"bytes,8,rep,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventsPart) Reset() {
+	*x = EventsPart{}
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventsPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventsPart) ProtoMessage() {}
+
+func (x *EventsPart) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventsPart.ProtoReflect.Descriptor instead.
+func (*EventsPart) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *EventsPart) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *EventsPart) GetSite() string {
+	if x != nil {
+		return x.Site
+	}
+	return ""
+}
+
+func (x *EventsPart) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *EventsPart) GetTook() *durationpb.Duration {
+	if x != nil {
+		return x.Took
+	}
+	return nil
+}
+
+func (x *EventsPart) GetAhead() *durationpb.Duration {
+	if x != nil {
+		return x.Ahead
+	}
+	return nil
+}
+
+func (x *EventsPart) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *EventsPart) GetCut() bool {
+	if x != nil {
+		return x.Cut
+	}
+	return false
+}
+
+func (x *EventsPart) GetEvents() []*HistoryEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+// HistoryEvent is something that a node told its clients.
+type HistoryEvent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By the clock of the node that was asked.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// Who tells it, by name.
+	Node string      `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	Kind HistoryKind `protobuf:"varint,3,opt,name=kind,proto3,enum=sipcluster.tc.v1.HistoryKind" json:"kind,omitempty"`
+	// What it is about; "" of a LINK and of the CONFIGURATION.
+	Dn string `protobuf:"bytes,4,opt,name=dn,proto3" json:"dn,omitempty"`
+	// Of STATE, AGENT and USE: what the DN was then.
+	Change        *DNChange     `protobuf:"bytes,5,opt,name=change,proto3" json:"change,omitempty"`
+	Call          *HistoryCall  `protobuf:"bytes,6,opt,name=call,proto3" json:"call,omitempty"`
+	Link          *HistoryLink  `protobuf:"bytes,7,opt,name=link,proto3" json:"link,omitempty"`
+	Write         *HistoryWrite `protobuf:"bytes,8,opt,name=write,proto3" json:"write,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HistoryEvent) Reset() {
+	*x = HistoryEvent{}
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HistoryEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HistoryEvent) ProtoMessage() {}
+
+func (x *HistoryEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HistoryEvent.ProtoReflect.Descriptor instead.
+func (*HistoryEvent) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *HistoryEvent) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *HistoryEvent) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *HistoryEvent) GetKind() HistoryKind {
+	if x != nil {
+		return x.Kind
+	}
+	return HistoryKind_HISTORY_KIND_UNSPECIFIED
+}
+
+func (x *HistoryEvent) GetDn() string {
+	if x != nil {
+		return x.Dn
+	}
+	return ""
+}
+
+func (x *HistoryEvent) GetChange() *DNChange {
+	if x != nil {
+		return x.Change
+	}
+	return nil
+}
+
+func (x *HistoryEvent) GetCall() *HistoryCall {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *HistoryEvent) GetLink() *HistoryLink {
+	if x != nil {
+		return x.Link
+	}
+	return nil
+}
+
+func (x *HistoryEvent) GetWrite() *HistoryWrite {
+	if x != nil {
+		return x.Write
+	}
+	return nil
+}
+
+type HistoryCall struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	ConnId string                 `protobuf:"bytes,1,opt,name=conn_id,json=connId,proto3" json:"conn_id,omitempty"`
+	// What happened, in English: "ringing".
+	What string `protobuf:"bytes,2,opt,name=what,proto3" json:"what,omitempty"`
+	// The party is the caller.
+	Caller bool `protobuf:"varint,3,opt,name=caller,proto3" json:"caller,omitempty"`
+	// The other party's number as shown; of a call that waits its group.
+	Other string `protobuf:"bytes,4,opt,name=other,proto3" json:"other,omitempty"`
+	// Why the party left: a SIP status code, 1 when the call's node was lost, 0 for hung up.
+	Cause uint32 `protobuf:"varint,5,opt,name=cause,proto3" json:"cause,omitempty"`
+	Why   string `protobuf:"bytes,6,opt,name=why,proto3" json:"why,omitempty"`
+	// The caller's number as shown, and the number that was dialled.
+	Ani           string `protobuf:"bytes,7,opt,name=ani,proto3" json:"ani,omitempty"`
+	Dnis          string `protobuf:"bytes,8,opt,name=dnis,proto3" json:"dnis,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HistoryCall) Reset() {
+	*x = HistoryCall{}
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HistoryCall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HistoryCall) ProtoMessage() {}
+
+func (x *HistoryCall) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HistoryCall.ProtoReflect.Descriptor instead.
+func (*HistoryCall) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *HistoryCall) GetConnId() string {
+	if x != nil {
+		return x.ConnId
+	}
+	return ""
+}
+
+func (x *HistoryCall) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *HistoryCall) GetCaller() bool {
+	if x != nil {
+		return x.Caller
+	}
+	return false
+}
+
+func (x *HistoryCall) GetOther() string {
+	if x != nil {
+		return x.Other
+	}
+	return ""
+}
+
+func (x *HistoryCall) GetCause() uint32 {
+	if x != nil {
+		return x.Cause
+	}
+	return 0
+}
+
+func (x *HistoryCall) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *HistoryCall) GetAni() string {
+	if x != nil {
+		return x.Ani
+	}
+	return ""
+}
+
+func (x *HistoryCall) GetDnis() string {
+	if x != nil {
+		return x.Dnis
+	}
+	return ""
+}
+
+type HistoryLink struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Peer  string                 `protobuf:"bytes,1,opt,name=peer,proto3" json:"peer,omitempty"`
+	Heard bool                   `protobuf:"varint,2,opt,name=heard,proto3" json:"heard,omitempty"`
+	// Why not: "cut", "process-died".
+	Why           string `protobuf:"bytes,3,opt,name=why,proto3" json:"why,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HistoryLink) Reset() {
+	*x = HistoryLink{}
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HistoryLink) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HistoryLink) ProtoMessage() {}
+
+func (x *HistoryLink) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HistoryLink.ProtoReflect.Descriptor instead.
+func (*HistoryLink) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *HistoryLink) GetPeer() string {
+	if x != nil {
+		return x.Peer
+	}
+	return ""
+}
+
+func (x *HistoryLink) GetHeard() bool {
+	if x != nil {
+		return x.Heard
+	}
+	return false
+}
+
+func (x *HistoryLink) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+type HistoryWrite struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index in the audit log.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// Who, in English.
+	By string `protobuf:"bytes,2,opt,name=by,proto3" json:"by,omitempty"`
+	// The first 20 changes: "put dn 1001".
+	Changes   []string `protobuf:"bytes,3,rep,name=changes,proto3" json:"changes,omitempty"`
+	Mutations uint32   `protobuf:"varint,4,opt,name=mutations,proto3" json:"mutations,omitempty"`
+	// Why it was refused; "" when it was done.
+	Refused       string `protobuf:"bytes,5,opt,name=refused,proto3" json:"refused,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HistoryWrite) Reset() {
+	*x = HistoryWrite{}
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HistoryWrite) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HistoryWrite) ProtoMessage() {}
+
+func (x *HistoryWrite) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HistoryWrite.ProtoReflect.Descriptor instead.
+func (*HistoryWrite) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *HistoryWrite) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *HistoryWrite) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *HistoryWrite) GetChanges() []string {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *HistoryWrite) GetMutations() uint32 {
+	if x != nil {
+		return x.Mutations
+	}
+	return 0
+}
+
+func (x *HistoryWrite) GetRefused() string {
+	if x != nil {
+		return x.Refused
+	}
+	return ""
+}
+
 var File_api_tcpb_diagnosis_proto protoreflect.FileDescriptor
 
 const file_api_tcpb_diagnosis_proto_rawDesc = "" +
@@ -1019,7 +1723,60 @@ const file_api_tcpb_diagnosis_proto_rawDesc = "" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x122\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1e.sipcluster.tc.v1.DNChangeKindR\x04kind\x122\n" +
 	"\x06status\x18\x03 \x01(\v2\x1a.sipcluster.tc.v1.DNStatusR\x06status\x12!\n" +
-	"\fcooling_down\x18\x04 \x01(\bR\vcoolingDown*\xee\x02\n" +
+	"\fcooling_down\x18\x04 \x01(\bR\vcoolingDown\"\xc8\x02\n" +
+	"\x11ListEventsRequest\x120\n" +
+	"\x05since\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x0e\n" +
+	"\x02dn\x18\x03 \x01(\tR\x02dn\x12\x14\n" +
+	"\x05group\x18\x04 \x01(\tR\x05group\x12\x14\n" +
+	"\x05agent\x18\x05 \x01(\tR\x05agent\x12\x17\n" +
+	"\aconn_id\x18\x06 \x01(\tR\x06connId\x123\n" +
+	"\x05kinds\x18\a \x03(\x0e2\x1d.sipcluster.tc.v1.HistoryKindR\x05kinds\x12\x12\n" +
+	"\x04node\x18\b \x01(\tR\x04node\x12\x1b\n" +
+	"\teach_node\x18\t \x01(\bR\beachNode\x12\x14\n" +
+	"\x05limit\x18\n" +
+	" \x01(\rR\x05limit\"\x80\x01\n" +
+	"\x12ListEventsResponse\x126\n" +
+	"\x06events\x18\x01 \x03(\v2\x1e.sipcluster.tc.v1.HistoryEventR\x06events\x122\n" +
+	"\x05parts\x18\x02 \x03(\v2\x1c.sipcluster.tc.v1.EventsPartR\x05parts\"\xa6\x02\n" +
+	"\n" +
+	"EventsPart\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
+	"\x04site\x18\x02 \x01(\tR\x04site\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x12-\n" +
+	"\x04took\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x04took\x12/\n" +
+	"\x05ahead\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x05ahead\x120\n" +
+	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x10\n" +
+	"\x03cut\x18\a \x01(\bR\x03cut\x126\n" +
+	"\x06events\x18\b \x03(\v2\x1e.sipcluster.tc.v1.HistoryEventR\x06events\"\xe5\x02\n" +
+	"\fHistoryEvent\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\x121\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x1d.sipcluster.tc.v1.HistoryKindR\x04kind\x12\x0e\n" +
+	"\x02dn\x18\x04 \x01(\tR\x02dn\x122\n" +
+	"\x06change\x18\x05 \x01(\v2\x1a.sipcluster.tc.v1.DNChangeR\x06change\x121\n" +
+	"\x04call\x18\x06 \x01(\v2\x1d.sipcluster.tc.v1.HistoryCallR\x04call\x121\n" +
+	"\x04link\x18\a \x01(\v2\x1d.sipcluster.tc.v1.HistoryLinkR\x04link\x124\n" +
+	"\x05write\x18\b \x01(\v2\x1e.sipcluster.tc.v1.HistoryWriteR\x05write\"\xb6\x01\n" +
+	"\vHistoryCall\x12\x17\n" +
+	"\aconn_id\x18\x01 \x01(\tR\x06connId\x12\x12\n" +
+	"\x04what\x18\x02 \x01(\tR\x04what\x12\x16\n" +
+	"\x06caller\x18\x03 \x01(\bR\x06caller\x12\x14\n" +
+	"\x05other\x18\x04 \x01(\tR\x05other\x12\x14\n" +
+	"\x05cause\x18\x05 \x01(\rR\x05cause\x12\x10\n" +
+	"\x03why\x18\x06 \x01(\tR\x03why\x12\x10\n" +
+	"\x03ani\x18\a \x01(\tR\x03ani\x12\x12\n" +
+	"\x04dnis\x18\b \x01(\tR\x04dnis\"I\n" +
+	"\vHistoryLink\x12\x12\n" +
+	"\x04peer\x18\x01 \x01(\tR\x04peer\x12\x14\n" +
+	"\x05heard\x18\x02 \x01(\bR\x05heard\x12\x10\n" +
+	"\x03why\x18\x03 \x01(\tR\x03why\"\x86\x01\n" +
+	"\fHistoryWrite\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x0e\n" +
+	"\x02by\x18\x02 \x01(\tR\x02by\x12\x18\n" +
+	"\achanges\x18\x03 \x03(\tR\achanges\x12\x1c\n" +
+	"\tmutations\x18\x04 \x01(\rR\tmutations\x12\x18\n" +
+	"\arefused\x18\x05 \x01(\tR\arefused*\xee\x02\n" +
 	"\rConditionKind\x12\x1e\n" +
 	"\x1aCONDITION_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19CONDITION_KIND_CONFIGURED\x10\x01\x12\x1c\n" +
@@ -1038,10 +1795,20 @@ const file_api_tcpb_diagnosis_proto_rawDesc = "" +
 	"\x14DN_CHANGE_KIND_STATE\x10\x01\x12\x18\n" +
 	"\x14DN_CHANGE_KIND_AGENT\x10\x02\x12\x16\n" +
 	"\x12DN_CHANGE_KIND_USE\x10\x03\x12\x18\n" +
-	"\x14DN_CHANGE_KIND_OWNER\x10\x042\x95\x02\n" +
+	"\x14DN_CHANGE_KIND_OWNER\x10\x04*\xbf\x01\n" +
+	"\vHistoryKind\x12\x1c\n" +
+	"\x18HISTORY_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12HISTORY_KIND_STATE\x10\x01\x12\x16\n" +
+	"\x12HISTORY_KIND_AGENT\x10\x02\x12\x14\n" +
+	"\x10HISTORY_KIND_USE\x10\x03\x12\x15\n" +
+	"\x11HISTORY_KIND_CALL\x10\x04\x12\x15\n" +
+	"\x11HISTORY_KIND_LINK\x10\x05\x12\x1e\n" +
+	"\x1aHISTORY_KIND_CONFIGURATION\x10\x062\xee\x02\n" +
 	"\tDiagnosis\x12T\n" +
 	"\tExplainDN\x12\".sipcluster.tc.v1.ExplainDNRequest\x1a#.sipcluster.tc.v1.ExplainDNResponse\x12K\n" +
-	"\x06Survey\x12\x1f.sipcluster.tc.v1.SurveyRequest\x1a .sipcluster.tc.v1.SurveyResponse\x12e\n" +
+	"\x06Survey\x12\x1f.sipcluster.tc.v1.SurveyRequest\x1a .sipcluster.tc.v1.SurveyResponse\x12W\n" +
+	"\n" +
+	"ListEvents\x12#.sipcluster.tc.v1.ListEventsRequest\x1a$.sipcluster.tc.v1.ListEventsResponse\x12e\n" +
 	"\x0eCollectReports\x12'.sipcluster.tc.v1.CollectReportsRequest\x1a(.sipcluster.tc.v1.CollectReportsResponse0\x01B+Z)github.com/sipcluster/sipcluster/api/tcpbb\x06proto3"
 
 var (
@@ -1056,56 +1823,81 @@ func file_api_tcpb_diagnosis_proto_rawDescGZIP() []byte {
 	return file_api_tcpb_diagnosis_proto_rawDescData
 }
 
-var file_api_tcpb_diagnosis_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_api_tcpb_diagnosis_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_api_tcpb_diagnosis_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_api_tcpb_diagnosis_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_api_tcpb_diagnosis_proto_goTypes = []any{
 	(ConditionKind)(0),             // 0: sipcluster.tc.v1.ConditionKind
 	(DNChangeKind)(0),              // 1: sipcluster.tc.v1.DNChangeKind
-	(*CollectReportsRequest)(nil),  // 2: sipcluster.tc.v1.CollectReportsRequest
-	(*CollectReportsResponse)(nil), // 3: sipcluster.tc.v1.CollectReportsResponse
-	(*ReportFile)(nil),             // 4: sipcluster.tc.v1.ReportFile
-	(*SurveyRequest)(nil),          // 5: sipcluster.tc.v1.SurveyRequest
-	(*SurveyResponse)(nil),         // 6: sipcluster.tc.v1.SurveyResponse
-	(*ClusterView)(nil),            // 7: sipcluster.tc.v1.ClusterView
-	(*ExplainDNRequest)(nil),       // 8: sipcluster.tc.v1.ExplainDNRequest
-	(*ExplainDNResponse)(nil),      // 9: sipcluster.tc.v1.ExplainDNResponse
-	(*Condition)(nil),              // 10: sipcluster.tc.v1.Condition
-	(*DNView)(nil),                 // 11: sipcluster.tc.v1.DNView
-	(*DNBinding)(nil),              // 12: sipcluster.tc.v1.DNBinding
-	(*DNChange)(nil),               // 13: sipcluster.tc.v1.DNChange
-	(*durationpb.Duration)(nil),    // 14: google.protobuf.Duration
-	(*StatusResponse)(nil),         // 15: sipcluster.tc.v1.StatusResponse
-	(*DNStatus)(nil),               // 16: sipcluster.tc.v1.DNStatus
-	(*timestamppb.Timestamp)(nil),  // 17: google.protobuf.Timestamp
+	(HistoryKind)(0),               // 2: sipcluster.tc.v1.HistoryKind
+	(*CollectReportsRequest)(nil),  // 3: sipcluster.tc.v1.CollectReportsRequest
+	(*CollectReportsResponse)(nil), // 4: sipcluster.tc.v1.CollectReportsResponse
+	(*ReportFile)(nil),             // 5: sipcluster.tc.v1.ReportFile
+	(*SurveyRequest)(nil),          // 6: sipcluster.tc.v1.SurveyRequest
+	(*SurveyResponse)(nil),         // 7: sipcluster.tc.v1.SurveyResponse
+	(*ClusterView)(nil),            // 8: sipcluster.tc.v1.ClusterView
+	(*ExplainDNRequest)(nil),       // 9: sipcluster.tc.v1.ExplainDNRequest
+	(*ExplainDNResponse)(nil),      // 10: sipcluster.tc.v1.ExplainDNResponse
+	(*Condition)(nil),              // 11: sipcluster.tc.v1.Condition
+	(*DNView)(nil),                 // 12: sipcluster.tc.v1.DNView
+	(*DNBinding)(nil),              // 13: sipcluster.tc.v1.DNBinding
+	(*DNChange)(nil),               // 14: sipcluster.tc.v1.DNChange
+	(*ListEventsRequest)(nil),      // 15: sipcluster.tc.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),     // 16: sipcluster.tc.v1.ListEventsResponse
+	(*EventsPart)(nil),             // 17: sipcluster.tc.v1.EventsPart
+	(*HistoryEvent)(nil),           // 18: sipcluster.tc.v1.HistoryEvent
+	(*HistoryCall)(nil),            // 19: sipcluster.tc.v1.HistoryCall
+	(*HistoryLink)(nil),            // 20: sipcluster.tc.v1.HistoryLink
+	(*HistoryWrite)(nil),           // 21: sipcluster.tc.v1.HistoryWrite
+	(*durationpb.Duration)(nil),    // 22: google.protobuf.Duration
+	(*StatusResponse)(nil),         // 23: sipcluster.tc.v1.StatusResponse
+	(*DNStatus)(nil),               // 24: sipcluster.tc.v1.DNStatus
+	(*timestamppb.Timestamp)(nil),  // 25: google.protobuf.Timestamp
 }
 var file_api_tcpb_diagnosis_proto_depIdxs = []int32{
-	4,  // 0: sipcluster.tc.v1.CollectReportsResponse.files:type_name -> sipcluster.tc.v1.ReportFile
-	14, // 1: sipcluster.tc.v1.CollectReportsResponse.took:type_name -> google.protobuf.Duration
-	7,  // 2: sipcluster.tc.v1.SurveyResponse.views:type_name -> sipcluster.tc.v1.ClusterView
-	15, // 3: sipcluster.tc.v1.ClusterView.status:type_name -> sipcluster.tc.v1.StatusResponse
-	14, // 4: sipcluster.tc.v1.ClusterView.took:type_name -> google.protobuf.Duration
-	10, // 5: sipcluster.tc.v1.ExplainDNResponse.conditions:type_name -> sipcluster.tc.v1.Condition
-	11, // 6: sipcluster.tc.v1.ExplainDNResponse.views:type_name -> sipcluster.tc.v1.DNView
+	5,  // 0: sipcluster.tc.v1.CollectReportsResponse.files:type_name -> sipcluster.tc.v1.ReportFile
+	22, // 1: sipcluster.tc.v1.CollectReportsResponse.took:type_name -> google.protobuf.Duration
+	8,  // 2: sipcluster.tc.v1.SurveyResponse.views:type_name -> sipcluster.tc.v1.ClusterView
+	23, // 3: sipcluster.tc.v1.ClusterView.status:type_name -> sipcluster.tc.v1.StatusResponse
+	22, // 4: sipcluster.tc.v1.ClusterView.took:type_name -> google.protobuf.Duration
+	11, // 5: sipcluster.tc.v1.ExplainDNResponse.conditions:type_name -> sipcluster.tc.v1.Condition
+	12, // 6: sipcluster.tc.v1.ExplainDNResponse.views:type_name -> sipcluster.tc.v1.DNView
 	0,  // 7: sipcluster.tc.v1.Condition.kind:type_name -> sipcluster.tc.v1.ConditionKind
-	16, // 8: sipcluster.tc.v1.DNView.status:type_name -> sipcluster.tc.v1.DNStatus
-	12, // 9: sipcluster.tc.v1.DNView.bindings:type_name -> sipcluster.tc.v1.DNBinding
-	13, // 10: sipcluster.tc.v1.DNView.changes:type_name -> sipcluster.tc.v1.DNChange
-	14, // 11: sipcluster.tc.v1.DNView.took:type_name -> google.protobuf.Duration
-	17, // 12: sipcluster.tc.v1.DNBinding.expires:type_name -> google.protobuf.Timestamp
-	17, // 13: sipcluster.tc.v1.DNChange.time:type_name -> google.protobuf.Timestamp
+	24, // 8: sipcluster.tc.v1.DNView.status:type_name -> sipcluster.tc.v1.DNStatus
+	13, // 9: sipcluster.tc.v1.DNView.bindings:type_name -> sipcluster.tc.v1.DNBinding
+	14, // 10: sipcluster.tc.v1.DNView.changes:type_name -> sipcluster.tc.v1.DNChange
+	22, // 11: sipcluster.tc.v1.DNView.took:type_name -> google.protobuf.Duration
+	25, // 12: sipcluster.tc.v1.DNBinding.expires:type_name -> google.protobuf.Timestamp
+	25, // 13: sipcluster.tc.v1.DNChange.time:type_name -> google.protobuf.Timestamp
 	1,  // 14: sipcluster.tc.v1.DNChange.kind:type_name -> sipcluster.tc.v1.DNChangeKind
-	16, // 15: sipcluster.tc.v1.DNChange.status:type_name -> sipcluster.tc.v1.DNStatus
-	8,  // 16: sipcluster.tc.v1.Diagnosis.ExplainDN:input_type -> sipcluster.tc.v1.ExplainDNRequest
-	5,  // 17: sipcluster.tc.v1.Diagnosis.Survey:input_type -> sipcluster.tc.v1.SurveyRequest
-	2,  // 18: sipcluster.tc.v1.Diagnosis.CollectReports:input_type -> sipcluster.tc.v1.CollectReportsRequest
-	9,  // 19: sipcluster.tc.v1.Diagnosis.ExplainDN:output_type -> sipcluster.tc.v1.ExplainDNResponse
-	6,  // 20: sipcluster.tc.v1.Diagnosis.Survey:output_type -> sipcluster.tc.v1.SurveyResponse
-	3,  // 21: sipcluster.tc.v1.Diagnosis.CollectReports:output_type -> sipcluster.tc.v1.CollectReportsResponse
-	19, // [19:22] is the sub-list for method output_type
-	16, // [16:19] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	24, // 15: sipcluster.tc.v1.DNChange.status:type_name -> sipcluster.tc.v1.DNStatus
+	25, // 16: sipcluster.tc.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
+	25, // 17: sipcluster.tc.v1.ListEventsRequest.until:type_name -> google.protobuf.Timestamp
+	2,  // 18: sipcluster.tc.v1.ListEventsRequest.kinds:type_name -> sipcluster.tc.v1.HistoryKind
+	18, // 19: sipcluster.tc.v1.ListEventsResponse.events:type_name -> sipcluster.tc.v1.HistoryEvent
+	17, // 20: sipcluster.tc.v1.ListEventsResponse.parts:type_name -> sipcluster.tc.v1.EventsPart
+	22, // 21: sipcluster.tc.v1.EventsPart.took:type_name -> google.protobuf.Duration
+	22, // 22: sipcluster.tc.v1.EventsPart.ahead:type_name -> google.protobuf.Duration
+	25, // 23: sipcluster.tc.v1.EventsPart.since:type_name -> google.protobuf.Timestamp
+	18, // 24: sipcluster.tc.v1.EventsPart.events:type_name -> sipcluster.tc.v1.HistoryEvent
+	25, // 25: sipcluster.tc.v1.HistoryEvent.time:type_name -> google.protobuf.Timestamp
+	2,  // 26: sipcluster.tc.v1.HistoryEvent.kind:type_name -> sipcluster.tc.v1.HistoryKind
+	14, // 27: sipcluster.tc.v1.HistoryEvent.change:type_name -> sipcluster.tc.v1.DNChange
+	19, // 28: sipcluster.tc.v1.HistoryEvent.call:type_name -> sipcluster.tc.v1.HistoryCall
+	20, // 29: sipcluster.tc.v1.HistoryEvent.link:type_name -> sipcluster.tc.v1.HistoryLink
+	21, // 30: sipcluster.tc.v1.HistoryEvent.write:type_name -> sipcluster.tc.v1.HistoryWrite
+	9,  // 31: sipcluster.tc.v1.Diagnosis.ExplainDN:input_type -> sipcluster.tc.v1.ExplainDNRequest
+	6,  // 32: sipcluster.tc.v1.Diagnosis.Survey:input_type -> sipcluster.tc.v1.SurveyRequest
+	15, // 33: sipcluster.tc.v1.Diagnosis.ListEvents:input_type -> sipcluster.tc.v1.ListEventsRequest
+	3,  // 34: sipcluster.tc.v1.Diagnosis.CollectReports:input_type -> sipcluster.tc.v1.CollectReportsRequest
+	10, // 35: sipcluster.tc.v1.Diagnosis.ExplainDN:output_type -> sipcluster.tc.v1.ExplainDNResponse
+	7,  // 36: sipcluster.tc.v1.Diagnosis.Survey:output_type -> sipcluster.tc.v1.SurveyResponse
+	16, // 37: sipcluster.tc.v1.Diagnosis.ListEvents:output_type -> sipcluster.tc.v1.ListEventsResponse
+	4,  // 38: sipcluster.tc.v1.Diagnosis.CollectReports:output_type -> sipcluster.tc.v1.CollectReportsResponse
+	35, // [35:39] is the sub-list for method output_type
+	31, // [31:35] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_api_tcpb_diagnosis_proto_init() }
@@ -1120,8 +1912,8 @@ func file_api_tcpb_diagnosis_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tcpb_diagnosis_proto_rawDesc), len(file_api_tcpb_diagnosis_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   12,
+			NumEnums:      3,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -23,6 +23,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	Diagnosis_ExplainDN_FullMethodName      = "/sipcluster.tc.v1.Diagnosis/ExplainDN"
 	Diagnosis_Survey_FullMethodName         = "/sipcluster.tc.v1.Diagnosis/Survey"
+	Diagnosis_ListEvents_FullMethodName     = "/sipcluster.tc.v1.Diagnosis/ListEvents"
 	Diagnosis_CollectReports_FullMethodName = "/sipcluster.tc.v1.Diagnosis/CollectReports"
 )
 
@@ -38,6 +39,12 @@ type DiagnosisClient interface {
 	ExplainDN(ctx context.Context, in *ExplainDNRequest, opts ...grpc.CallOption) (*ExplainDNResponse, error)
 	// Survey says how every node sees the cluster, asked as for ExplainDN.
 	Survey(ctx context.Context, in *SurveyRequest, opts ...grpc.CallOption) (*SurveyResponse, error)
+	// ListEvents returns the last of what the nodes have told their clients: changes of DNs
+	// and agents, what happened to calls, verdicts on peers, and for administrators who
+	// changed the configuration. What several nodes know is told once, by the node whose word
+	// it is. The other nodes are asked side by side, for 2 s at most: of one that does not
+	// answer there is what this node knows of it. Roles admin and operator.
+	ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error)
 	// CollectReports has every node report of itself what somebody needs who looks for a
 	// fault from afar: one answer a node, the asked one's first. Each is asked for 2 s at
 	// most; one that does not answer is told with the error. There are no secrets in it.
@@ -67,6 +74,16 @@ func (c *diagnosisClient) Survey(ctx context.Context, in *SurveyRequest, opts ..
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SurveyResponse)
 	err := c.cc.Invoke(ctx, Diagnosis_Survey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *diagnosisClient) ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListEventsResponse)
+	err := c.cc.Invoke(ctx, Diagnosis_ListEvents_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +121,12 @@ type DiagnosisServer interface {
 	ExplainDN(context.Context, *ExplainDNRequest) (*ExplainDNResponse, error)
 	// Survey says how every node sees the cluster, asked as for ExplainDN.
 	Survey(context.Context, *SurveyRequest) (*SurveyResponse, error)
+	// ListEvents returns the last of what the nodes have told their clients: changes of DNs
+	// and agents, what happened to calls, verdicts on peers, and for administrators who
+	// changed the configuration. What several nodes know is told once, by the node whose word
+	// it is. The other nodes are asked side by side, for 2 s at most: of one that does not
+	// answer there is what this node knows of it. Roles admin and operator.
+	ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error)
 	// CollectReports has every node report of itself what somebody needs who looks for a
 	// fault from afar: one answer a node, the asked one's first. Each is asked for 2 s at
 	// most; one that does not answer is told with the error. There are no secrets in it.
@@ -124,6 +147,9 @@ func (UnimplementedDiagnosisServer) ExplainDN(context.Context, *ExplainDNRequest
 }
 func (UnimplementedDiagnosisServer) Survey(context.Context, *SurveyRequest) (*SurveyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Survey not implemented")
+}
+func (UnimplementedDiagnosisServer) ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListEvents not implemented")
 }
 func (UnimplementedDiagnosisServer) CollectReports(*CollectReportsRequest, grpc.ServerStreamingServer[CollectReportsResponse]) error {
 	return status.Error(codes.Unimplemented, "method CollectReports not implemented")
@@ -185,6 +211,24 @@ func _Diagnosis_Survey_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Diagnosis_ListEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListEventsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DiagnosisServer).ListEvents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Diagnosis_ListEvents_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DiagnosisServer).ListEvents(ctx, req.(*ListEventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Diagnosis_CollectReports_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(CollectReportsRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -210,6 +254,10 @@ var Diagnosis_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Survey",
 			Handler:    _Diagnosis_Survey_Handler,
+		},
+		{
+			MethodName: "ListEvents",
+			Handler:    _Diagnosis_ListEvents_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -36,6 +36,9 @@ func (x CallKind) Word() string { return word(x.String(), "CALL_KIND_") }
 // Word is "ringing" for CALL_PARTY_STATE_RINGING; "" for no state.
 func (x CallPartyState) Word() string { return word(x.String(), "CALL_PARTY_STATE_") }
 
+// Word is "state" for HISTORY_KIND_STATE; "" for no kind.
+func (x HistoryKind) Word() string { return word(x.String(), "HISTORY_KIND_") }
+
 func word(name, prefix string) string {
 	if name = strings.TrimPrefix(name, prefix); name == "UNSPECIFIED" {
 		return ""

@@ -16,6 +16,7 @@ import (
 	"github.com/sipcluster/sipcluster/cmd/internal/console"
 	"github.com/sipcluster/sipcluster/cmd/internal/dev"
 	"github.com/sipcluster/sipcluster/cmd/internal/dn"
+	"github.com/sipcluster/sipcluster/cmd/internal/events"
 	"github.com/sipcluster/sipcluster/cmd/internal/identity"
 	"github.com/sipcluster/sipcluster/cmd/internal/route"
 	"github.com/sipcluster/sipcluster/cmd/internal/server"
@@ -73,7 +74,7 @@ side's DNs out of service.
 	root.AddCommand(
 		server.Command(con), server.ReadyCommand(con), server.RecoverCommand(con), dev.Command(c), dev.DemoCommand(c),
 		cluster.StatusCommand(c), cluster.Command(c), cluster.NodeCommand(c), cluster.AuthorityCommand(c), cluster.KeyringCommand(c), dn.Command(c),
-		watch.Command(c), agent.Command(c), agent.ReserveCommand(c), call.Command(c), route.Command(c),
+		watch.Command(c), events.Command(c), agent.Command(c), agent.ReserveCommand(c), call.Command(c), route.Command(c),
 		identity.LoginCommand(c), identity.ContextCommand(c), identity.WhoAmICommand(c), identity.TokenCommand(c), identity.AuditCommand(c), bans.Command(c), stats.Command(c),
 		config.ApplyCommand(c), config.ExportCommand(c), config.BackupCommand(c), config.RestoreCommand(c), support.Command(c), versionCommand(con),
 	)

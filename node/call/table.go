@@ -48,6 +48,9 @@ type Config struct {
 	// end, of those too of which nobody else is told. It must not wait nor call the table;
 	// nil: nobody is told.
 	Record func(Note)
+	// Told is told of each event that clients are told of, in order. It must not wait nor
+	// call the table; nil: nobody is told.
+	Told func(*Event)
 	// Now is the wall clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -299,6 +302,9 @@ func (t *Table) publish(e *entry, ev *Event) {
 	}
 	if ev.Kind == Dialing && t.cfg.Dials != nil {
 		t.cfg.Dials(e.call)
+	}
+	if t.cfg.Told != nil {
+		t.cfg.Told(ev)
 	}
 	t.visible.add(ev)
 }

@@ -34,6 +34,9 @@ type Config struct {
 	// Level of a DN in a group, for LongestIdle: greater is better; nil means that all are
 	// alike. As Class.
 	Level func(n Number, group string) uint32
+	// Told is told of each change that clients are told of, in order. It must not wait nor
+	// call the table; nil: nobody is told.
+	Told func(Number, Past)
 	// History is how many changes a reader of a stream may lag behind before
 	// it gets a snapshot again; 0 means feed.DefaultHistory.
 	History int

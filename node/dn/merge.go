@@ -188,7 +188,7 @@ func (t *Table) tell(e *entry, reason Reason) {
 	case switched:
 		t.say(e, placeOwner)
 	case moved || was.state != is.state:
-		t.say(e, placeState)
+		t.sayBy(e, placeState, t.finder(e, was))
 		// What was told of the owner before is not told behind this: no position in the ring.
 		e.seq[placeOwner] = uint32(t.journals[visible].head) + 1<<31
 	}
@@ -204,6 +204,20 @@ func (t *Table) tell(e *entry, reason Reason) {
 	t.settlePlace(e)
 	t.leave(e)
 	t.settleLogin(e, was.agent)
+}
+
+// finder is the node that found out why the state changed, where that is no news of the one
+// that has the DN: the owner is heard again, of whose DN clients were told before, or the last
+// record is gone. "" for news.
+func (t *Table) finder(e *entry, was told) Node {
+	known := e.seq[placeState] != 0
+	switch {
+	case was.reason == PeerLost && e.told.state == InSrv && known:
+		return t.cfg.Self
+	case len(e.recs) == 0 && was.owned && t.nodes[was.owner] != nil:
+		return t.nodes[was.owner].id
+	}
+	return ""
 }
 
 // silent tells whether the DN is in service with a phone that does not answer.

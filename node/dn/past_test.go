@@ -4,41 +4,40 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 )
 
-// What clients were told of a DN is remembered, newest last, however much is told of
-// others meanwhile, up to the bound.
-func TestPast(t *testing.T) {
-	tab := New(Config{Self: "a", Incarnation: 1})
-	words := func(n Number, most int) (w []string) {
-		for _, p := range tab.Past(n, most) {
-			w = append(w, fmt.Sprint(p.State, " ", p.Reason, " ", p.Owner))
-		}
-		return w
-	}
-	if got := words("1", 50); got != nil {
-		t.Errorf("of nobody: %q", got)
-	}
+// Each change that clients are told of is told once, as it then was, with the node whose word
+// it is: a refresh is none; that an owner is lost, and heard again, is this node's own.
+func TestTable_TellsOfEachChangeWhoseWordItIs(t *testing.T) {
+	var told []string
+	now := time.Unix(1000, 0)
+	tab := New(Config{Self: "a", Incarnation: 1, Now: func() time.Time { now = now.Add(time.Millisecond); return now }, Told: func(n Number, p Past) {
+		told = append(told, fmt.Sprint(n, " ", p.What, " ", p.State, " ", p.Reason, " ", p.Owner, " by ", p.By))
+	}})
 	tab.Register("1", Registered)
 	tab.Register("1", Registered) // a refresh is no change
-	for i := range 2 * chunkSize {
-		tab.Register(Number(fmt.Sprint(1000+i)), Registered)
-	}
 	tab.End("1", tab.Register("1", Registered).ClaimTime, Expired)
-	want := []string{fmt.Sprint(InSrv, " ", Registered, " a"), fmt.Sprint(OOS, " ", Expired, " ")}
-	if got := words("1", 50); !slices.Equal(got, want) {
-		t.Errorf("told %q, want %q", got, want)
+	c, err := tab.Sync("b", 1, false)
+	if err == nil {
+		_, err = c.Apply([]Record{{Number: "2", ClaimTime: 5, State: InSrv, Reason: Registered, Since: 5}}, 0)
 	}
-	if got := words("1", 1); !slices.Equal(got, want[1:]) {
-		t.Errorf("the last: %q", got)
+	if err == nil {
+		err = c.Synced(1)
 	}
-	for i := range maxPast {
-		tab.Register(Number(fmt.Sprint(100_000+i)), Registered)
+	if err != nil || !tab.SetHeard("b", true) {
+		t.Fatal("the peer is not heard: ", err)
 	}
-	if got := words("1", 50); got != nil {
-		t.Errorf("behind the bound: %q", got)
+	tab.SetHeard("b", false)
+	tab.SetHeard("b", true)
+	if _, err := c.Apply([]Record{{Number: "2", ClaimTime: 5, Seq: 1, State: OOS, Reason: Unregistered, Since: 9}}, 2); err != nil {
+		t.Fatal(err)
 	}
-	if got := len(tab.Past("100000", 50)); got != 1 || len(tab.pasts.ring) != maxPast {
-		t.Errorf("the oldest of the ring: %d, of %d", got, len(tab.pasts.ring))
+	want := []string{
+		"1 0 InSrv registered a by a", "1 0 OOS expired  by a",
+		"2 0 InSrv registered b by b", "2 0 OOS peer-lost b by a", "2 0 InSrv registered b by a", "2 0 OOS unregistered  by b",
+	}
+	if !slices.Equal(told, want) {
+		t.Errorf("told\n%q, want\n%q", told, want)
 	}
 }

@@ -39,7 +39,6 @@ type Table struct {
 	// nodes[0] is this node; a nil slot is free.
 	nodes    []*origin
 	journals [journals]journal
-	pasts    pasts
 	logins   logins
 	maxClaim int64
 	// seatClaim is the last one for clients at a phone's DN.

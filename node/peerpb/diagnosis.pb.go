@@ -412,6 +412,121 @@ func (x *TraceResponse) GetNow() *timestamppb.Timestamp {
 	return nil
 }
 
+type HistoryRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ClusterId string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
+	// Its times are by the clock of the node that asks.
+	Query *tcpb.ListEventsRequest `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	// That clock.
+	Now           *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=now,proto3" json:"now,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HistoryRequest) Reset() {
+	*x = HistoryRequest{}
+	mi := &file_node_peerpb_diagnosis_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HistoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HistoryRequest) ProtoMessage() {}
+
+func (x *HistoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_diagnosis_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HistoryRequest.ProtoReflect.Descriptor instead.
+func (*HistoryRequest) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_diagnosis_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *HistoryRequest) GetClusterId() string {
+	if x != nil {
+		return x.ClusterId
+	}
+	return ""
+}
+
+func (x *HistoryRequest) GetQuery() *tcpb.ListEventsRequest {
+	if x != nil {
+		return x.Query
+	}
+	return nil
+}
+
+func (x *HistoryRequest) GetNow() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Now
+	}
+	return nil
+}
+
+type HistoryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Part  *tcpb.EventsPart       `protobuf:"bytes,1,opt,name=part,proto3" json:"part,omitempty"`
+	// The node's clock when it answered.
+	Now           *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=now,proto3" json:"now,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HistoryResponse) Reset() {
+	*x = HistoryResponse{}
+	mi := &file_node_peerpb_diagnosis_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HistoryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HistoryResponse) ProtoMessage() {}
+
+func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_diagnosis_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HistoryResponse.ProtoReflect.Descriptor instead.
+func (*HistoryResponse) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_diagnosis_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *HistoryResponse) GetPart() *tcpb.EventsPart {
+	if x != nil {
+		return x.Part
+	}
+	return nil
+}
+
+func (x *HistoryResponse) GetNow() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Now
+	}
+	return nil
+}
+
 var File_node_peerpb_diagnosis_proto protoreflect.FileDescriptor
 
 const file_node_peerpb_diagnosis_proto_rawDesc = "" +
@@ -440,11 +555,20 @@ const file_node_peerpb_diagnosis_proto_rawDesc = "" +
 	"\x04call\x18\x02 \x01(\tR\x04call\"n\n" +
 	"\rTraceResponse\x12/\n" +
 	"\x04view\x18\x01 \x01(\v2\x1b.sipcluster.tc.v1.CallTraceR\x04view\x12,\n" +
-	"\x03now\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x03now2\xd9\x02\n" +
+	"\x03now\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x03now\"\x98\x01\n" +
+	"\x0eHistoryRequest\x12\x1d\n" +
+	"\n" +
+	"cluster_id\x18\x01 \x01(\tR\tclusterId\x129\n" +
+	"\x05query\x18\x02 \x01(\v2#.sipcluster.tc.v1.ListEventsRequestR\x05query\x12,\n" +
+	"\x03now\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x03now\"q\n" +
+	"\x0fHistoryResponse\x120\n" +
+	"\x04part\x18\x01 \x01(\v2\x1c.sipcluster.tc.v1.EventsPartR\x04part\x12,\n" +
+	"\x03now\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x03now2\xad\x03\n" +
 	"\aWitness\x12O\n" +
 	"\x06ViewDN\x12!.sipcluster.peer.v1.ViewDNRequest\x1a\".sipcluster.peer.v1.ViewDNResponse\x12^\n" +
 	"\vViewCluster\x12&.sipcluster.peer.v1.ViewClusterRequest\x1a'.sipcluster.peer.v1.ViewClusterResponse\x12O\n" +
-	"\x06Report\x12!.sipcluster.peer.v1.ReportRequest\x1a\".sipcluster.peer.v1.ReportResponse\x12L\n" +
+	"\x06Report\x12!.sipcluster.peer.v1.ReportRequest\x1a\".sipcluster.peer.v1.ReportResponse\x12R\n" +
+	"\aHistory\x12\".sipcluster.peer.v1.HistoryRequest\x1a#.sipcluster.peer.v1.HistoryResponse\x12L\n" +
 	"\x05Trace\x12 .sipcluster.peer.v1.TraceRequest\x1a!.sipcluster.peer.v1.TraceResponseB.Z,github.com/sipcluster/sipcluster/node/peerpbb\x06proto3"
 
 var (
@@ -459,41 +583,51 @@ func file_node_peerpb_diagnosis_proto_rawDescGZIP() []byte {
 	return file_node_peerpb_diagnosis_proto_rawDescData
 }
 
-var file_node_peerpb_diagnosis_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_node_peerpb_diagnosis_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_node_peerpb_diagnosis_proto_goTypes = []any{
-	(*ViewDNRequest)(nil),         // 0: sipcluster.peer.v1.ViewDNRequest
-	(*ViewDNResponse)(nil),        // 1: sipcluster.peer.v1.ViewDNResponse
-	(*ViewClusterRequest)(nil),    // 2: sipcluster.peer.v1.ViewClusterRequest
-	(*ViewClusterResponse)(nil),   // 3: sipcluster.peer.v1.ViewClusterResponse
-	(*ReportRequest)(nil),         // 4: sipcluster.peer.v1.ReportRequest
-	(*ReportResponse)(nil),        // 5: sipcluster.peer.v1.ReportResponse
-	(*TraceRequest)(nil),          // 6: sipcluster.peer.v1.TraceRequest
-	(*TraceResponse)(nil),         // 7: sipcluster.peer.v1.TraceResponse
-	(*tcpb.DNView)(nil),           // 8: sipcluster.tc.v1.DNView
-	(*tcpb.StatusResponse)(nil),   // 9: sipcluster.tc.v1.StatusResponse
-	(*tcpb.ReportFile)(nil),       // 10: sipcluster.tc.v1.ReportFile
-	(*tcpb.CallTrace)(nil),        // 11: sipcluster.tc.v1.CallTrace
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*ViewDNRequest)(nil),          // 0: sipcluster.peer.v1.ViewDNRequest
+	(*ViewDNResponse)(nil),         // 1: sipcluster.peer.v1.ViewDNResponse
+	(*ViewClusterRequest)(nil),     // 2: sipcluster.peer.v1.ViewClusterRequest
+	(*ViewClusterResponse)(nil),    // 3: sipcluster.peer.v1.ViewClusterResponse
+	(*ReportRequest)(nil),          // 4: sipcluster.peer.v1.ReportRequest
+	(*ReportResponse)(nil),         // 5: sipcluster.peer.v1.ReportResponse
+	(*TraceRequest)(nil),           // 6: sipcluster.peer.v1.TraceRequest
+	(*TraceResponse)(nil),          // 7: sipcluster.peer.v1.TraceResponse
+	(*HistoryRequest)(nil),         // 8: sipcluster.peer.v1.HistoryRequest
+	(*HistoryResponse)(nil),        // 9: sipcluster.peer.v1.HistoryResponse
+	(*tcpb.DNView)(nil),            // 10: sipcluster.tc.v1.DNView
+	(*tcpb.StatusResponse)(nil),    // 11: sipcluster.tc.v1.StatusResponse
+	(*tcpb.ReportFile)(nil),        // 12: sipcluster.tc.v1.ReportFile
+	(*tcpb.CallTrace)(nil),         // 13: sipcluster.tc.v1.CallTrace
+	(*timestamppb.Timestamp)(nil),  // 14: google.protobuf.Timestamp
+	(*tcpb.ListEventsRequest)(nil), // 15: sipcluster.tc.v1.ListEventsRequest
+	(*tcpb.EventsPart)(nil),        // 16: sipcluster.tc.v1.EventsPart
 }
 var file_node_peerpb_diagnosis_proto_depIdxs = []int32{
-	8,  // 0: sipcluster.peer.v1.ViewDNResponse.view:type_name -> sipcluster.tc.v1.DNView
-	9,  // 1: sipcluster.peer.v1.ViewClusterResponse.status:type_name -> sipcluster.tc.v1.StatusResponse
-	10, // 2: sipcluster.peer.v1.ReportResponse.files:type_name -> sipcluster.tc.v1.ReportFile
-	11, // 3: sipcluster.peer.v1.TraceResponse.view:type_name -> sipcluster.tc.v1.CallTrace
-	12, // 4: sipcluster.peer.v1.TraceResponse.now:type_name -> google.protobuf.Timestamp
-	0,  // 5: sipcluster.peer.v1.Witness.ViewDN:input_type -> sipcluster.peer.v1.ViewDNRequest
-	2,  // 6: sipcluster.peer.v1.Witness.ViewCluster:input_type -> sipcluster.peer.v1.ViewClusterRequest
-	4,  // 7: sipcluster.peer.v1.Witness.Report:input_type -> sipcluster.peer.v1.ReportRequest
-	6,  // 8: sipcluster.peer.v1.Witness.Trace:input_type -> sipcluster.peer.v1.TraceRequest
-	1,  // 9: sipcluster.peer.v1.Witness.ViewDN:output_type -> sipcluster.peer.v1.ViewDNResponse
-	3,  // 10: sipcluster.peer.v1.Witness.ViewCluster:output_type -> sipcluster.peer.v1.ViewClusterResponse
-	5,  // 11: sipcluster.peer.v1.Witness.Report:output_type -> sipcluster.peer.v1.ReportResponse
-	7,  // 12: sipcluster.peer.v1.Witness.Trace:output_type -> sipcluster.peer.v1.TraceResponse
-	9,  // [9:13] is the sub-list for method output_type
-	5,  // [5:9] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	10, // 0: sipcluster.peer.v1.ViewDNResponse.view:type_name -> sipcluster.tc.v1.DNView
+	11, // 1: sipcluster.peer.v1.ViewClusterResponse.status:type_name -> sipcluster.tc.v1.StatusResponse
+	12, // 2: sipcluster.peer.v1.ReportResponse.files:type_name -> sipcluster.tc.v1.ReportFile
+	13, // 3: sipcluster.peer.v1.TraceResponse.view:type_name -> sipcluster.tc.v1.CallTrace
+	14, // 4: sipcluster.peer.v1.TraceResponse.now:type_name -> google.protobuf.Timestamp
+	15, // 5: sipcluster.peer.v1.HistoryRequest.query:type_name -> sipcluster.tc.v1.ListEventsRequest
+	14, // 6: sipcluster.peer.v1.HistoryRequest.now:type_name -> google.protobuf.Timestamp
+	16, // 7: sipcluster.peer.v1.HistoryResponse.part:type_name -> sipcluster.tc.v1.EventsPart
+	14, // 8: sipcluster.peer.v1.HistoryResponse.now:type_name -> google.protobuf.Timestamp
+	0,  // 9: sipcluster.peer.v1.Witness.ViewDN:input_type -> sipcluster.peer.v1.ViewDNRequest
+	2,  // 10: sipcluster.peer.v1.Witness.ViewCluster:input_type -> sipcluster.peer.v1.ViewClusterRequest
+	4,  // 11: sipcluster.peer.v1.Witness.Report:input_type -> sipcluster.peer.v1.ReportRequest
+	8,  // 12: sipcluster.peer.v1.Witness.History:input_type -> sipcluster.peer.v1.HistoryRequest
+	6,  // 13: sipcluster.peer.v1.Witness.Trace:input_type -> sipcluster.peer.v1.TraceRequest
+	1,  // 14: sipcluster.peer.v1.Witness.ViewDN:output_type -> sipcluster.peer.v1.ViewDNResponse
+	3,  // 15: sipcluster.peer.v1.Witness.ViewCluster:output_type -> sipcluster.peer.v1.ViewClusterResponse
+	5,  // 16: sipcluster.peer.v1.Witness.Report:output_type -> sipcluster.peer.v1.ReportResponse
+	9,  // 17: sipcluster.peer.v1.Witness.History:output_type -> sipcluster.peer.v1.HistoryResponse
+	7,  // 18: sipcluster.peer.v1.Witness.Trace:output_type -> sipcluster.peer.v1.TraceResponse
+	14, // [14:19] is the sub-list for method output_type
+	9,  // [9:14] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_node_peerpb_diagnosis_proto_init() }
@@ -507,7 +641,7 @@ func file_node_peerpb_diagnosis_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_diagnosis_proto_rawDesc), len(file_node_peerpb_diagnosis_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,7 @@ const (
 	Witness_ViewDN_FullMethodName      = "/sipcluster.peer.v1.Witness/ViewDN"
 	Witness_ViewCluster_FullMethodName = "/sipcluster.peer.v1.Witness/ViewCluster"
 	Witness_Report_FullMethodName      = "/sipcluster.peer.v1.Witness/Report"
+	Witness_History_FullMethodName     = "/sipcluster.peer.v1.Witness/History"
 	Witness_Trace_FullMethodName       = "/sipcluster.peer.v1.Witness/Trace"
 )
 
@@ -38,6 +39,8 @@ type WitnessClient interface {
 	ViewCluster(ctx context.Context, in *ViewClusterRequest, opts ...grpc.CallOption) (*ViewClusterResponse, error)
 	// Report is what the node says of itself for Diagnosis.CollectReports.
 	Report(ctx context.Context, in *ReportRequest, opts ...grpc.CallOption) (*ReportResponse, error)
+	// History is what the node has told its clients, for Diagnosis.ListEvents.
+	History(ctx context.Context, in *HistoryRequest, opts ...grpc.CallOption) (*HistoryResponse, error)
 	// Trace is what the node remembers of a call's messages.
 	Trace(ctx context.Context, in *TraceRequest, opts ...grpc.CallOption) (*TraceResponse, error)
 }
@@ -80,6 +83,16 @@ func (c *witnessClient) Report(ctx context.Context, in *ReportRequest, opts ...g
 	return out, nil
 }
 
+func (c *witnessClient) History(ctx context.Context, in *HistoryRequest, opts ...grpc.CallOption) (*HistoryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(HistoryResponse)
+	err := c.cc.Invoke(ctx, Witness_History_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *witnessClient) Trace(ctx context.Context, in *TraceRequest, opts ...grpc.CallOption) (*TraceResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(TraceResponse)
@@ -101,6 +114,8 @@ type WitnessServer interface {
 	ViewCluster(context.Context, *ViewClusterRequest) (*ViewClusterResponse, error)
 	// Report is what the node says of itself for Diagnosis.CollectReports.
 	Report(context.Context, *ReportRequest) (*ReportResponse, error)
+	// History is what the node has told its clients, for Diagnosis.ListEvents.
+	History(context.Context, *HistoryRequest) (*HistoryResponse, error)
 	// Trace is what the node remembers of a call's messages.
 	Trace(context.Context, *TraceRequest) (*TraceResponse, error)
 	mustEmbedUnimplementedWitnessServer()
@@ -121,6 +136,9 @@ func (UnimplementedWitnessServer) ViewCluster(context.Context, *ViewClusterReque
 }
 func (UnimplementedWitnessServer) Report(context.Context, *ReportRequest) (*ReportResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Report not implemented")
+}
+func (UnimplementedWitnessServer) History(context.Context, *HistoryRequest) (*HistoryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method History not implemented")
 }
 func (UnimplementedWitnessServer) Trace(context.Context, *TraceRequest) (*TraceResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Trace not implemented")
@@ -200,6 +218,24 @@ func _Witness_Report_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Witness_History_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HistoryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WitnessServer).History(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Witness_History_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WitnessServer).History(ctx, req.(*HistoryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Witness_Trace_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(TraceRequest)
 	if err := dec(in); err != nil {
@@ -236,6 +272,10 @@ var Witness_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Report",
 			Handler:    _Witness_Report_Handler,
+		},
+		{
+			MethodName: "History",
+			Handler:    _Witness_History_Handler,
 		},
 		{
 			MethodName: "Trace",

@@ -267,7 +267,7 @@ func (f *follower) announce(heard bool, reason string, e evidence) {
 	}
 	f.mu.Unlock()
 	if f.cfg.Heard != nil {
-		f.cfg.Heard(f.id, heard)
+		f.cfg.Heard(f.id, heard, reason)
 	}
 	if heard {
 		f.log.Info("peer is heard: its DNs count here", "owned", f.cfg.Table.OwnedBy(f.id))

@@ -45,7 +45,7 @@ type Config struct {
 	// as of an index of the configuration.
 	Refused func(index uint64)
 	// Heard is told when a peer is heard or lost; nil for nobody. It must not wait.
-	Heard func(peer dn.Node, heard bool)
+	Heard func(peer dn.Node, heard bool, reason string)
 	// Applied is told up to which index a peer has applied the configuration, with each
 	// ping of it and each answer to one; nil for nobody. It must not wait.
 	Applied func(peer dn.Node, index uint64)

@@ -39,6 +39,7 @@ type serverFlags struct {
 	backupKeep                                   int
 	records                                      node.Records
 	callTrace                                    int64
+	historyEvents                                int
 	sipRate                                      int
 	snapshotAfter                                uint64
 	logLevel, logFormat                          string
@@ -84,6 +85,7 @@ func (s *serverFlags) add(f *pflag.FlagSet) {
 	f.IntVar(&s.records.Keep, "call-records-keep", 10, "how many `FILES` stay")
 	f.StringVar(&s.records.Hook, "call-records-hook", "", "send them to the web server at `URL` too, each at least once; default: nowhere")
 	f.StringVar(&s.records.HookTokenFile, "call-records-hook-token-file", "", "with the bearer token in the first line of `FILE`, which only its owner may read")
+	f.IntVar(&s.historyEvents, "history-events", 100_000, "remember the last `NUMBER` events of each kind for events, as far as 64 MiB of memory last")
 	f.Int64Var(&s.callTrace, "call-trace-memory", 16<<20, "remember which SIP messages calls were made of, without headers and bodies, in so many `BYTES` of memory, for call trace; 0: none")
 	f.StringVar(&s.backupPassphrase, "backup-passphrase-file", "", "seal them with the passphrase in the first line of `FILE`, which only its owner may read; default: not sealed")
 	f.IntVar(&s.sipRate, "sip-rate", 0, "at most `NUMBER` new calls and new registrations a second; the rest gets 503 (0: no limit)")

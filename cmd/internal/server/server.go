@@ -152,7 +152,7 @@ func (s *serverFlags) config(stderr io.Writer) (node.Config, error) {
 		TLSAddr: s.sipTLS, WSAddr: s.sipWS, WSSAddr: s.sipWSS, CertFile: s.sipCert, KeyFile: s.sipKey, ClientCAFile: s.sipClientCA, Origins: s.sipOrigins,
 		ClusterAddr: s.cluster, GossipAddr: s.gossip, HTTPAddr: s.httpd,
 		Bootstrap: s.bootstrap, Join: s.join, InviteFile: s.inviteFile, AcceptRecovery: s.acceptRecovery, JoinTimeout: s.joinTimeout, Realm: s.realm,
-		BackupDir: s.backupDir, BackupEvery: s.backupEvery, BackupKeep: s.backupKeep, BackupPassphraseFile: s.backupPassphrase, Records: s.records, CallTrace: s.callTrace,
+		BackupDir: s.backupDir, BackupEvery: s.backupEvery, BackupKeep: s.backupKeep, BackupPassphraseFile: s.backupPassphrase, Records: s.records, CallTrace: s.callTrace, HistoryEvents: s.historyEvents,
 		ClusterKey: key, LinkTimeout: s.linkTimeout, SIPRate: s.sipRate, SnapshotAfter: s.snapshotAfter,
 		Insecure: s.insecure, Dev: s.dev, Debug: s.debug, Version: Version(), Log: log,
 	}, nil

@@ -32,6 +32,7 @@ var given = map[string]struct{ value, field, want string }{
 	"call-records-keep":            {"7", "Records", "{ 67108864 7  }"},
 	"call-records-hook":            {"https://h7/", "Records", "{ 67108864 10 https://h7/ }"},
 	"call-records-hook-token-file": {"token7", "Records", "{ 67108864 10  token7}"},
+	"history-events":               {"777", "HistoryEvents", "777"},
 	"call-trace-memory":            {"777777", "CallTrace", "777777"},
 	"accept-recovery":              {"2-7", "AcceptRecovery", "2-7"},
 	"join-timeout":                 {"7s", "JoinTimeout", "7s"},
@@ -160,7 +161,7 @@ func TestServerFlags_Defaults(t *testing.T) {
 	got := configOf(t, &serverFlags{})
 	for field, want := range map[string]string{
 		"SIPAddr": ":5060", "DefaultAddr": ":7000", "TCAddr": ":7001", "ClusterAddr": ":7002", "GossipAddr": ":7003", "HTTPAddr": ":7080",
-		"TLSAddr": "", "WSAddr": "", "WSSAddr": "", "Bind": "", "Bootstrap": "false", "Join": "[]", "InviteFile": "", "AcceptRecovery": "", "BackupDir": "", "BackupEvery": "24h0m0s", "BackupKeep": "7", "BackupPassphraseFile": "", "Records": "{ 67108864 10  }", "CallTrace": "16777216", "JoinTimeout": "1m0s", "Realm": "sipcluster",
+		"TLSAddr": "", "WSAddr": "", "WSSAddr": "", "Bind": "", "Bootstrap": "false", "Join": "[]", "InviteFile": "", "AcceptRecovery": "", "BackupDir": "", "BackupEvery": "24h0m0s", "BackupKeep": "7", "BackupPassphraseFile": "", "Records": "{ 67108864 10  }", "CallTrace": "16777216", "HistoryEvents": "100000", "JoinTimeout": "1m0s", "Realm": "sipcluster",
 		"ClusterKey": "", "LinkTimeout": "0s", "SIPRate": "0", "SnapshotAfter": "0", "Origins": "[]", "Insecure": "false", "Dev": "false", "Debug": "false",
 	} {
 		if got[field] != want {

@@ -25,6 +25,13 @@ DN_CHANGE_KIND_OWNER: DNChangeKind
 DN_CHANGE_KIND_STATE: DNChangeKind
 DN_CHANGE_KIND_UNSPECIFIED: DNChangeKind
 DN_CHANGE_KIND_USE: DNChangeKind
+HISTORY_KIND_AGENT: HistoryKind
+HISTORY_KIND_CALL: HistoryKind
+HISTORY_KIND_CONFIGURATION: HistoryKind
+HISTORY_KIND_LINK: HistoryKind
+HISTORY_KIND_STATE: HistoryKind
+HISTORY_KIND_UNSPECIFIED: HistoryKind
+HISTORY_KIND_USE: HistoryKind
 
 class ClusterView(_message.Message):
     __slots__ = ["error", "node", "site", "status", "took"]
@@ -118,6 +125,26 @@ class DNView(_message.Message):
     took: _duration_pb2.Duration
     def __init__(self, node: _Optional[str] = ..., site: _Optional[str] = ..., error: _Optional[str] = ..., status: _Optional[_Union[_availability_pb2.DNStatus, _Mapping]] = ..., bindings: _Optional[_Iterable[_Union[DNBinding, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[DNChange, _Mapping]]] = ..., took: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
+class EventsPart(_message.Message):
+    __slots__ = ["ahead", "cut", "error", "events", "node", "since", "site", "took"]
+    AHEAD_FIELD_NUMBER: _ClassVar[int]
+    CUT_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    TOOK_FIELD_NUMBER: _ClassVar[int]
+    ahead: _duration_pb2.Duration
+    cut: bool
+    error: str
+    events: _containers.RepeatedCompositeFieldContainer[HistoryEvent]
+    node: str
+    since: _timestamp_pb2.Timestamp
+    site: str
+    took: _duration_pb2.Duration
+    def __init__(self, node: _Optional[str] = ..., site: _Optional[str] = ..., error: _Optional[str] = ..., took: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., ahead: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., cut: bool = ..., events: _Optional[_Iterable[_Union[HistoryEvent, _Mapping]]] = ...) -> None: ...
+
 class ExplainDNRequest(_message.Message):
     __slots__ = ["changes", "dn"]
     CHANGES_FIELD_NUMBER: _ClassVar[int]
@@ -135,6 +162,102 @@ class ExplainDNResponse(_message.Message):
     sentence: str
     views: _containers.RepeatedCompositeFieldContainer[DNView]
     def __init__(self, conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., sentence: _Optional[str] = ..., views: _Optional[_Iterable[_Union[DNView, _Mapping]]] = ...) -> None: ...
+
+class HistoryCall(_message.Message):
+    __slots__ = ["ani", "caller", "cause", "conn_id", "dnis", "other", "what", "why"]
+    ANI_FIELD_NUMBER: _ClassVar[int]
+    CALLER_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    CONN_ID_FIELD_NUMBER: _ClassVar[int]
+    DNIS_FIELD_NUMBER: _ClassVar[int]
+    OTHER_FIELD_NUMBER: _ClassVar[int]
+    WHAT_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    ani: str
+    caller: bool
+    cause: int
+    conn_id: str
+    dnis: str
+    other: str
+    what: str
+    why: str
+    def __init__(self, conn_id: _Optional[str] = ..., what: _Optional[str] = ..., caller: bool = ..., other: _Optional[str] = ..., cause: _Optional[int] = ..., why: _Optional[str] = ..., ani: _Optional[str] = ..., dnis: _Optional[str] = ...) -> None: ...
+
+class HistoryEvent(_message.Message):
+    __slots__ = ["call", "change", "dn", "kind", "link", "node", "time", "write"]
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    DN_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    LINK_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    WRITE_FIELD_NUMBER: _ClassVar[int]
+    call: HistoryCall
+    change: DNChange
+    dn: str
+    kind: HistoryKind
+    link: HistoryLink
+    node: str
+    time: _timestamp_pb2.Timestamp
+    write: HistoryWrite
+    def __init__(self, time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., node: _Optional[str] = ..., kind: _Optional[_Union[HistoryKind, str]] = ..., dn: _Optional[str] = ..., change: _Optional[_Union[DNChange, _Mapping]] = ..., call: _Optional[_Union[HistoryCall, _Mapping]] = ..., link: _Optional[_Union[HistoryLink, _Mapping]] = ..., write: _Optional[_Union[HistoryWrite, _Mapping]] = ...) -> None: ...
+
+class HistoryLink(_message.Message):
+    __slots__ = ["heard", "peer", "why"]
+    HEARD_FIELD_NUMBER: _ClassVar[int]
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    heard: bool
+    peer: str
+    why: str
+    def __init__(self, peer: _Optional[str] = ..., heard: bool = ..., why: _Optional[str] = ...) -> None: ...
+
+class HistoryWrite(_message.Message):
+    __slots__ = ["by", "changes", "index", "mutations", "refused"]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    MUTATIONS_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    by: str
+    changes: _containers.RepeatedScalarFieldContainer[str]
+    index: int
+    mutations: int
+    refused: str
+    def __init__(self, index: _Optional[int] = ..., by: _Optional[str] = ..., changes: _Optional[_Iterable[str]] = ..., mutations: _Optional[int] = ..., refused: _Optional[str] = ...) -> None: ...
+
+class ListEventsRequest(_message.Message):
+    __slots__ = ["agent", "conn_id", "dn", "each_node", "group", "kinds", "limit", "node", "since", "until"]
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    CONN_ID_FIELD_NUMBER: _ClassVar[int]
+    DN_FIELD_NUMBER: _ClassVar[int]
+    EACH_NODE_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    KINDS_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    agent: str
+    conn_id: str
+    dn: str
+    each_node: bool
+    group: str
+    kinds: _containers.RepeatedScalarFieldContainer[HistoryKind]
+    limit: int
+    node: str
+    since: _timestamp_pb2.Timestamp
+    until: _timestamp_pb2.Timestamp
+    def __init__(self, since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., dn: _Optional[str] = ..., group: _Optional[str] = ..., agent: _Optional[str] = ..., conn_id: _Optional[str] = ..., kinds: _Optional[_Iterable[_Union[HistoryKind, str]]] = ..., node: _Optional[str] = ..., each_node: bool = ..., limit: _Optional[int] = ...) -> None: ...
+
+class ListEventsResponse(_message.Message):
+    __slots__ = ["events", "parts"]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[HistoryEvent]
+    parts: _containers.RepeatedCompositeFieldContainer[EventsPart]
+    def __init__(self, events: _Optional[_Iterable[_Union[HistoryEvent, _Mapping]]] = ..., parts: _Optional[_Iterable[_Union[EventsPart, _Mapping]]] = ...) -> None: ...
 
 class ReportFile(_message.Message):
     __slots__ = ["cut", "gzip", "name"]
@@ -160,4 +283,7 @@ class ConditionKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []
 
 class DNChangeKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = []
+
+class HistoryKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []

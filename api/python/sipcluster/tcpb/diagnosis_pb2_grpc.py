@@ -25,6 +25,11 @@ class DiagnosisStub(object):
                 request_serializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.SurveyRequest.SerializeToString,
                 response_deserializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.SurveyResponse.FromString,
                 )
+        self.ListEvents = channel.unary_unary(
+                '/sipcluster.tc.v1.Diagnosis/ListEvents',
+                request_serializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.ListEventsRequest.SerializeToString,
+                response_deserializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.ListEventsResponse.FromString,
+                )
         self.CollectReports = channel.unary_stream(
                 '/sipcluster.tc.v1.Diagnosis/CollectReports',
                 request_serializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.CollectReportsRequest.SerializeToString,
@@ -52,6 +57,17 @@ class DiagnosisServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListEvents(self, request, context):
+        """ListEvents returns the last of what the nodes have told their clients: changes of DNs
+        and agents, what happened to calls, verdicts on peers, and for administrators who
+        changed the configuration. What several nodes know is told once, by the node whose word
+        it is. The other nodes are asked side by side, for 2 s at most: of one that does not
+        answer there is what this node knows of it. Roles admin and operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CollectReports(self, request, context):
         """CollectReports has every node report of itself what somebody needs who looks for a
         fault from afar: one answer a node, the asked one's first. Each is asked for 2 s at
@@ -74,6 +90,11 @@ def add_DiagnosisServicer_to_server(servicer, server):
                     servicer.Survey,
                     request_deserializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.SurveyRequest.FromString,
                     response_serializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.SurveyResponse.SerializeToString,
+            ),
+            'ListEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEvents,
+                    request_deserializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.ListEventsRequest.FromString,
+                    response_serializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.ListEventsResponse.SerializeToString,
             ),
             'CollectReports': grpc.unary_stream_rpc_method_handler(
                     servicer.CollectReports,
@@ -122,6 +143,23 @@ class Diagnosis(object):
         return grpc.experimental.unary_unary(request, target, '/sipcluster.tc.v1.Diagnosis/Survey',
             sipcluster_dot_tcpb_dot_diagnosis__pb2.SurveyRequest.SerializeToString,
             sipcluster_dot_tcpb_dot_diagnosis__pb2.SurveyResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def ListEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/sipcluster.tc.v1.Diagnosis/ListEvents',
+            sipcluster_dot_tcpb_dot_diagnosis__pb2.ListEventsRequest.SerializeToString,
+            sipcluster_dot_tcpb_dot_diagnosis__pb2.ListEventsResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 

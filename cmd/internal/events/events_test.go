@@ -1,0 +1,43 @@
+package events
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sipcluster/sipcluster/api/tcpb"
+)
+
+func TestMoment(t *testing.T) {
+	now := time.Date(2026, 1, 2, 14, 30, 0, 0, time.Local)
+	for s, want := range map[string]time.Time{
+		"14:00": now.Add(-30 * time.Minute), "14:30": now, "14:31": now.Add(time.Minute - 24*time.Hour), "14:29:58": now.Add(-2 * time.Second),
+		"10m": now.Add(-10 * time.Minute), "0s": now, "2026-01-02T14:00:00+01:00": time.Date(2026, 1, 2, 13, 0, 0, 0, time.UTC),
+	} {
+		if got, err := moment(now, "since", s); err != nil || !got.AsTime().Equal(want) {
+			t.Errorf("%s: %v %v, want %v", s, got.AsTime(), err, want)
+		}
+	}
+	for _, s := range []string{"x", "25:00", "-10m", "14", "2026-01-02"} {
+		if _, err := moment(now, "since", s); err == nil {
+			t.Errorf("%s is a time", s)
+		}
+	}
+	if got, err := moment(now, "since", ""); got != nil || err != nil {
+		t.Errorf("no time: %v %v", got, err)
+	}
+}
+
+func TestFill(t *testing.T) {
+	r := &tcpb.ListEventsRequest{Limit: 1}
+	if err := fill(r, time.Now(), "1h", "", []string{"call", "configuration"}); err != nil || len(r.GetKinds()) != 2 || r.GetKinds()[1] != tcpb.HistoryKind_HISTORY_KIND_CONFIGURATION {
+		t.Error(r, err)
+	}
+	for _, kinds := range [][]string{{"calls"}, {""}} {
+		if err := fill(&tcpb.ListEventsRequest{Limit: 1}, time.Now(), "", "", kinds); err == nil {
+			t.Errorf("%q are kinds", kinds)
+		}
+	}
+	if len(kindNames()) != 6 {
+		t.Error(kindNames())
+	}
+}

@@ -1,0 +1,112 @@
+package history
+
+import "encoding/binary"
+
+// blockSize is how many bytes of events are dropped together.
+const blockSize = 16 << 10
+
+// block has events behind one another, each with its length before it. What is in data never
+// changes; a copy of a block is what it held then.
+type block struct {
+	data []byte
+	// first is the position of the first event, n how many there are.
+	first uint64
+	n     int
+	// oldest and newest time of them: clocks are set back.
+	oldest, newest int64
+}
+
+// ring keeps the last events in blocks. Guarded by Store.mu.
+type ring struct {
+	blocks []*block
+	// events are kept at least, as far as bytes allow.
+	events, bytes int
+	count, size   int
+	// head is the position behind the newest event.
+	head uint64
+	// since: nothing that happened later was dropped.
+	since int64
+}
+
+func (r *ring) add(at int64, event []byte) {
+	need := len(event) + binary.MaxVarintLen32
+	last := len(r.blocks) - 1
+	if last < 0 || cap(r.blocks[last].data)-len(r.blocks[last].data) < need {
+		r.blocks = append(r.blocks, &block{data: make([]byte, 0, max(blockSize, need)), first: r.head, oldest: at, newest: at})
+		last++
+		r.size += cap(r.blocks[last].data)
+	}
+	b := r.blocks[last]
+	b.data = binary.AppendUvarint(b.data, uint64(len(event)))
+	b.data = append(b.data, event...)
+	b.n++
+	b.oldest, b.newest = min(b.oldest, at), max(b.newest, at)
+	r.head++
+	r.count++
+	for len(r.blocks) > 1 && (r.size > r.bytes || r.count-r.blocks[0].n >= r.events) {
+		r.drop()
+	}
+}
+
+func (r *ring) drop() {
+	b := r.blocks[0]
+	r.count -= b.n
+	r.size -= cap(b.data)
+	r.since = max(r.since, b.newest+1)
+	r.blocks[0] = nil
+	r.blocks = r.blocks[1:]
+}
+
+// from is where the events from a position on are read.
+func (r *ring) from(seq uint64) (c cursor) {
+	if seq >= r.head {
+		return c
+	}
+	c.blocks = make([]block, 0, 8)
+	for i := len(r.blocks) - 1; i >= 0; i-- {
+		b := *r.blocks[i]
+		c.blocks = append(c.blocks, b)
+		if b.first <= seq {
+			c.skip = int(seq - b.first)
+			break
+		}
+	}
+	return c
+}
+
+// cursor reads events of blocks, of which the last is the first.
+type cursor struct {
+	blocks []block
+	data   []byte
+	// skip so many events of the first block.
+	skip int
+}
+
+// next returns the next event that may be within a time; false at the end. What it returns
+// is not to be changed.
+func (c *cursor) next(from, until int64) ([]byte, bool) {
+	for len(c.data) == 0 {
+		last := len(c.blocks) - 1
+		if last < 0 {
+			return nil, false
+		}
+		b := c.blocks[last]
+		c.blocks = c.blocks[:last]
+		if b.newest >= from && b.oldest <= until {
+			c.data = b.data
+			for ; c.skip > 0; c.skip-- {
+				c.event()
+			}
+		}
+		c.skip = 0
+	}
+	return c.event(), true
+}
+
+func (c *cursor) event() []byte {
+	size, n := binary.Uvarint(c.data)
+	end := n + int(size)
+	event := c.data[n:end:end]
+	c.data = c.data[end:]
+	return event
+}
