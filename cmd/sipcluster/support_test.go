@@ -283,7 +283,7 @@ func (c *secretCluster) asAdmin() []grpc.DialOption {
 func (c *secretCluster) tells(files map[string][]byte) {
 	c.t.Helper()
 	want := map[string]string{
-		"manifest.json": `"missing": []`, "survey.json": `"sip3"`, "configuration.yaml": `dn: "1002"`,
+		"manifest.json": `"missing": []`, "survey.json": `"sip3"`, "events.json": `"HISTORY_KIND_CONFIGURATION"`, "configuration.yaml": `dn: "1002"`,
 	}
 	for _, n := range []string{"sip1", "sip2", "sip3"} {
 		maps.Copy(want, map[string]string{

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api"
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -79,21 +80,36 @@ func (c commands) collect(ctx context.Context, cl *client.Client) (*bundle, erro
 	case err != nil:
 		b.lacks("nodes", err)
 	}
+	diagnosis := tcpb.NewDiagnosisClient(cl.Conn)
 	b.add("survey.json", func(w io.Writer) error {
-		s, err := client.Unary(ctx, cl, tcpb.NewDiagnosisClient(cl.Conn).Survey, &tcpb.SurveyRequest{})
-		if err != nil {
-			return err
-		}
-		text, err := protojson.MarshalOptions{Multiline: true, UseProtoNames: true}.Marshal(s)
-		if err == nil {
-			_, err = w.Write(text)
-		}
-		return err
+		s, err := client.Unary(ctx, cl, diagnosis.Survey, &tcpb.SurveyRequest{})
+		return writeJSON(w, s, err)
+	})
+	b.add("events.json", func(w io.Writer) error { // not of calls: who called whom is nobody else's business
+		e, err := client.Unary(ctx, cl, diagnosis.ListEvents, &tcpb.ListEventsRequest{Limit: maxEvents, Kinds: []tcpb.HistoryKind{
+			tcpb.HistoryKind_HISTORY_KIND_STATE, tcpb.HistoryKind_HISTORY_KIND_AGENT, tcpb.HistoryKind_HISTORY_KIND_USE, tcpb.HistoryKind_HISTORY_KIND_LINK, tcpb.HistoryKind_HISTORY_KIND_CONFIGURATION,
+		}})
+		return writeJSON(w, e, err)
 	})
 	b.add("configuration.yaml", func(w io.Writer) error {
 		return config.Export(ctx, cl, &configpb.ExportRequest{}, &limited{w: w, left: maxConfiguration})
 	})
 	return b, nil
+}
+
+// maxEvents are the last ones in a bundle.
+const maxEvents = 5000
+
+// writeJSON writes an answer, or returns why there is none.
+func writeJSON(w io.Writer, answer proto.Message, err error) error {
+	if err != nil {
+		return err
+	}
+	text, err := protojson.MarshalOptions{Multiline: true, UseProtoNames: true}.Marshal(answer)
+	if err == nil {
+		_, err = w.Write(text)
+	}
+	return err
 }
 
 // add collects a file; what there is of it stays in the bundle when the rest is missing.
