@@ -21,7 +21,7 @@ func told(t *testing.T, m *member, r *tcpb.ListEventsRequest) (said []string, an
 	}
 	var last time.Time
 	for _, e := range answer.GetEvents() {
-		what := ""
+		var what string
 		switch {
 		case e.GetLink() != nil:
 			what = fmt.Sprint(e.GetLink().GetPeer(), " ", e.GetLink().GetHeard())
