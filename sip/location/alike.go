@@ -2,6 +2,7 @@ package location
 
 import (
 	"hash/maphash"
+	"runtime"
 
 	"github.com/sipcluster/sipcluster/sip/message"
 )
@@ -12,6 +13,8 @@ import (
 type contacts struct {
 	seed maphash.Seed
 	at   map[uint64]holders
+	// late are slots that are to be found yet: those that were read at the start.
+	late []*slot
 }
 
 // holders are the slots with a Contact of one key: nearly always one.
@@ -105,6 +108,33 @@ func (s *Store) reach(sl *slot, bindings []Binding) {
 	sl.contacts = sum
 }
 
+// lateChunk is how many slots are made to be found under one hold of the lock.
+const lateChunk = 1024
+
+// catchUp has all slots found that were read at the start, which is done beside what the
+// node serves.
+func (s *Store) catchUp() {
+	for s.someLate() {
+		runtime.Gosched()
+	}
+}
+
+func (s *Store) someLate() (more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := &s.contacts
+	n := min(len(c.late), lateChunk)
+	for _, sl := range c.late[:n] {
+		if !sl.gone && sl.contacts == 0 {
+			s.reach(sl, s.decode(sl.blob).Bindings)
+		}
+	}
+	if c.late = c.late[n:]; len(c.late) == 0 {
+		c.late = nil
+	}
+	return c.late != nil
+}
+
 // SameUser are the entries with a Contact of the user, host and port of u, at most limit, as
 // they come: what it costs follows from limit alone.
 func (s *Store) SameUser(u *message.URI, limit int) []*Entry {
@@ -117,6 +147,12 @@ func (s *Store) SameHost(u *message.URI, limit int) []*Entry {
 }
 
 func (s *Store) found(key uint64, limit int) (list []*Entry) {
+	s.mu.RLock()
+	late := len(s.contacts.late) > 0
+	s.mu.RUnlock()
+	if late {
+		s.catchUp()
+	}
 	for _, blob := range s.holding(key, limit) {
 		list = append(list, s.decode(blob))
 	}

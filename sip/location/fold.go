@@ -24,6 +24,7 @@ const maxOld = 8
 // into the base when it is big or old, until ctx ends.
 func (s *Store) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { s.catchUp(); return nil })
 	g.Go(func() error { return s.tick(ctx, s.second) })
 	g.Go(func() error { return s.tick(ctx, s.foldWhenDue()) })
 	return g.Wait()

@@ -200,7 +200,7 @@ func (s *Store) adopt() {
 			s.slots[blobNumber(sl.blob)] = sl
 			s.owe(sl)
 		}
-		s.reach(sl, e.Bindings)
+		s.contacts.late = append(s.contacts.late, sl)
 		s.schedule(sl, e.earliest())
 	}
 }
