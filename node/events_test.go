@@ -58,7 +58,7 @@ func TestEvents_OfTwoNodes(t *testing.T) {
 		said, r := told(t, m, &tcpb.ListEventsRequest{Kinds: state})
 		slices.Sort(said) // nearly at one moment, by two clocks
 		if want := []string{"n1 state 1001 registered", "n2 state 1002 registered"}; !slices.Equal(said, want) || len(r.GetParts()) != 2 || r.GetParts()[1].GetError() != "" {
-			t.Errorf("%s tells of states %q, want %q", m.cfg.Name, said, want)
+			t.Fatalf("%s tells of states %q, want %q", m.cfg.Name, said, want)
 		}
 		await(t, m.cfg.Name+" tells of the end of the call", func() bool {
 			said, _ = told(t, m, &tcpb.ListEventsRequest{Kinds: []tcpb.HistoryKind{tcpb.HistoryKind_HISTORY_KIND_CALL}})
