@@ -43,10 +43,24 @@ func layout(n, sites int, host string, sipPort, basePort int) []devNode {
 	return nodes
 }
 
-// checkPorts tells the first port that is taken.
+// addrs are those that a node listens on.
+func (n *devNode) addrs() []string {
+	return []string{n.SIPAddr, n.WSAddr, n.DefaultAddr, n.TCAddr, n.ClusterAddr, n.GossipAddr, n.HTTPAddr}
+}
+
+// checkPorts tells the first port that two of the nodes would have, or that is taken.
 func checkPorts(nodes []devNode) error {
+	of := map[string]string{}
 	for _, n := range nodes {
-		for _, addr := range []string{n.SIPAddr, n.WSAddr, n.DefaultAddr, n.TCAddr, n.ClusterAddr, n.GossipAddr, n.HTTPAddr} {
+		for _, addr := range n.addrs() {
+			if other, twice := of[addr]; twice {
+				return fmt.Errorf("port %s would be one of node %s and of node %s: choose --base-port and --sip-port farther apart", addr, other, n.Name)
+			}
+			of[addr] = n.Name
+		}
+	}
+	for _, n := range nodes {
+		for _, addr := range n.addrs() {
 			if err := checkTCP(addr); err != nil {
 				return portError(n, addr, "TCP", err)
 			}

@@ -2,6 +2,7 @@ package dev
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/sipcluster/sipcluster/cmd/internal/clienttest"
@@ -30,5 +31,13 @@ func TestDevFlags_TheHighestPortsFit(t *testing.T) {
 	f := devFlags{nodes: maxDevNodes, sipPort: 65535 - 10*maxDevNodes, basePort: 65445, bind: "127.0.0.1"}
 	if err := f.check(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Bases whose ports meet are told before anything is started.
+func TestDevLayout_PortsThatMeet(t *testing.T) {
+	err := checkPorts(layout(3, 3, "127.0.0.1", 19160, 19100))
+	if err == nil || !strings.Contains(err.Error(), "would be one of node") || !strings.Contains(err.Error(), "farther apart") {
+		t.Errorf("SIP ports among the others: %v", err)
 	}
 }
