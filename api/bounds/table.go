@@ -74,6 +74,8 @@ func merge(parts ...map[protoreflect.FullName]Bound) map[protoreflect.FullName]B
 	}
 	all["google.protobuf.Duration.seconds"] = Bound{Sort: Any, By: "node/session"}
 	all["google.protobuf.Duration.nanos"] = Bound{Sort: Any, By: "node/session"}
+	all["google.protobuf.Timestamp.seconds"] = Bound{Sort: Any, By: "api"}
+	all["google.protobuf.Timestamp.nanos"] = Bound{Sort: Any, By: "api"}
 	all["google.protobuf.FieldMask.paths"] = items(fsm.MaxMask)
 	all["google.protobuf.FieldMask.paths[]"] = text(fsm.MaxPath)
 	return all
