@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/node/call"
@@ -177,5 +178,31 @@ func TestTraceCall_AsksAllNodes(t *testing.T) {
 	}
 	if _, err := c.TraceCall(t.Context(), &tcpb.TraceCallRequest{}); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("no call: %v", err)
+	}
+}
+
+// What a node does not tell of itself, because it is gone, silent or was started again, the
+// asked one tells; nothing is told by both.
+func TestSpeaks_ForThoseWhoCanNot(t *testing.T) {
+	h := newHall(t)
+	for _, n := range []string{"b", "c"} {
+		node := proto.CloneOf(h.s.view().Node("a"))
+		node.Id, node.Name, node.ClusterAddr = n, "n-"+n, n+":7002"
+		h.put(t, node)
+	}
+	again := beganAt(&tcpb.EventsPart{Began: moment(100), Ahead: durationpb.New(10)}) // its clock is 10 ns ahead
+	began := map[dn.Node]int64{"b": again, "c": beganAt(&tcpb.EventsPart{Error: "it does not answer"})}
+	for _, x := range []struct {
+		name string
+		by   dn.Node
+		at   int64
+		want bool
+	}{
+		{"", "a", 50, true}, {"", "a", 150, true}, {"", "b", 89, true}, {"", "b", 90, false}, {"", "c", 1e18, true}, {"", "removed", 1e18, true},
+		{"n-b", "a", 50, false}, {"n-b", "b", 50, true}, {"n-b", "b", 150, false}, {"n-b", "removed", 50, false}, {"n1", "a", 50, true}, {"n1", "b", 50, false},
+	} {
+		if got := speaks("a", x.name, h.s.view(), began)(x.by, x.at); got != x.want {
+			t.Errorf("of %s at %d, asked for %q: %v", x.by, x.at, x.name, got)
+		}
 	}
 }

@@ -41,18 +41,39 @@ func (d *Diagnosis) ListEvents(ctx context.Context, req *tcpb.ListEventsRequest)
 	}
 	nodes := slices.DeleteFunc(others(view, self), func(n *configpb.Node) bool { return req.GetNode() != "" && n.GetName() != req.GetNode() })
 	parts := askEach(ctx, nodes, historyTime, func(ctx context.Context, n *configpb.Node) *tcpb.EventsPart { return d.askEvents(ctx, n, req) })
-	tells := func(by dn.Node) bool { return by == self && d.asked(req, self) }
+	began := make(map[dn.Node]int64, len(parts))
 	for i, p := range parts {
-		if id, before := dn.Node(nodes[i].GetId()), tells; p.GetError() != "" {
-			tells = func(by dn.Node) bool { return by == id || before(by) }
-		}
+		began[dn.Node(nodes[i].GetId())] = beganAt(p)
 	}
-	own := d.events(req, 0, tells)
+	own := d.events(req, 0, speaks(self, req.GetNode(), view, began))
 	who := access.From(ctx)
 	if d.asked(req, self) && (who == nil || who.Role == configpb.Role_ROLE_ADMIN) {
 		own.Events = append(own.Events, d.writes(req)...)
 	}
 	return gathered(append([]*tcpb.EventsPart{own}, parts...), limitOf(req)), nil
+}
+
+// beganAt is since when a node tells its own, by this node's clock: what was before, others
+// tell, all of one that gives no answer.
+func beganAt(p *tcpb.EventsPart) int64 {
+	if p.GetError() != "" || p.GetBegan() == nil {
+		return math.MaxInt64
+	}
+	return nanoseconds(p.GetBegan().AsTime().Add(-p.GetAhead().AsDuration()))
+}
+
+// speaks tells whose word of what time this node tells: its own, and that of those who don't
+// tell it, because they are no longer in the roster, or have begun later. Only that of the
+// node with a name, "" for all.
+func speaks(self dn.Node, name string, view *fsm.View, began map[dn.Node]int64) func(by dn.Node, at int64) bool {
+	return func(by dn.Node, at int64) bool {
+		n := view.Node(string(by))
+		if name != "" && n.GetName() != name {
+			return false
+		}
+		since, asked := began[by]
+		return by == self || n == nil || asked && at < since
+	}
 }
 
 // asked tells whether a request is about what a node tells.
@@ -120,12 +141,12 @@ func gathered(parts []*tcpb.EventsPart, limit int) *tcpb.ListEventsResponse {
 // much behind.
 func (d *Diagnosis) OwnEvents(req *tcpb.ListEventsRequest, ahead time.Duration) *tcpb.EventsPart {
 	self := d.cfg.Table.Self()
-	return d.events(req, ahead, func(by dn.Node) bool { return by == self })
+	return d.events(req, ahead, func(by dn.Node, _ int64) bool { return by == self })
 }
 
 // events are the last ones that this node knows, by its clock, which is so much ahead of that
 // of the times asked for, of nodes whose word tells wants.
-func (d *Diagnosis) events(req *tcpb.ListEventsRequest, ahead time.Duration, tells func(by dn.Node) bool) *tcpb.EventsPart {
+func (d *Diagnosis) events(req *tcpb.ListEventsRequest, ahead time.Duration, tells func(by dn.Node, at int64) bool) *tcpb.EventsPart {
 	view := d.cfg.View()
 	self := view.Node(string(d.cfg.Table.Self()))
 	part := &tcpb.EventsPart{Node: self.GetName(), Site: self.GetSite()}
@@ -150,13 +171,14 @@ func (d *Diagnosis) events(req *tcpb.ListEventsRequest, ahead time.Duration, tel
 		part.Events = append(part.Events, eventOf(view, &last[(oldest+i)%len(last)]))
 	}
 	part.Cut = n > limit
-	since := int64(0)
+	since, began := int64(0), int64(math.MaxInt64)
 	for k, h := range d.cfg.History.Held() {
+		began = min(began, h.Since)
 		if !q.Without[k] {
 			since = max(since, h.Since)
 		}
 	}
-	part.Since = moment(since)
+	part.Since, part.Began = moment(since), moment(began)
 	return part
 }
 
@@ -166,7 +188,7 @@ var historyKinds = map[tcpb.HistoryKind]history.Kind{
 	tcpb.HistoryKind_HISTORY_KIND_CALL: history.Call, tcpb.HistoryKind_HISTORY_KIND_LINK: history.Link,
 }
 
-func (d *Diagnosis) query(view *fsm.View, req *tcpb.ListEventsRequest, ahead time.Duration, tells func(dn.Node) bool) *history.Query {
+func (d *Diagnosis) query(view *fsm.View, req *tcpb.ListEventsRequest, ahead time.Duration, tells func(by dn.Node, at int64) bool) *history.Query {
 	q := &history.Query{DN: dn.Number(req.GetDn()), Until: math.MaxInt64}
 	if t := req.GetSince(); t != nil {
 		q.From = nanoseconds(t.AsTime().Add(ahead))
@@ -184,7 +206,7 @@ func (d *Diagnosis) query(view *fsm.View, req *tcpb.ListEventsRequest, ahead tim
 	}
 	q.Without[history.Call] = q.Without[history.Call] || req.GetAgent() != ""
 	q.Told = func(e *history.Event) bool {
-		return (req.GetEachNode() || tells(e.By)) && (req.GetGroup() == "" || slices.Contains(view.DN(string(e.DN)).GetGroups(), req.GetGroup()))
+		return (req.GetEachNode() || tells(e.By, e.At)) && (req.GetGroup() == "" || slices.Contains(view.DN(string(e.DN)).GetGroups(), req.GetGroup()))
 	}
 	return q
 }

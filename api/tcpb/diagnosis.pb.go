@@ -1220,7 +1220,10 @@ type EventsPart struct {
 	// It has more than limit of it, older ones.
 	Cut bool `protobuf:"varint,7,opt,name=cut,proto3" json:"cut,omitempty"`
 	// Between nodes alone; empty in a ListEventsResponse.
-	Events        []*HistoryEvent `protobuf:"bytes,8,rep,name=events,proto3" json:"events,omitempty"`
+	Events []*HistoryEvent `protobuf:"bytes,8,rep,name=events,proto3" json:"events,omitempty"`
+	// Since when it remembers anything, by its clock: what it told before it was started, the
+	// node that was asked tells.
+	Began         *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=began,proto3" json:"began,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1307,6 +1310,13 @@ func (x *EventsPart) GetCut() bool {
 func (x *EventsPart) GetEvents() []*HistoryEvent {
 	if x != nil {
 		return x.Events
+	}
+	return nil
+}
+
+func (x *EventsPart) GetBegan() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Began
 	}
 	return nil
 }
@@ -1738,7 +1748,7 @@ const file_api_tcpb_diagnosis_proto_rawDesc = "" +
 	" \x01(\rR\x05limit\"\x80\x01\n" +
 	"\x12ListEventsResponse\x126\n" +
 	"\x06events\x18\x01 \x03(\v2\x1e.sipcluster.tc.v1.HistoryEventR\x06events\x122\n" +
-	"\x05parts\x18\x02 \x03(\v2\x1c.sipcluster.tc.v1.EventsPartR\x05parts\"\xa6\x02\n" +
+	"\x05parts\x18\x02 \x03(\v2\x1c.sipcluster.tc.v1.EventsPartR\x05parts\"\xd8\x02\n" +
 	"\n" +
 	"EventsPart\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
@@ -1748,7 +1758,8 @@ const file_api_tcpb_diagnosis_proto_rawDesc = "" +
 	"\x05ahead\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x05ahead\x120\n" +
 	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x10\n" +
 	"\x03cut\x18\a \x01(\bR\x03cut\x126\n" +
-	"\x06events\x18\b \x03(\v2\x1e.sipcluster.tc.v1.HistoryEventR\x06events\"\xe5\x02\n" +
+	"\x06events\x18\b \x03(\v2\x1e.sipcluster.tc.v1.HistoryEventR\x06events\x120\n" +
+	"\x05began\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x05began\"\xe5\x02\n" +
 	"\fHistoryEvent\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x121\n" +
@@ -1879,25 +1890,26 @@ var file_api_tcpb_diagnosis_proto_depIdxs = []int32{
 	22, // 22: sipcluster.tc.v1.EventsPart.ahead:type_name -> google.protobuf.Duration
 	25, // 23: sipcluster.tc.v1.EventsPart.since:type_name -> google.protobuf.Timestamp
 	18, // 24: sipcluster.tc.v1.EventsPart.events:type_name -> sipcluster.tc.v1.HistoryEvent
-	25, // 25: sipcluster.tc.v1.HistoryEvent.time:type_name -> google.protobuf.Timestamp
-	2,  // 26: sipcluster.tc.v1.HistoryEvent.kind:type_name -> sipcluster.tc.v1.HistoryKind
-	14, // 27: sipcluster.tc.v1.HistoryEvent.change:type_name -> sipcluster.tc.v1.DNChange
-	19, // 28: sipcluster.tc.v1.HistoryEvent.call:type_name -> sipcluster.tc.v1.HistoryCall
-	20, // 29: sipcluster.tc.v1.HistoryEvent.link:type_name -> sipcluster.tc.v1.HistoryLink
-	21, // 30: sipcluster.tc.v1.HistoryEvent.write:type_name -> sipcluster.tc.v1.HistoryWrite
-	9,  // 31: sipcluster.tc.v1.Diagnosis.ExplainDN:input_type -> sipcluster.tc.v1.ExplainDNRequest
-	6,  // 32: sipcluster.tc.v1.Diagnosis.Survey:input_type -> sipcluster.tc.v1.SurveyRequest
-	15, // 33: sipcluster.tc.v1.Diagnosis.ListEvents:input_type -> sipcluster.tc.v1.ListEventsRequest
-	3,  // 34: sipcluster.tc.v1.Diagnosis.CollectReports:input_type -> sipcluster.tc.v1.CollectReportsRequest
-	10, // 35: sipcluster.tc.v1.Diagnosis.ExplainDN:output_type -> sipcluster.tc.v1.ExplainDNResponse
-	7,  // 36: sipcluster.tc.v1.Diagnosis.Survey:output_type -> sipcluster.tc.v1.SurveyResponse
-	16, // 37: sipcluster.tc.v1.Diagnosis.ListEvents:output_type -> sipcluster.tc.v1.ListEventsResponse
-	4,  // 38: sipcluster.tc.v1.Diagnosis.CollectReports:output_type -> sipcluster.tc.v1.CollectReportsResponse
-	35, // [35:39] is the sub-list for method output_type
-	31, // [31:35] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	25, // 25: sipcluster.tc.v1.EventsPart.began:type_name -> google.protobuf.Timestamp
+	25, // 26: sipcluster.tc.v1.HistoryEvent.time:type_name -> google.protobuf.Timestamp
+	2,  // 27: sipcluster.tc.v1.HistoryEvent.kind:type_name -> sipcluster.tc.v1.HistoryKind
+	14, // 28: sipcluster.tc.v1.HistoryEvent.change:type_name -> sipcluster.tc.v1.DNChange
+	19, // 29: sipcluster.tc.v1.HistoryEvent.call:type_name -> sipcluster.tc.v1.HistoryCall
+	20, // 30: sipcluster.tc.v1.HistoryEvent.link:type_name -> sipcluster.tc.v1.HistoryLink
+	21, // 31: sipcluster.tc.v1.HistoryEvent.write:type_name -> sipcluster.tc.v1.HistoryWrite
+	9,  // 32: sipcluster.tc.v1.Diagnosis.ExplainDN:input_type -> sipcluster.tc.v1.ExplainDNRequest
+	6,  // 33: sipcluster.tc.v1.Diagnosis.Survey:input_type -> sipcluster.tc.v1.SurveyRequest
+	15, // 34: sipcluster.tc.v1.Diagnosis.ListEvents:input_type -> sipcluster.tc.v1.ListEventsRequest
+	3,  // 35: sipcluster.tc.v1.Diagnosis.CollectReports:input_type -> sipcluster.tc.v1.CollectReportsRequest
+	10, // 36: sipcluster.tc.v1.Diagnosis.ExplainDN:output_type -> sipcluster.tc.v1.ExplainDNResponse
+	7,  // 37: sipcluster.tc.v1.Diagnosis.Survey:output_type -> sipcluster.tc.v1.SurveyResponse
+	16, // 38: sipcluster.tc.v1.Diagnosis.ListEvents:output_type -> sipcluster.tc.v1.ListEventsResponse
+	4,  // 39: sipcluster.tc.v1.Diagnosis.CollectReports:output_type -> sipcluster.tc.v1.CollectReportsResponse
+	36, // [36:40] is the sub-list for method output_type
+	32, // [32:36] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_api_tcpb_diagnosis_proto_init() }

@@ -18,7 +18,7 @@ func diagnosisFaults() []Fault {
 		unitFault("past-grows", "every event that there ever was stays in memory", "./node/history", "^TestStore_",
 			Edit{"node/history/ring.go", "(r.size > r.bytes || r.count-r.blocks[0].n >= r.events)", "r.size < 0"}),
 		unitFault("events-told-by-all", "what several nodes know is told by each of them", "./node", "^TestEvents_",
-			Edit{"api/events.go", "(req.GetEachNode() || tells(e.By))", "(req != nil || tells(e.By))"}),
+			Edit{"api/events.go", "(req.GetEachNode() || tells(e.By, e.At))", "(req != nil || tells(e.By, e.At))"}),
 		unitFault("a-trace-with-passwords", "the password in a Request-URI is remembered", "./sip/trace", "^TestLog_",
 			Edit{"sip/trace/glance.go", "; has { // a password", "; has && false { // a password"}),
 		unitFault("a-trace-grows", "every message that there ever was stays in memory", "./sip/trace", "^TestLog_",

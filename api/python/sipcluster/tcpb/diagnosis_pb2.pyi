@@ -126,8 +126,9 @@ class DNView(_message.Message):
     def __init__(self, node: _Optional[str] = ..., site: _Optional[str] = ..., error: _Optional[str] = ..., status: _Optional[_Union[_availability_pb2.DNStatus, _Mapping]] = ..., bindings: _Optional[_Iterable[_Union[DNBinding, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[DNChange, _Mapping]]] = ..., took: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class EventsPart(_message.Message):
-    __slots__ = ["ahead", "cut", "error", "events", "node", "since", "site", "took"]
+    __slots__ = ["ahead", "began", "cut", "error", "events", "node", "since", "site", "took"]
     AHEAD_FIELD_NUMBER: _ClassVar[int]
+    BEGAN_FIELD_NUMBER: _ClassVar[int]
     CUT_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
@@ -136,6 +137,7 @@ class EventsPart(_message.Message):
     SITE_FIELD_NUMBER: _ClassVar[int]
     TOOK_FIELD_NUMBER: _ClassVar[int]
     ahead: _duration_pb2.Duration
+    began: _timestamp_pb2.Timestamp
     cut: bool
     error: str
     events: _containers.RepeatedCompositeFieldContainer[HistoryEvent]
@@ -143,7 +145,7 @@ class EventsPart(_message.Message):
     since: _timestamp_pb2.Timestamp
     site: str
     took: _duration_pb2.Duration
-    def __init__(self, node: _Optional[str] = ..., site: _Optional[str] = ..., error: _Optional[str] = ..., took: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., ahead: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., cut: bool = ..., events: _Optional[_Iterable[_Union[HistoryEvent, _Mapping]]] = ...) -> None: ...
+    def __init__(self, node: _Optional[str] = ..., site: _Optional[str] = ..., error: _Optional[str] = ..., took: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., ahead: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., cut: bool = ..., events: _Optional[_Iterable[_Union[HistoryEvent, _Mapping]]] = ..., began: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ExplainDNRequest(_message.Message):
     __slots__ = ["changes", "dn"]
