@@ -30,13 +30,13 @@ setup: ## what the tests need of Debian: sipp, baresip, sipsak, chromium, nft, i
 
 # The simulations make all their runs without the race detector, and a tenth with it.
 test: setup ## everything: unit and property tests with the race detector, long ones without it, then real clusters
-	go test -race -short -p $(P) $(unit)
+	go test -race -short -timeout=20m -p $(P) $(unit)
 	scripts/test-long -p $(P)
 	@$(MAKE) --no-print-directory test-python
 	go test -count=1 -timeout=15m ./jepsen/...
 
 unit: ## only the unit and property tests, with the race detector
-	go test -race -p $(P) $(unit)
+	go test -race -timeout=20m -p $(P) $(unit)
 
 unit-plain: ## the same without it: what is slow there may hide what is fast here
 	go test -p $(P) $(unit)

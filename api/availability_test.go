@@ -23,11 +23,13 @@ import (
 	"github.com/sipcluster/sipcluster/internal/leftover"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/history"
 )
 
 // site is a node's table and configuration with the services in front, over
 // real gRPC: node sip1 at dc1, whose peer is sip2 at dc2.
 type site struct {
+	past *history.Store
 	// inCalls are the DNs with a call.
 	inCalls sync.Map
 	table   *dn.Table
@@ -57,7 +59,8 @@ func newSite(t testing.TB, mutations ...*configpb.Mutation) *site {
 	t.Helper()
 	leftover.Check(t)
 	s := &site{view: roster(t, mutations...)}
-	s.table = dn.New(dn.Config{Self: selfID, Incarnation: 7, Busy: func(n dn.Number) bool { return s.uses(n).Calls > 0 }, Uses: s.uses, Class: func(n dn.Number) dn.Class { return dnview.Class(s.view.DN(string(n))) }, Groups: func(n dn.Number) []string { return s.view.DN(string(n)).GetGroups() }})
+	s.past = history.New(history.Config{Self: selfID})
+	s.table = dn.New(dn.Config{Self: selfID, Incarnation: 7, Told: s.past.DN, Busy: func(n dn.Number) bool { return s.uses(n).Calls > 0 }, Uses: s.uses, Class: func(n dn.Number) dn.Class { return dnview.Class(s.view.DN(string(n))) }, Groups: func(n dn.Number) []string { return s.view.DN(string(n)).GetGroups() }})
 	conn := serve(t, func(r grpc.ServiceRegistrar) {
 		tcpb.RegisterAvailabilityServer(r, NewAvailability(AvailabilityConfig{
 			Table: s.table, View: func() *fsm.View { return s.view }, Heartbeat: 10 * time.Millisecond,

@@ -22,7 +22,7 @@ func TestDiagnosis_SaysWhyAndWhatOthersBelieve(t *testing.T) {
 	binding := &tcpb.DNBinding{Contact: "sip:1001@192.0.2.1", UserAgent: "phone"}
 	conn := serve(t, func(r grpc.ServiceRegistrar) {
 		tcpb.RegisterDiagnosisServer(r, NewDiagnosis(DiagnosisConfig{
-			Table: s.table, View: func() *fsm.View { return s.view }, Bindings: func(dn.Number) []*tcpb.DNBinding { return []*tcpb.DNBinding{binding} },
+			Table: s.table, History: s.past, View: func() *fsm.View { return s.view }, Bindings: func(dn.Number) []*tcpb.DNBinding { return []*tcpb.DNBinding{binding} },
 			Ask: func(ctx context.Context, node dn.Node, number string, changes uint32) (*tcpb.DNView, error) {
 				if node == peerID {
 					return &tcpb.DNView{Node: "liar", Status: &tcpb.DNStatus{Dn: number, State: tcpb.DNState_DN_STATE_OOS, Reason: tcpb.Reason_REASON_PEER_LOST}}, nil
