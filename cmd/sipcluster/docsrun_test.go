@@ -16,7 +16,7 @@ import (
 
 // shown are the commands that only show something: their output in the documents has the
 // form of what a cluster of two nodes prints.
-var shown = regexp.MustCompile(`^(dn (list|get|why)|node list|status|keyring list|route (list|test)|stats|bans list|ca show|token list|whoami)\b`)
+var shown = regexp.MustCompile(`^(events|call list|dn (list|get|why)|node list|status|keyring list|route (list|test)|stats|bans list|ca show|token list|whoami)\b`)
 
 // TestDocs_TablesHaveTheColumnsThatAreShown runs the commands of the documents that show
 // something, and compares columns of tables and names in JSON with what stands there.
