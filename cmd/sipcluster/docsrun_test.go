@@ -1,154 +1,171 @@
 package main
 
 import (
-	"encoding/json"
-	"maps"
+	"bytes"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/sipcluster/sipcluster/internal/patience"
-	"github.com/sipcluster/sipcluster/node"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/sipcluster/sipcluster/cmd/internal/transcript"
+	"github.com/sipcluster/sipcluster/internal/race"
 )
 
-// shown are the commands that only show something: their output in the documents has the
-// form of what a cluster of two nodes prints.
-var shown = regexp.MustCompile(`^(events|call list|dn (list|get|why)|node list|status|keyring list|route (list|test)|stats|bans list|ca show|token list|whoami)\b`)
+// scenes is how the commands of the documents are run: what has to be so before a block,
+// what stands for a token or an id in it, and which blocks are not run, with the reason.
+type scenes struct {
+	// Unrun is how many blocks with a reason not to be run there are.
+	Unrun     int
+	Documents []scene
+}
 
-// TestDocs_TablesHaveTheColumnsThatAreShown runs the commands of the documents that show
-// something, and compares columns of tables and names in JSON with what stands there.
-// Values are of another cluster.
-func TestDocs_TablesHaveTheColumnsThatAreShown(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts two nodes")
-	}
-	do := documented(t)
-	docs, err := filepath.Glob("../../docs/*.md")
+// scene is a document with a cluster, or clusters, of its own.
+type scene struct {
+	Doc string
+	// Hosts are the machines of the prompts, with their addresses in the document; those
+	// of the blocks without one are "".
+	Hosts map[string]string
+	// Addresses are further ones of the document that have to be of this machine.
+	Addresses []string
+	// Before runs on host "" before the first block.
+	Before string
+	Blocks []passage
+}
+
+// passage is what is to be said of a block.
+type passage struct {
+	// With is how one of its commands begins.
+	With string
+	// Not is why the block is not run.
+	Not string
+	// On is the host of a block without prompts; Before runs there, before the block.
+	On, Before string
+	// Typed is what is typed at the terminal of each of its commands that asks.
+	Typed []string
+	// Replace has what stands in a command for something that is of one run.
+	Replace map[string]string
+}
+
+func readScenes(t *testing.T) (s scenes) {
+	t.Helper()
+	b, err := os.ReadFile("testdata/docs.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	compared := 0
-	for _, doc := range append(docs, "../../README.md") {
-		text, err := os.ReadFile(doc)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, c := range commandsOf(string(text)) {
-			if !shown.MatchString(strings.Join(c.words, " ")) {
-				continue
-			}
-			if status, out, _ := do(hereOnly(c.words)...); status == exitDone {
-				n, wrong := differ(c.output, strings.Split(out, "\n"))
-				compared += n
-				for _, w := range wrong {
-					t.Errorf("%s:%d: %s", filepath.Base(doc), c.number, w)
-				}
-			}
-		}
+	d := yaml.NewDecoder(bytes.NewReader(b))
+	d.KnownFields(true)
+	if err := d.Decode(&s); err != nil {
+		t.Fatal(err)
 	}
-	t.Logf("%d tables and objects were compared", compared)
-	if compared < 10 {
-		t.Errorf("only %d tables were compared", compared)
-	}
+	return s
 }
 
-// documented is a cluster of two nodes with the DNs that the documents ask for.
-func documented(t *testing.T) func(args ...string) (int, string, string) {
-	a, _ := launchNode(t, node.Config{Name: "sip1", Site: "dc1", Realm: "example.org", Bootstrap: true})
-	dir := t.TempDir()
-	do := asAdmin(t, filepath.Join(dir, "contexts.yaml"))
-	patience.Until(t, "the first administrator is let in", func() bool {
-		status, _, _ := do("login", "--file", filepath.Join(a.DataDir, "admin.context"))
-		return status == exitDone
-	})
-	invite := filepath.Join(dir, "invite")
-	for _, args := range [][]string{
-		{"dn", "put", "1001", "--kind", "sip", "--password", "x", "--group", "demo"},
-		{"dn", "put", "carrier", "--kind", "trunk", "--address", "127.0.0.77:5999"},
-		{"node", "invite", "sip2", "--out", invite},
-	} {
-		if status, _, errs := do(args...); status != exitDone {
-			t.Fatalf("%v: %s", args, errs)
-		}
+// documents are those of the repository that users read.
+func documents(t *testing.T) (paths []string) {
+	t.Helper()
+	paths, err := filepath.Glob("../../docs/*.md")
+	if err != nil || len(paths) < 10 {
+		t.Fatalf("%d documents, %v", len(paths), err)
 	}
-	launchNode(t, node.Config{Name: "sip2", Site: "dc2", Join: []string{a.ClusterAddr}, InviteFile: invite})
-	patience.Until(t, "sip2 is heard", func() bool {
-		_, out, _ := do("status")
-		return strings.Contains(out, "PEER  TO PEER")
-	})
-	return do
+	return append(paths, "../../README.md")
 }
 
-// hereOnly leaves out what would choose another node, or DNs that are in service.
-func hereOnly(words []string) (here []string) {
-	for i := 0; i < len(words); i++ {
-		switch words[i] {
-		case "--addr", "--state", "--prefix", "--owner":
-			i++
-		case "--routable":
-		default:
-			here = append(here, words[i])
-		}
+func blocksOf(t *testing.T, path string) []transcript.Block {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return here
+	return transcript.Blocks(string(text))
 }
 
-// head is the first line of a table.
-var head = regexp.MustCompile(`^[A-Z]+( +[A-Z]+)+ *$`)
-
-// differ compares each table and each JSON object of a document with what is printed now.
-func differ(written, printed []string) (compared int, wrong []string) {
-	for _, w := range written {
-		for _, p := range printed {
-			switch {
-			case head.MatchString(w) && head.MatchString(p) && strings.Fields(w)[0] == strings.Fields(p)[0] && sameTable(w, p, printed):
-				compared++
-				if !slices.Equal(columns(w), columns(p)) {
-					wrong = append(wrong, "the columns are "+p+", not "+w)
-				}
-			case strings.HasPrefix(w, "{") && strings.HasPrefix(p, "{"):
-				compared++
-				if is, want := names(p), names(w); !slices.Equal(is, want) {
-					wrong = append(wrong, "the names are "+strings.Join(is, " ")+", not "+strings.Join(want, " "))
-				}
+// saidOf is what the scene has of a block.
+func (s scene) saidOf(b transcript.Block) *passage {
+	for _, c := range b.Commands() {
+		for i := range s.Blocks {
+			if strings.HasPrefix(c.Text, s.Blocks[i].With) {
+				return &s.Blocks[i]
 			}
 		}
 	}
-	return compared, wrong
+	return nil
 }
 
-// sameTable: of several tables whose first column has the same name, one is meant by the second.
-func sameTable(w, p string, printed []string) bool {
-	if columns(w)[1] == columns(p)[1] {
-		return true
+// TestDocs_EveryCommandIsRunOrHasAReason: a block of commands is run by
+// TestDocs_CommandsDoWhatIsWritten, or testdata/docs.yaml says why not.
+func TestDocs_EveryCommandIsRunOrHasAReason(t *testing.T) {
+	all := readScenes(t)
+	unrun := 0
+	for _, path := range documents(t) {
+		doc := filepath.Base(path)
+		i := slices.IndexFunc(all.Documents, func(s scene) bool { return s.Doc == doc })
+		var said []*passage
+		for _, b := range blocksOf(t, path) {
+			switch commands := b.Commands(); {
+			case b.Language == "":
+				t.Errorf("%s:%d: of which language is the block? console has prompts and outputs, in sh each line is a command; text and others have no commands", doc, b.Line)
+			case len(commands) == 0 && (b.Typed() || b.Language == transcript.Console):
+				t.Errorf("%s:%d: commands stand in a block of console, or of sh", doc, b.Line)
+			case len(commands) > 0 && i >= 0:
+				said = append(said, all.Documents[i].saidOf(b))
+			}
+		}
+		if i >= 0 {
+			unrun += heard(t, all.Documents[i], said)
+		}
 	}
-	return !slices.ContainsFunc(printed, func(other string) bool {
-		return other != p && head.MatchString(other) && columns(other)[0] == columns(w)[0]
-	})
+	if unrun != all.Unrun {
+		t.Errorf("%d blocks are not run, testdata/docs.yaml speaks of %d", unrun, all.Unrun)
+	}
 }
 
-var gap = regexp.MustCompile(`  +`)
-
-func columns(head string) []string { return gap.Split(strings.TrimSpace(head), -1) }
-
-// names are those of a JSON object, sorted.
-func names(object string) []string {
-	var m map[string]json.RawMessage
-	if json.Unmarshal([]byte(object), &m) != nil {
-		return nil
+// heard wants each passage of the scene to be about one block, and counts the blocks that
+// are not run.
+func heard(t *testing.T, s scene, said []*passage) (unrun int) {
+	t.Helper()
+	for i := range s.Blocks {
+		p := &s.Blocks[i]
+		n := 0
+		for _, q := range said {
+			if p == q {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("%s: %d blocks have a command that begins with %q", s.Doc, n, p.With)
+		}
+		if p.Not != "" {
+			unrun++
+		}
 	}
-	return slices.Sorted(maps.Keys(m))
+	return unrun
 }
 
-func TestDocs_DifferencesAreFound(t *testing.T) {
-	written := []string{"DN    KIND  STATE", "1001  sip   OOS", `{"dn":"1","kind":"sip"}`}
-	if n, wrong := differ(written, []string{"DN  KIND  STATE", "9  sip  OOS", `{"kind":"","dn":""}`}); n != 2 || len(wrong) > 0 {
-		t.Errorf("equal ones: %d compared, %q", n, wrong)
+// TestDocs_CommandsDoWhatIsWritten runs the commands of each document in its order, with
+// the program itself, on a cluster of its own, and wants what they print to have the shape
+// of what is written there.
+func TestDocs_CommandsDoWhatIsWritten(t *testing.T) {
+	if testing.Short() || race.Enabled {
+		t.Skip("starts clusters: scripts/test-long does")
 	}
-	if n, wrong := differ(written, []string{"DN  KIND  USE  STATE", `{"kind":"","dn":"","use":1}`}); n != 2 || len(wrong) != 2 {
-		t.Errorf("other columns and names: %d compared, %q", n, wrong)
+	all := readScenes(t)
+	for _, s := range all.Documents {
+		t.Run(s.Doc, func(t *testing.T) {
+			path := filepath.Join("../../docs", s.Doc)
+			if s.Doc == "README.md" {
+				path = "../../README.md"
+			}
+			blocks := blocksOf(t, path)
+			if !slices.ContainsFunc(blocks, func(b transcript.Block) bool {
+				said := s.saidOf(b)
+				return len(b.Commands()) > 0 && (said == nil || said.Not == "")
+			}) {
+				t.Skip("nothing of it is run")
+			}
+			stage(t, s).play(blocks)
+		})
 	}
 }

@@ -27,11 +27,14 @@ import (
 const beProgram = "BE_THE_PROGRAM"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(beProgram) != "" {
+	switch os.Getenv(beProgram) {
+	case "":
+		leftover.Main(m)
+	case "phone":
+		bePhone()
+	default:
 		main()
-		return
 	}
-	leftover.Main(m)
 }
 
 // program prepares the program as a process of its own.
