@@ -126,7 +126,9 @@ func TestTransfer_TheConnIDStays(t *testing.T) {
 		x.stat = append(x.stat, c)
 	}
 	t.Run("who transfers waits for the answer", func(t *testing.T) { x.t = t; x.waits(customer, agent, other) })
-	t.Run("who transfers hangs up at once", func(t *testing.T) { x.t = t; x.hangsUp(customer, agent, other) })
+	t.Run("who transfers hangs up at once", func(t *testing.T) { x.t = t; x.hangsUp(customer, agent, other, true) })
+	t.Run("who is referred tells nothing", func(t *testing.T) { x.t = t; x.hangsUp(customer, agent, other, false) })
+	t.Run("who is referred calls nobody", func(t *testing.T) { x.t = t; x.stays(customer, agent) })
 	t.Run("who transfers has asked before", func(t *testing.T) { x.t = t; x.asks(customer, agent, other) })
 	for _, m := range []*member{a, b} {
 		await(t, "nothing is left", func() bool { c := m.calls.Counts(); return c.Up == 0 && c.Own == 0 })
@@ -153,15 +155,34 @@ func (x *transfers) waits(customer, agent, other *siptest.UA) {
 	_ = to
 }
 
-func (x *transfers) hangsUp(customer, agent, other *siptest.UA) {
+func (x *transfers) hangsUp(customer, agent, other *siptest.UA, tells bool) {
 	out, in := x.begins(customer, agent)
+	out.TellsNothing.Store(!tells)
+	says := func() {
+		x.t.Helper()
+		if !tells {
+			return
+		}
+		if r, err := out.Notify(x.ctx, "100 Trying"); err != nil || r.Code != 200 {
+			x.t.Fatalf("NOTIFY: %v %v", r, err)
+		}
+	}
 	uri := x.refer(in, out, "sip:1003@"+realm)
+	says()
 	x.bye(in)
 	x.tells("RELEASED 1002 c1 with 1001")
 	_, to := x.up(customer, other, uri)
 	x.tells("RINGING 1003 c1 with 1001 transferred", "ESTABLISHED 1003 c1 with 1001 transferred", "PARTY_CHANGED 1001 c1 with 1003 third 1002 transferred")
 	x.bye(to)
 	x.tells("RELEASED 1003 c1 with 1001", "RELEASED 1001 c1 with 1002")
+}
+
+// stays: the phone has agreed, and that is all.
+func (x *transfers) stays(customer, agent *siptest.UA) {
+	out, in := x.begins(customer, agent)
+	x.refer(in, out, "sip:1003@"+realm)
+	x.bye(in)
+	x.tells("RELEASED 1002 c1 with 1001", "RELEASED 1001 c1 with 1002")
 }
 
 func (x *transfers) asks(customer, agent, other *siptest.UA) {

@@ -12,9 +12,10 @@ import (
 // holds is told what becomes of a dialog.
 type holds chan string
 
-func (h holds) Held(by dialog.Side, is bool) { h <- fmt.Sprint(by, " ", is) }
-func (h holds) Referred(by dialog.Side)      { h <- fmt.Sprint(by, " refers") }
-func (h holds) Over(*dialog.Dialog)          { h <- "over" }
+func (h holds) Held(by dialog.Side, is bool)       { h <- fmt.Sprint(by, " ", is) }
+func (h holds) Referred(by dialog.Side)            { h <- fmt.Sprint(by, " refers") }
+func (h holds) Calling(by dialog.Side, calls bool) { h <- fmt.Sprint(by, " calls ", calls) }
+func (h holds) Over(*dialog.Dialog)                { h <- "over" }
 
 // TestHold_TheNodeThatHasTheCallHearsWhoHoldsIt, whichever side does and wherever its phone
 // is; who asks again for what is, or is refused, changes nothing.
@@ -52,6 +53,52 @@ func TestHold_TheNodeThatHasTheCallHearsWhoHoldsIt(t *testing.T) {
 	hears("2 refers")
 	s.do(out, "BYE", 200)
 	hears("over")
+}
+
+// TestReferred_WhatItTells reaches the node that has the call, whichever phone is asked, also
+// when the call is over; other NOTIFYs say nothing of it.
+func TestReferred_WhatItTells(t *testing.T) {
+	for _, caller := range []bool{true, false} {
+		n1, n2 := twoNodes(t)
+		s := newScript(t)
+		asks, asked := s.up(n1.ua("udp", "1001"), n2.ua("tcp", "1002"), "1002")
+		asking, other := dialog.CallerSide, dialog.CalledSide
+		if !caller {
+			asks, asked, asking, other = asked, asks, other, asking
+		}
+		h := make(holds, 64)
+		(patience.Receive(t, "the outcome of the call", n1.outcomes)).Dialog.Follow(h)
+		hears := func(want string) {
+			t.Helper()
+			if got := patience.Receive(t, want, h); got != want {
+				t.Errorf("told %q, want %q", got, want)
+			}
+		}
+		tells := func(status string) {
+			t.Helper()
+			if res, err := asked.Notify(s.ctx, status); err != nil || res.Code != 200 {
+				t.Fatal(res, err)
+			}
+		}
+		s.do(asks, "REFER", 200, "Refer-To: <"+uriTo("1003")+">")
+		hears(fmt.Sprint(asking, " refers"))
+		s.do(asked, "NOTIFY", 200, "Event: refer", "Subscription-State: active")
+		s.do(asked, "NOTIFY", 200, "Event: message-summary", "Subscription-State: active")
+		tells("100 Trying")
+		hears(fmt.Sprint(other, " calls true"))
+		tells("200 OK")
+		hears(fmt.Sprint(other, " calls true"))
+		tells("486 Busy Here")
+		hears(fmt.Sprint(other, " calls false"))
+		asked.TellsNothing.Store(true)
+		s.do(asks, "REFER", 200, "Refer-To: <"+uriTo("1003")+">")
+		hears(fmt.Sprint(asking, " refers"))
+		hears(fmt.Sprint(other, " calls true"))
+		s.do(asks, "BYE", 200)
+		hears("over")
+		tells("180 Ringing")
+		hears(fmt.Sprint(other, " calls true"))
+	}
 }
 
 // TestHold_WhoFollowsLateHearsItAll: routing does so from a goroutine of its own.

@@ -32,7 +32,7 @@ func routeFaults() []Fault {
 		route("./sip", "^TestFollow_APhone", "proof-forgotten", "a phone whose port has changed can acknowledge nothing",
 			Edit{admission, "	ad.proved.Add(who)\n", ""}),
 		route("./sip", "^TestFollow_WhoWas", "transfer-untold", "what became of a transfer is not told when the call is over",
-			Edit{"sip/dialog/table.go", "d.linger[k] = d.now().Add(referred)", "_ = referred"}),
+			Edit{"sip/dialog/table.go", "d.linger[k] = lingering{d.now().Add(referred), followers(first)}", "_ = referred"}),
 	}
 }
 

@@ -63,6 +63,21 @@ func peopleFaults() []Fault {
 			Edits:   []Edit{{"node/call/transfer.go", "e.handed && !t.claimed(e) {", "e.handed {"}},
 			Package: calls, Run: "TestTransfer_",
 		},
+		{
+			Name: "agreed-is-calling", Kind: Calls, What: "who has agreed to call somebody stays in the call as long as who says that it calls",
+			Edits:   []Edit{{"node/routing/transfer.go", "		d = notifyWait\n", "		d = claimWait\n"}},
+			Package: "./node/routing", Run: "^TestLeave_",
+		},
+		{
+			Name: "failed-still-calls", Kind: Calls, What: "who says that its call has failed stays in the call for who has asked",
+			Edits:   []Edit{{"sip/dialog/table.go", "f.Calling(at.By, status < 300)", "f.Calling(at.By, true)"}},
+			Package: "./sip", Run: "^TestReferred_",
+		},
+		{
+			Name: "told-after-the-end", Kind: Calls, What: "what a phone tells of a transfer behind the BYE of who asked is not heard",
+			Edits:   []Edit{{"sip/dialog/table.go", "	list := append(followers(d.open[k]), d.linger[k].hear...)\n", "	list := followers(d.open[k])\n"}},
+			Package: "./sip", Run: "^TestReferred_",
+		},
 		Fault{
 			Name: "handed-over-for-good", Kind: Calls, What: "a call that was handed over and goes on by none never ends",
 			Edits:   []Edit{{"node/call/transfer.go", "	defer t.mu.Unlock()\n	t.unclaimed(id)\n", "	t.mu.Unlock()\n"}},

@@ -130,7 +130,7 @@ func (w *Transfers) transfer(r *rand.Rand) (customer, third *siptest.Call, err e
 	refer := w.uri(w.Third)
 	switch r.IntN(6) {
 	case 0:
-		if _, err = w.agrees(mine, theirs, refer); err == nil {
+		if _, err = w.agrees(mine, theirs, refer, r.IntN(2) == 0); err == nil {
 			err = w.bye(mine, theirs)
 		}
 		return nil, nil, err
@@ -140,7 +140,7 @@ func (w *Transfers) transfer(r *rand.Rand) (customer, third *siptest.Call, err e
 		}
 		refer += "?Replaces=" + strings.NewReplacer(";", "%3B", "=", "%3D").Replace(asks.ID+";to-tag="+asked.Tag()+";from-tag="+asks.Tag())
 	}
-	if customer, third, err = w.refer(mine, theirs, refer); err != nil {
+	if customer, third, err = w.refer(mine, theirs, refer, r.IntN(3) > 0); err != nil {
 		return nil, nil, err
 	}
 	if asked != nil {
@@ -152,9 +152,9 @@ func (w *Transfers) transfer(r *rand.Rand) (customer, third *siptest.Call, err e
 	return customer, third, err
 }
 
-// refer has the agent ask the customer to call a URI, and is that call.
-func (w *Transfers) refer(mine, theirs *siptest.Call, uri string) (customer, third *siptest.Call, err error) {
-	to, err := w.agrees(mine, theirs, uri)
+// refer has the agent ask the customer to call a URI, and is that call. tells: see agrees.
+func (w *Transfers) refer(mine, theirs *siptest.Call, uri string, tells bool) (customer, third *siptest.Call, err error) {
+	to, err := w.agrees(mine, theirs, uri, tells)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -172,8 +172,9 @@ func (w *Transfers) refer(mine, theirs *siptest.Call, uri string) (customer, thi
 	return customer, third, err
 }
 
-// agrees has the agent ask the customer to call a URI, as which it comes to that.
-func (w *Transfers) agrees(mine, theirs *siptest.Call, uri string) (string, error) {
+// agrees has the agent ask the customer to call a URI, as which it comes to that. tells: the
+// customer says that it calls, as every phone should (RFC 3515 §2.4.4).
+func (w *Transfers) agrees(mine, theirs *siptest.Call, uri string, tells bool) (string, error) {
 	ctx, cancel := patience(context.Background(), 2*transferStep)
 	defer cancel()
 	res, err := mine.Do(ctx, "REFER", "Refer-To: <"+uri+">")
@@ -184,6 +185,9 @@ func (w *Transfers) agrees(mine, theirs *siptest.Call, uri string) (string, erro
 		return "", fmt.Errorf("REFER: %w", err)
 	}
 	m, err := theirs.Expect(ctx, "REFER")
+	if err == nil && tells {
+		_, err = theirs.Notify(ctx, "100 Trying")
+	}
 	if err != nil {
 		return "", err
 	}

@@ -122,10 +122,12 @@ type Follower interface {
 	// more.
 	Held(called, holds bool)
 	// Referred tells that the called side, or else the caller's, has asked the other one to
-	// call somebody, who is about to.
+	// call somebody, who has agreed.
 	Referred(called bool)
-	// Over tells that the call is over, by a SIP code, or 0 when somebody hung up. It is the
-	// last word.
+	// Calling tells that the called side, or else the caller's, says that it calls whom it was
+	// asked to call, or that it does so no more. It may come after Over.
+	Calling(called, calls bool)
+	// Over tells that the call is over, by a SIP code, or 0 when somebody hung up.
 	Over(cause int)
 }
 

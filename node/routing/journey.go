@@ -92,8 +92,6 @@ func (c *course) Held(called, holds bool) {
 	c.r.calls.Hold(c.id, p.role, p.dn, holds)
 }
 
-func (c *course) Referred(called bool) { c.refer = referral{by: c.party(called), at: time.Now()} }
-
 func (c *course) Over(cause int) { (*journey)(c).leave(cause) }
 
 // party of a call that is up.

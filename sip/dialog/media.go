@@ -167,7 +167,10 @@ type Follower interface {
 	Held(by Side, holds bool)
 	// Referred tells that a side has asked the other one to call somebody, who agreed.
 	Referred(by Side)
-	// Over tells that the dialog has ended. It is the last word.
+	// Calling tells that a side says that it calls whom it was asked to call, or else that it
+	// does so no more. It may come after Over.
+	Calling(by Side, calls bool)
+	// Over tells that the dialog has ended.
 	Over(d *Dialog)
 }
 

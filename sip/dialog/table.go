@@ -39,13 +39,19 @@ type Table struct {
 
 	mu   sync.Mutex
 	open map[Key]*Dialog
-	// linger are those that are not open and may be followed until then.
-	linger map[Key]time.Time
+	// linger are those that are not open, in which something may be told yet.
+	linger map[Key]lingering
+}
+
+// lingering is what is left of the dialogs of a key: until when, and who followed them.
+type lingering struct {
+	until time.Time
+	hear  []Follower
 }
 
 // NewTable makes an empty one; Run has to be called.
 func NewTable(now func() time.Time) *Table {
-	return &Table{now: now, ended: recent.New(maxEnded), open: map[Key]*Dialog{}, linger: map[Key]time.Time{}}
+	return &Table{now: now, ended: recent.New(maxEnded), open: map[Key]*Dialog{}, linger: map[Key]lingering{}}
 }
 
 // Begin notes a call that was answered with res. acked is called when its ACK
@@ -91,7 +97,7 @@ func (d *Table) Also(res *message.Message) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.open[k] == nil {
-		d.linger[k] = d.now().Add(extra)
+		d.linger[k] = lingering{d.now().Add(extra), d.linger[k].hear}
 	}
 }
 
@@ -107,8 +113,8 @@ func (d *Table) Standing(k Key, birth uint64) (open, lingers bool) {
 			return true, false
 		}
 	}
-	until, lingers := d.linger[k]
-	return false, lingers && until.After(d.now())
+	l, lingers := d.linger[k]
+	return false, lingers && l.until.After(d.now())
 }
 
 // Contact is the URI at which a side is reached, as it said last; nil when that is not
@@ -207,7 +213,7 @@ func (d *Table) take(k Key, by Side, told bool) *Dialog {
 	for x := first; x != nil; x = x.next {
 		x.over, x.by, x.told = true, by, told
 		if x.refers {
-			d.linger[k] = d.now().Add(referred)
+			d.linger[k] = lingering{d.now().Add(referred), followers(first)}
 		}
 	}
 	return first
@@ -315,22 +321,42 @@ func (d *Table) Call(k Key) string {
 	return ""
 }
 
-// Referred notes an answered REFER. What it returns tells who follows the dialogs, without
-// the shard.
-func (d *Table) Referred(at Ref) (tell func()) {
-	var hear []Follower
-	d.mu.Lock()
-	for x := d.open[at.Key]; x != nil; x = x.next {
-		if x.follower != nil {
-			hear = append(hear, x.follower)
+// Referred notes a REFER that was agreed to; silent: the other side tells nothing of what
+// becomes of it (RFC 4488). What it returns tells who follows the dialogs, without the shard.
+func (d *Table) Referred(at Ref, silent bool) (tell func()) {
+	return d.told(at.Key, func(f Follower) {
+		if f.Referred(at.By); silent {
+			f.Calling(at.By.Other(), true)
 		}
-	}
+	})
+}
+
+// Calling notes what a side that was asked to call somebody tells of that, by a SIP status. What
+// it returns tells who follows the dialogs, also when they are over, without the shard.
+func (d *Table) Calling(at Ref, status int) (tell func()) {
+	return d.told(at.Key, func(f Follower) { f.Calling(at.By, status < 300) })
+}
+
+// told has those who follow the dialogs of a key hear something.
+func (d *Table) told(k Key, hear func(Follower)) (tell func()) {
+	d.mu.Lock()
+	list := append(followers(d.open[k]), d.linger[k].hear...)
 	d.mu.Unlock()
 	return func() {
-		for _, f := range hear {
-			f.Referred(at.By)
+		for _, f := range list {
+			hear(f)
 		}
 	}
+}
+
+// followers are those of a key's dialogs. The caller holds mu.
+func followers(first *Dialog) (list []Follower) {
+	for x := first; x != nil; x = x.next {
+		if x.follower != nil {
+			list = append(list, x.follower)
+		}
+	}
+	return list
 }
 
 // maxRaised is how often a dialog's gateway is answered.
@@ -410,7 +436,7 @@ func (d *Table) sweep() {
 			over = append(over, d.take(k, Nobody, false))
 		}
 	}
-	maps.DeleteFunc(d.linger, func(_ Key, until time.Time) bool { return !until.After(now) })
+	maps.DeleteFunc(d.linger, func(_ Key, l lingering) bool { return !l.until.After(now) })
 	d.mu.Unlock()
 	for _, x := range over {
 		x.Release()

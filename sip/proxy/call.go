@@ -274,6 +274,8 @@ func (f *follower) Held(by dialog.Side, holds bool) { f.to.Held(by == dialog.Cal
 
 func (f *follower) Referred(by dialog.Side) { f.to.Referred(by == dialog.CalledSide) }
 
+func (f *follower) Calling(by dialog.Side, calls bool) { f.to.Calling(by == dialog.CalledSide, calls) }
+
 func (f *follower) Over(d *dialog.Dialog) { f.to.Over(d.Cause()) }
 
 // Start is Send with all that the proxy knows of the outcome.

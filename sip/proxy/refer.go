@@ -4,6 +4,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/numbering"
 	"github.com/sipcluster/sipcluster/sip/dialog"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/refer"
 	"github.com/sipcluster/sipcluster/sip/route"
 )
 
@@ -61,4 +62,24 @@ func (x *relay) refused(res *message.Message) []byte {
 	}
 	x.in.dialogs.NoREFER(x.at.Key, x.at.By.Other())
 	return noREFER
+}
+
+// becomes is what a phone that was asked to call somebody says of that, as a SIP status; 0 for
+// any other request. RFC 3515 §2.4.4 has it say so at once, and §2.4.5 by a status line.
+func becomes(m *message.Message) int {
+	if string(m.Method) != "NOTIFY" {
+		return 0
+	}
+	event, _ := message.Leading(m.Named("event"))
+	code, _, ok := refer.Sipfrag(m.Body)
+	if !ok || !message.EqualFold(event, "refer") {
+		return 0
+	}
+	return code
+}
+
+// tellsNothing tells whether who agrees to a REFER will not say what becomes of it (RFC 4488 §4).
+func tellsNothing(res *message.Message) bool {
+	v, _ := message.Leading(res.Named("refer-sub"))
+	return message.EqualFold(v, "false")
 }

@@ -93,7 +93,7 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 		rs.refuse(sh, m, in, at, f)
 		return
 	}
-	rs.note(m, at)
+	rs.note(sh, m, at)
 	x := &relay{
 		in: rs, sh: sh, req: m.Save(), method: methodOf(m), at: at, border: rs.border(s), carrier: toCarrier(methodOf(m), s),
 		toTrunk: s.Peer.Purpose == route.None && s.Last.Purpose == route.Trunk,
@@ -143,7 +143,7 @@ func (x *relay) send(m *message.Message, s *route.Set, to *hop, branch string, l
 }
 
 // note remembers what a request within a dialog says of its sender.
-func (rs *relays) note(m *message.Message, at dialog.Ref) {
+func (rs *relays) note(sh *shard, m *message.Message, at dialog.Ref) {
 	cseq, _, _ := message.ParseCSeq(m.Get(message.CSeq))
 	var contact []byte
 	refers := false
@@ -154,6 +154,9 @@ func (rs *relays) note(m *message.Message, at dialog.Ref) {
 		contact = m.ContactURI()
 	case methodOther, methodRefer:
 		refers = route.Begins(m)
+	}
+	if code := becomes(m); code != 0 {
+		sh.After(rs.dialogs.Calling(at, code))
 	}
 	rs.dialogs.Seen(at, cseq, contact, refers)
 }
@@ -302,7 +305,7 @@ func (x *relay) final(res *message.Message) {
 		x.in.dialogs.Refreshed(x.at, res)
 		x.exchanged(res)
 	case res.Status < 300 && x.method == methodRefer:
-		x.sh.After(x.in.dialogs.Referred(x.at))
+		x.sh.After(x.in.dialogs.Referred(x.at, tellsNothing(res)))
 	}
 }
 

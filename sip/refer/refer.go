@@ -156,14 +156,15 @@ func (r *Referrer) Notify(m *message.Message) bool {
 	if x == nil || x.tag != string(m.Tag(message.To)) {
 		return false
 	}
-	if code, reason, ok := sipfrag(m.Body); ok {
+	if code, reason, ok := Sipfrag(m.Body); ok {
 		x.heard(Word{Call: true, Code: code, Reason: reason})
 	}
 	return true
 }
 
-// sipfrag reads the status line in a body (RFC 3420).
-func sipfrag(body []byte) (code int, reason string, ok bool) {
+// Sipfrag reads the status line in a body (RFC 3420), which is how a phone that was asked to
+// call somebody tells what becomes of that (RFC 3515 §2.4.5).
+func Sipfrag(body []byte) (code int, reason string, ok bool) {
 	line, _, _ := bytes.Cut(body, []byte("\n"))
 	rest, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte("SIP/2.0 "))
 	number, text, _ := bytes.Cut(rest, []byte(" "))

@@ -100,6 +100,8 @@ func (c *Call) request(m *Message) {
 		_ = c.u.Respond(m, 200, "OK", c.tag)
 	case m.Method == "INVITE":
 		_ = c.u.Respond(m, 200, "OK", c.tag, "Contact: <"+c.u.contact()+">")
+	case m.Method == "REFER" && c.TellsNothing.Load():
+		_ = c.u.Respond(m, 200, "OK", c.tag, "Refer-Sub: false")
 	default:
 		_ = c.u.Respond(m, 200, "OK", c.tag)
 	}

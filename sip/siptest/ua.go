@@ -91,6 +91,8 @@ type Call struct {
 	Requests chan *Message
 	// Media are lines that this side's next offers have of their media.
 	Media string
+	// TellsNothing: this side agrees to a REFER without telling what becomes of it (RFC 4488).
+	TellsNothing atomic.Bool
 
 	placed        bool
 	tag           string // own
@@ -257,13 +259,24 @@ func (c *Call) hop(method, to string, headers ...string) {
 // Do sends a request within the call and returns its final response; for a
 // re-INVITE Ack follows.
 func (c *Call) Do(ctx context.Context, method string, headers ...string) (*Response, error) {
-	r := Request{Method: method, URI: c.target, Headers: headers}
 	body := ""
 	if method == "INVITE" {
-		r.Headers = append([]string{"Contact: <" + c.u.contact() + ">", "Content-Type: application/sdp"}, headers...)
+		headers = append([]string{"Contact: <" + c.u.contact() + ">", "Content-Type: application/sdp"}, headers...)
 		body = sdp + c.Media
 	}
-	_, answers, err := c.send(r, body)
+	return c.do(ctx, method, body, headers)
+}
+
+// Notify tells who has asked for a call by REFER what becomes of it (RFC 3515 §2.4.5), by a
+// status like "100 Trying".
+func (c *Call) Notify(ctx context.Context, status string) (*Response, error) {
+	return c.do(ctx, "NOTIFY", "SIP/2.0 "+status+"\r\n", []string{
+		"Contact: <" + c.u.contact() + ">", "Event: refer", "Subscription-State: active;expires=60", "Content-Type: message/sipfrag",
+	})
+}
+
+func (c *Call) do(ctx context.Context, method, body string, headers []string) (*Response, error) {
+	_, answers, err := c.send(Request{Method: method, URI: c.target, Headers: headers}, body)
 	if err != nil {
 		return nil, err
 	}
