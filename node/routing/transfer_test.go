@@ -17,19 +17,40 @@ func TestLeave_HowLongWhoWasReferredIsInTheCall(t *testing.T) {
 		happens func(up invite.Follower)
 		busy    time.Duration
 	}{
-		"nobody was asked":                  {func(up invite.Follower) { up.Over(0) }, 0},
-		"a NOTIFY of who wasn't asked":      {func(up invite.Follower) { up.Calling(false, true); up.Over(0) }, 0},
-		"it has agreed and says nothing":    {func(up invite.Follower) { up.Referred(true); up.Over(0) }, notifyWait},
-		"it calls":                          {func(up invite.Follower) { up.Referred(true); up.Calling(false, true); up.Over(0) }, claimWait},
-		"it says so behind the BYE":         {func(up invite.Follower) { up.Referred(true); up.Over(0); up.Calling(false, true) }, claimWait},
-		"it says so far too late":           {func(up invite.Follower) { up.Referred(true); up.Over(0); passes(time.Second); up.Calling(false, true) }, notifyWait},
-		"who asked says something":          {func(up invite.Follower) { up.Referred(true); up.Calling(true, true); up.Over(0) }, notifyWait},
-		"its call has failed":               {func(up invite.Follower) { up.Referred(true); up.Calling(false, true); up.Calling(false, false); up.Over(0) }, 0},
-		"its call fails behind the BYE":     {func(up invite.Follower) { up.Referred(true); up.Calling(false, true); up.Over(0); up.Calling(false, false) }, 0},
-		"its call has failed, asked again":  {func(up invite.Follower) { up.Referred(true); up.Calling(false, false); up.Referred(true); up.Calling(false, true); up.Over(0) }, claimWait},
+		"nobody was asked":               {func(up invite.Follower) { up.Over(0) }, 0},
+		"a NOTIFY of who wasn't asked":   {func(up invite.Follower) { up.Calling(false, true); up.Over(0) }, 0},
+		"it has agreed and says nothing": {func(up invite.Follower) { up.Referred(true); up.Over(0) }, notifyWait},
+		"it calls":                       {func(up invite.Follower) { up.Referred(true); up.Calling(false, true); up.Over(0) }, claimWait},
+		"it says so behind the BYE":      {func(up invite.Follower) { up.Referred(true); up.Over(0); up.Calling(false, true) }, claimWait},
+		"it says so far too late":        {func(up invite.Follower) { up.Referred(true); up.Over(0); passes(time.Second); up.Calling(false, true) }, notifyWait},
+		"who asked says something":       {func(up invite.Follower) { up.Referred(true); up.Calling(true, true); up.Over(0) }, notifyWait},
+		"its call has failed": {func(up invite.Follower) {
+			up.Referred(true)
+			up.Calling(false, true)
+			up.Calling(false, false)
+			up.Over(0)
+		}, 0},
+		"its call fails behind the BYE": {func(up invite.Follower) {
+			up.Referred(true)
+			up.Calling(false, true)
+			up.Over(0)
+			up.Calling(false, false)
+		}, 0},
+		"its call has failed, asked again": {func(up invite.Follower) {
+			up.Referred(true)
+			up.Calling(false, false)
+			up.Referred(true)
+			up.Calling(false, true)
+			up.Over(0)
+		}, claimWait},
 		"calls for one, not for the second": {func(up invite.Follower) { up.Referred(true); up.Calling(false, true); up.Referred(true); up.Over(0) }, notifyWait},
 		"each has asked the other one":      {func(up invite.Follower) { up.Referred(false); up.Referred(true); up.Calling(true, true); up.Over(0) }, notifyWait},
-		"asked long ago":                    {func(up invite.Follower) { up.Referred(true); up.Calling(false, true); passes(6 * time.Second); up.Over(0) }, 0},
+		"asked long ago": {func(up invite.Follower) {
+			up.Referred(true)
+			up.Calling(false, true)
+			passes(6 * time.Second)
+			up.Over(0)
+		}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
