@@ -45,6 +45,8 @@ type passage struct {
 	On, Before string
 	// Typed is what is typed at the terminal of each of its commands that asks.
 	Typed []string
+	// Unordered says that in its outputs only the lines count, not their order, nor others.
+	Unordered bool
 	// Replace has what stands in a command for something that is of one run.
 	Replace map[string]string
 }

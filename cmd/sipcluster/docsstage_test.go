@@ -43,6 +43,7 @@ type theatre struct {
 // that takes and makes calls, and what waits.
 const tools = `eventually() { until "$@" >/dev/null 2>&1; do sleep 0.05; done; }
 says() { grep -qE -- "$1" <<<"$("${@:2}" 2>&1)"; }
+gone() { ! kill -0 -- "$1"; }
 `
 
 func stage(t *testing.T, s scene) *theatre {
@@ -145,7 +146,7 @@ func (p *theatre) perform(c transcript.Command, said *passage) {
 	text = comment.ReplaceAllString(text, "")
 	var wrong string
 	try := func() bool {
-		wrong = p.try(c, text, said.Typed)
+		wrong = p.try(c, text, said)
 		return wrong == ""
 	}
 	if asked.MatchString(text) && c.Output != nil {
@@ -159,18 +160,22 @@ func (p *theatre) perform(c transcript.Command, said *passage) {
 }
 
 // try runs a command once, and tells what is not as written.
-func (p *theatre) try(c transcript.Command, text string, typed []string) (wrong string) {
+func (p *theatre) try(c transcript.Command, text string, said *passage) (wrong string) {
 	if lasting.MatchString(text) {
-		run := p.begin(c.Host, strings.TrimSuffix(text, "&"), typed)
+		run := p.begin(c.Host, strings.TrimSuffix(text, "&"), said.Typed)
 		patience.Within(long, func() bool {
 			wrong = transcript.Differs(append(slices.Clone(c.Output), "..."), run.printed())
 			return wrong == ""
 		})
 		return wrong
 	}
-	run := p.begin(c.Host, text, typed)
+	run := p.begin(c.Host, text, said.Typed)
 	status := run.ends()
-	if wrong = transcript.Differs(c.Output, run.printed()); wrong != "" {
+	compare := transcript.Differs
+	if said.Unordered {
+		compare = transcript.Lacks
+	}
+	if wrong = compare(c.Output, run.printed()); wrong != "" {
 		return wrong
 	}
 	fails := slices.ContainsFunc(c.Output, func(l string) bool {
@@ -245,7 +250,7 @@ func (p *theatre) begin(host, text string, typed []string) *running {
 		p.t.Fatal(err)
 	}
 	if strings.HasPrefix(text, "sipcluster server") {
-		p.write(filepath.Join(home, "server.pid"), strconv.Itoa(cmd.Process.Pid), 0o600)
+		p.write(filepath.Join(home, "server.pid"), strconv.Itoa(-cmd.Process.Pid), 0o600)
 	}
 	r := &running{p: p, cmd: cmd, out: out.Name(), host: host, ended: make(chan struct{})}
 	go func() {

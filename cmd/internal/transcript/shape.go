@@ -3,6 +3,7 @@ package transcript
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -22,6 +23,8 @@ var varying = []struct {
 	{regexp.MustCompile(`\b\d{1,3}(\.\d{1,3}){3}(:\d+)?`), "ADDR"},
 	{regexp.MustCompile(`[+-]?\b(\d+(\.\d+)?(ns|µs|ms|s|m|h|d))+\b|[+-]?\b\d+(\.\d+)? (ns|µs|ms|s)\b`), "SPAN"},
 	{regexp.MustCompile(`\b\d+(\.\d+)? (B|KiB|MiB|GiB|bytes)\b`), "SIZE"},
+	{regexp.MustCompile(`-{3,}`), "--"},
+	{regexp.MustCompile(`\w+~`), "~"},
 	{regexp.MustCompile(`\b(index|revision|term)("?[: ]+)\d+`), "$1$2 N"},
 }
 
@@ -55,6 +58,18 @@ func Differs(written, printed []string) string {
 		return ""
 	}
 	return fmt.Sprintf("written:\n\t%s\nprinted:\n\t%s\nof the shape:\n\t%s", strings.Join(written, "\n\t"), strings.Join(printed, "\n\t"), strings.Join(shapes(printed), "\n\t"))
+}
+
+// Lacks says which written lines are not printed, in whatever order and among whichever
+// others; "" when all are.
+func Lacks(written, printed []string) string {
+	are := shapes(printed)
+	for _, line := range written {
+		if shape := Shape(line); shape != "..." && !slices.Contains(are, shape) {
+			return Differs([]string{line}, printed)
+		}
+	}
+	return ""
 }
 
 func matches(written, printed []string) bool {
