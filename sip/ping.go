@@ -10,6 +10,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/wake"
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -190,7 +191,7 @@ func (p *pings) ask(ctx context.Context) error {
 func (p *pings) take() *probe {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for {
+	for pieces := (walk.Pieces{Held: &p.mu}); ; pieces.Step() {
 		pr := p.due.take(p.now())
 		if pr == nil || p.probes[pr.target] == pr {
 			return pr

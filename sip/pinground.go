@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/wire"
@@ -164,7 +165,7 @@ func (p *pings) spoke(b *location.Binding) func(since time.Time) bool {
 func (p *pings) clean(round uint64, all bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, pr := range p.probes {
+	for _, pr := range walk.Map(&p.mu, p.probes) {
 		if all || !pr.silent && pr.round != round {
 			p.forget(pr)
 		}

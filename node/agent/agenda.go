@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -66,9 +67,9 @@ func (g *agenda) drop(a alarm) {
 	}
 }
 
-// due takes what is due out.
+// due takes what is due out, in pieces when that is much: the rest is due yet.
 func (g *agenda) due(now time.Time) (out []alarm) {
-	for len(g.heap) > 0 && !g.heap[0].due.After(now) {
+	for len(g.heap) > 0 && len(out) < walk.Most && !g.heap[0].due.After(now) {
 		a := g.heap[0].alarm
 		g.drop(a)
 		out = append(out, a)

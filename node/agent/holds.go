@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/internal/wake"
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
@@ -72,14 +73,14 @@ func (hs *holds) wanted(now time.Time) map[hold]time.Time {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	all := make(map[hold]time.Time, len(hs.of))
-	for h, until := range hs.of {
+	for h, until := range walk.Map(&hs.mu, hs.of) {
 		if until.After(now) {
 			all[h] = until
 		} else {
 			delete(hs.of, h)
 		}
 	}
-	hs.ticking = len(all) > 0
+	hs.ticking = len(hs.of) > 0
 	return all
 }
 
@@ -121,7 +122,7 @@ func (reg *Registry) Until(n dn.Number, holder string) time.Time {
 func (reg *Registry) Ended(holder string) {
 	reg.holds.mu.Lock()
 	defer reg.holds.mu.Unlock()
-	for h := range reg.holds.of {
+	for h := range walk.Map(&reg.holds.mu, reg.holds.of) {
 		if h.holder == holder {
 			delete(reg.holds.of, h)
 			reg.holds.givenBack = append(reg.holds.givenBack, h)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/internal/wake"
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/refusal"
 )
@@ -93,10 +94,10 @@ func (s *schedule) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopped = true
-	for n, r := range s.rounds {
+	for n, r := range walk.Map(&s.mu, s.rounds) {
+		delete(s.rounds, n)
 		r.refuse(stopping(n))
 	}
-	clear(s.rounds)
 }
 
 func stopping(n dn.Number) *refusal.Error {

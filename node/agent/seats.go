@@ -8,6 +8,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/internal/wake"
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/tcontroller"
@@ -72,7 +73,7 @@ func (s *seats) all() []seat {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make([]seat, 0, len(s.of))
-	for _, x := range s.of {
+	for _, x := range walk.Map(&s.mu, s.of) {
 		all = append(all, x)
 	}
 	return all

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/internal/wake"
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -181,7 +182,7 @@ func (s *store) numbers() []dn.Number {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make([]dn.Number, 0, len(s.words))
-	for n := range s.words {
+	for n := range walk.Map(&s.mu, s.words) {
 		all = append(all, n)
 	}
 	return all
@@ -255,7 +256,7 @@ func (s *store) writeBatch(file *boltFile, batch map[dn.Number][]byte) error {
 func (s *store) takeBack(batch map[dn.Number][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for n, v := range batch {
+	for n, v := range walk.Map(&s.mu, batch) {
 		if _, newer := s.dirty[n]; !newer {
 			s.dirty[n] = v
 		}
@@ -287,9 +288,11 @@ func (s *store) swap(file *boltFile, old []dn.Record, err error) error {
 	if s.file = file; file == nil {
 		return err
 	}
-	clear(s.words)
-	for i := range old { // older than all that comes
-		s.words[old[i].Number] = word{attempt: s.stored}
+	s.words = map[dn.Number]word{}
+	for i := range walk.Slice(&s.mu, old) {
+		if n := old[i].Number; s.words[n].attempt == nil { // older than all that comes
+			s.words[n] = word{attempt: s.stored}
+		}
 	}
 	s.lost.Send()
 	return errFresh

@@ -161,13 +161,13 @@ func (c *Copy) Synced(seq uint64) error {
 	defer t.flushOvers()
 	t.mu.Lock()
 	err := c.feed.Check()
-	calls, round := slices.Clone(c.o.up), c.o.fence.Round()
+	round := c.o.fence.Round()
 	t.mu.Unlock()
 	if err != nil {
 		return err
 	}
 	if c.feed.Full {
-		t.release(calls, c.o, round, 0)
+		t.release(c.o, round, 0)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -176,7 +176,7 @@ func (c *Copy) Synced(seq uint64) error {
 	}
 	if c.feed.Full {
 		t.endLegs(c.o, round)
-		t.settleLegs(c.o)
+		t.settleLegs(c.o, round)
 	}
 	return nil
 }
@@ -203,9 +203,9 @@ func (t *Table) end(id dn.Node, anew func(*feed.Fence) bool) {
 		t.mu.Unlock()
 		return
 	}
-	calls, round := slices.Clone(o.up), o.fence.Round()
+	round := o.fence.Round()
 	t.mu.Unlock()
-	t.release(calls, o, round, NodeLost)
+	t.release(o, round, NodeLost)
 	if known && t.cfg.Gone != nil {
 		t.cfg.Gone(id)
 	}
@@ -220,7 +220,7 @@ func (t *Table) Forget(id dn.Node) {
 	if o == nil || o == t.self {
 		return
 	}
-	t.settleLegs(o) // Died has begun another feed
+	t.settleLegs(o, o.fence.Round()) // Died has begun another feed
 	if o.forgotten = true; o.n == 0 {
 		delete(t.nodes, id)
 	}
@@ -228,23 +228,26 @@ func (t *Table) Forget(id dn.Node) {
 
 // release ends those of a peer's calls that no snapshot from a round on has mentioned,
 // holding the lock for some at a time. What others carry goes on when the peer is no more.
-func (t *Table) release(calls []*Call, o *origin, round uint64, cause int) {
+func (t *Table) release(o *origin, round uint64, cause int) {
 	if cause == NodeLost {
 		t.mu.Lock()
 		t.endLegs(o, round)
 		t.mu.Unlock()
 	}
-	for len(calls) > 0 {
-		n := min(len(calls), chunkSize)
-		t.releaseChunk(calls[:n], o, round, cause)
-		calls = calls[n:]
+	for end := -1; end != 0; {
+		end = t.releaseChunk(o, end, round, cause)
 	}
 }
 
-func (t *Table) releaseChunk(calls []*Call, o *origin, round uint64, cause int) {
+// releaseChunk is release for the calls in front of a place, as chunk has them.
+func (t *Table) releaseChunk(o *origin, end int, round uint64, cause int) (from int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, c := range calls {
+	if end < 0 || end > len(o.up) {
+		end = len(o.up)
+	}
+	from = max(end-chunkSize, 0)
+	for _, c := range slices.Clone(o.up[from:end]) {
 		e := t.calls[c.ID]
 		switch {
 		case e == nil || e.o != o || e.round >= round:
@@ -259,6 +262,7 @@ func (t *Table) releaseChunk(calls []*Call, o *origin, round uint64, cause int) 
 			t.endCall(e, cause)
 		}
 	}
+	return from
 }
 
 // releaseUncarried has the DNs leave a call whose node is no more that nobody delivers it

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -321,9 +322,9 @@ func (t *Table) nextLeaving() (*leg, time.Duration) {
 
 // settleLegs takes back what this node said of calls that their node does not have,
 // as all that it has is known now, by a feed that began after the call did.
-func (t *Table) settleLegs(o *origin) {
-	for id, legs := range t.legs {
-		if t.calls[id] == nil && slices.ContainsFunc(legs, func(l *leg) bool { return l.Of == o.id && l.carrier == t.self && l.round < o.fence.Round() }) {
+func (t *Table) settleLegs(o *origin, round uint64) {
+	for id, legs := range walk.Map(&t.mu, t.legs) {
+		if t.calls[id] == nil && slices.ContainsFunc(legs, func(l *leg) bool { return l.Of == o.id && l.carrier == t.self && l.round < round }) {
 			t.bury(id, o, false)
 		}
 	}
@@ -332,7 +333,7 @@ func (t *Table) settleLegs(o *origin) {
 // endLegs ends those of a carrier that no snapshot from a round on has mentioned: it is
 // not known how they ended, so the calls' own nodes' words count.
 func (t *Table) endLegs(carrier *origin, round uint64) {
-	for _, legs := range t.legs {
+	for _, legs := range walk.Map(&t.mu, t.legs) {
 		for _, l := range slices.Clone(legs) {
 			if l.carrier == carrier && l.round < round {
 				t.endLeg(l, false)

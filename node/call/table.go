@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/internal/wake"
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/feed"
 )
@@ -201,26 +202,36 @@ func (t *Table) Counts() Counts {
 // By counts the calls that are up by a node: those that it has, and those that it
 // delivers for others.
 func (t *Table) By(id dn.Node) (n int) {
+	for end := -1; end != 0; {
+		var some int
+		some, end = t.upIn(id, end)
+		n += some
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	o := t.nodes[id]
-	if o == nil {
-		return 0
-	}
-	for _, c := range o.up {
-		if e := t.calls[c.ID]; !e.over && !e.lost {
-			n++
-		}
-	}
-	if o.legs == 0 {
+	if o == nil || o.legs == 0 {
 		return n
 	}
-	for _, legs := range t.legs {
+	for _, legs := range walk.Map(&t.mu, t.legs) {
 		if slices.ContainsFunc(legs, func(l *leg) bool { return l.carrier == o && !l.Over }) {
 			n++
 		}
 	}
 	return n
+}
+
+// upIn counts those that a node has in front of a place, as chunk has them.
+func (t *Table) upIn(id dn.Node, end int) (n, from int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	some, from := t.someUp(id, end)
+	for _, c := range some {
+		if e := t.calls[c.ID]; !e.over && !e.lost {
+			n++
+		}
+	}
+	return n, from
 }
 
 // happen does an event of the entry's call, and tells it. False: it does not fit.

@@ -60,6 +60,12 @@ func (t *Table) origins() []dn.Node {
 func (t *Table) chunk(n dn.Node, end int) ([]*Call, int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	some, from := t.someUp(n, end)
+	return t.shown(some), from
+}
+
+// someUp is chunk, of all that others were told of. The caller holds mu.
+func (t *Table) someUp(n dn.Node, end int) ([]*Call, int) {
 	o := t.nodes[n]
 	if o == nil {
 		return nil, 0
@@ -68,7 +74,7 @@ func (t *Table) chunk(n dn.Node, end int) ([]*Call, int) {
 		end = len(o.up)
 	}
 	from := max(end-walkChunk, 0)
-	return t.shown(o.up[from:end]), from
+	return o.up[from:end], from
 }
 
 // shown are those of some calls that clients see.

@@ -251,7 +251,10 @@ func (t *Table) takeLate(e *entry, was, x *extra) bool {
 // the next one has, negative when there is none.
 func (t *Table) endDropped() time.Duration {
 	now := t.cfg.Now()
-	for len(t.dropped) > 0 {
+	for n := 0; len(t.dropped) > 0; n++ {
+		if n == chunkSize {
+			return 0 // the rest is due yet
+		}
 		d := t.dropped[0]
 		if wait := d.due.Sub(now); wait > 0 {
 			return min(wait, dropDelay)

@@ -3,6 +3,8 @@ package dn
 import (
 	"slices"
 	"strings"
+
+	"github.com/sipcluster/sipcluster/internal/walk"
 )
 
 // free finds the DNs of a group that a call may be sent to, without looking at the others.
@@ -124,7 +126,8 @@ func (f *free) drop(group string, p place, e *entry) {
 	m.of[p.node].drop(e)
 }
 
-// freeChunk is how many entries of each node are visited under one hold of the lock.
+// freeChunk is how many entries of each node are visited under one hold of the lock, fewer
+// when there are many nodes.
 const freeChunk = 128
 
 // Free calls fn for the DNs of a group that a call can be sent to now, as far as this table
@@ -161,8 +164,9 @@ func (t *Table) freeBehind(buf []Status, group string, after Number) ([]Status, 
 // chunk is the team's next entries behind a number, in order: of the nodes that a function
 // names, and those apart.
 func (t *Table) chunk(m *team, after Number, of func(node uint8) bool) (all []*entry, last Number, more bool) {
+	size := min(freeChunk, walk.Most/(len(m.of)+1))
 	visit := func(o order) {
-		end, rest := o.behind(after, freeChunk, func(e *entry) { all = append(all, e) })
+		end, rest := o.behind(after, size, func(e *entry) { all = append(all, e) })
 		if rest && (!more || end < last) {
 			last, more = end, true
 		}

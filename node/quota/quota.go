@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -129,7 +130,7 @@ func (t *Table) Pause(n dn.Number, d time.Duration, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.paused) >= maxIdle {
-		for other, until := range t.paused {
+		for other, until := range walk.Map(&t.mu, t.paused) {
 			if !until.After(now) {
 				delete(t.paused, other)
 			}
@@ -150,7 +151,7 @@ func (t *Table) Held() map[string]int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := 0
-	for _, u := range t.of {
+	for _, u := range walk.Map(&t.mu, t.of) {
 		n += int(u.calls)
 	}
 	return map[string]int{"trunk_quota": n}

@@ -2,9 +2,9 @@ package quota
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -55,15 +55,18 @@ func (t *Table) count(n dn.Number, d Direction, what func(*tally)) {
 // Totals are those of all trunks that is says, in order; what others had is forgotten.
 func (t *Table) Totals(is func(dn.Number) bool) (all []Total) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	maps.DeleteFunc(t.tallies, func(k key, _ *tally) bool { return !is(k.Number) })
-	for k, y := range t.tallies {
+	for k, y := range walk.Map(&t.mu, t.tallies) {
+		if !is(k.Number) {
+			delete(t.tallies, k)
+			continue
+		}
 		all = append(all, Total{k.Number, k.Direction, y.ended, y.limited, y.passed})
 	}
+	t.mu.Unlock()
 	slices.SortFunc(all, func(a, b Total) int {
 		return cmp.Or(cmp.Compare(a.Trunk, b.Trunk), cmp.Compare(a.Direction, b.Direction))
 	})
-	return all
+	return slices.CompactFunc(all, func(a, b Total) bool { return a.Trunk == b.Trunk && a.Direction == b.Direction })
 }
 
 // String is the direction as metrics name it.

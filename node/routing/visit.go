@@ -7,6 +7,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/internal/wake"
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/refusal"
@@ -126,7 +127,7 @@ func (vs *visits) answer(id call.ID, route Route) bool {
 func (r *Engine) RouterLeft(holder string) {
 	r.visits.mu.Lock()
 	defer r.visits.mu.Unlock()
-	for _, v := range r.visits.of {
+	for _, v := range walk.Map(&r.visits.mu, r.visits.of) {
 		if v.by == holder {
 			v.by = ""
 		}

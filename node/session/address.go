@@ -2,8 +2,6 @@ package session
 
 import (
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -11,6 +9,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/wake"
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/agent"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/refusal"
@@ -204,7 +203,11 @@ func (as *Addresses) holds(r *registrations, n dn.Number) bool {
 func (as *Addresses) registered(r *registrations) []dn.Number {
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	return slices.Collect(maps.Keys(r.dns))
+	all := make([]dn.Number, 0, len(r.dns))
+	for n := range walk.Map(&as.mu, r.dns) {
+		all = append(all, n)
+	}
+	return all
 }
 
 // open gives a session its registrations: new ones, or with the token of a
@@ -228,7 +231,7 @@ func (as *Addresses) open(s *session, token string) (r *registrations, resumed b
 func (as *Addresses) keepOnly(r *registrations, may func(dn.Number, tlibpb.AddressMode) bool) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	for n := range r.dns {
+	for n := range walk.Map(&as.mu, r.dns) {
 		if !may(n, as.of[n].modes[r]) {
 			as.release(r, n, dn.Unregistered)
 		}
@@ -254,11 +257,13 @@ func (as *Addresses) lost(r *registrations, s *session, orderly bool) {
 	as.graceful.Send()
 }
 
+// forget ends registrations that nobody can take over from here on, with mu held, which is
+// given up in between.
 func (as *Addresses) forget(r *registrations) {
-	for n := range r.dns {
+	delete(as.byToken, r.token)
+	for n := range walk.Map(&as.mu, r.dns) {
 		as.release(r, n, dn.DesktopLost)
 	}
-	delete(as.byToken, r.token)
 	as.cfg.Ended(holderOf(as.cfg.Table.Self(), r))
 }
 
@@ -267,13 +272,19 @@ func (as *Addresses) endGrace(now time.Time) time.Duration {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	next := time.Hour
-	for _, r := range as.byToken {
+	var over []*registrations
+	for _, r := range walk.Map(&as.mu, as.byToken) {
 		if r.holder != nil {
 			continue
 		}
 		if left := r.until.Sub(now); left > 0 {
 			next = min(next, left)
 		} else {
+			over = append(over, r)
+		}
+	}
+	for _, r := range over {
+		if r.holder == nil && as.byToken[r.token] == r { // nobody has taken it over meanwhile
 			as.cfg.Log.Info("a desktop gateway did not come back within its grace", "dns", len(r.dns))
 			as.forget(r)
 		}
@@ -295,7 +306,7 @@ func (as *Addresses) reconcile(ch fsm.Changes) {
 func (as *Addresses) settleAll() {
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	for n, a := range as.of {
+	for n, a := range walk.Map(&as.mu, as.of) {
 		as.settle(n, a)
 	}
 }
@@ -367,7 +378,7 @@ func (as *Addresses) stopAll() {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	as.stopped = true
-	for _, r := range as.byToken {
+	for _, r := range walk.Map(&as.mu, as.byToken) {
 		if r.holder != nil {
 			r.holder.stop(errStopping)
 		}
@@ -383,7 +394,7 @@ func (as *Addresses) Routers(n dn.Number) bool {
 	if a == nil {
 		return false
 	}
-	for r, mode := range a.modes {
+	for r, mode := range walk.Map(&as.mu, a.modes) {
 		if mode != tlibpb.AddressMode_ADDRESS_MODE_MONITOR && r.holder != nil && r.holder.port == DefaultPort {
 			return true
 		}

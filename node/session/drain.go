@@ -7,6 +7,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -26,10 +27,10 @@ func (as *Addresses) followDrain(now time.Time) time.Duration {
 	}
 	if draining := self.GetDraining(); draining != as.draining {
 		as.draining = draining
-		for n, a := range as.of {
+		for n, a := range walk.Map(&as.mu, as.of) {
 			as.settle(n, a)
 		}
-		for _, r := range as.byToken {
+		for _, r := range walk.Map(&as.mu, as.byToken) {
 			if r.holder != nil {
 				r.holder.drains.Send()
 			}
@@ -48,7 +49,7 @@ func (as *Addresses) hold(back bool) {
 	if back {
 		turn, reason = as.cfg.Table.End, dn.Admin
 	}
-	for n, a := range as.of {
+	for n, a := range walk.Map(&as.mu, as.of) {
 		if a.claim != 0 {
 			turn(n, a.claim, reason)
 		}
@@ -59,7 +60,7 @@ func (as *Addresses) hold(back bool) {
 func (as *Addresses) keeps(r *registrations) bool {
 	as.mu.Lock()
 	defer as.mu.Unlock()
-	for n := range r.dns {
+	for n := range walk.Map(&as.mu, r.dns) {
 		if as.of[n].modes[r] != tlibpb.AddressMode_ADDRESS_MODE_MONITOR {
 			return true
 		}

@@ -1,5 +1,7 @@
 package session
 
+import "github.com/sipcluster/sipcluster/internal/walk"
+
 // Held is what sessions hold, by kind: nothing is left of it when all clients
 // are gone and their grace is over.
 func (c *Controller) Held() map[string]int {
@@ -13,7 +15,7 @@ func (as *Addresses) held() map[string]int {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	grace := 0
-	for _, r := range as.byToken {
+	for _, r := range walk.Map(&as.mu, as.byToken) {
 		if r.holder == nil {
 			grace++
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/refusal"
 )
@@ -72,7 +73,7 @@ func (as *Addresses) untold(r *registrations) map[dn.Number]dn.Node {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	all := map[dn.Number]dn.Node{}
-	for n, l := range r.lost {
+	for n, l := range walk.Map(&as.mu, r.lost) {
 		if !l.told {
 			all[n], r.lost[n] = l.to, supersession{to: l.to, told: true}
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/wake"
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/feed"
@@ -160,11 +161,11 @@ func (f *Fold) lookAtAll() {
 		all = append(all, dn.Number(d.GetNumber()))
 	}
 	f.mu.Lock()
-	for n := range f.sums.shares {
+	for n := range walk.Map(&f.mu, f.sums.shares) {
 		all = append(all, n)
 	}
 	calls := make([]call.ID, 0, len(f.sums.waits))
-	for id := range f.sums.waits {
+	for id := range walk.Map(&f.mu, f.sums.waits) {
 		calls = append(calls, id)
 	}
 	f.mu.Unlock()
@@ -180,7 +181,7 @@ func (f *Fold) forget() {
 	view := f.cfg.Machine.View()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for g := range f.sums.changed {
+	for g := range walk.Map(&f.mu, f.sums.changed) {
 		if g != "" && view.Group(g) == nil && f.sums.version-f.sums.changed[g] > chunk {
 			delete(f.sums.changed, g)
 		}
@@ -352,7 +353,7 @@ func (f *Fold) Waiting(ctx context.Context) ([]Waiting, error) {
 	}
 	f.mu.Lock()
 	out := make([]Waiting, 0, len(f.sums.waits))
-	for _, w := range f.sums.waits {
+	for _, w := range walk.Map(&f.mu, f.sums.waits) {
 		out = append(out, w)
 	}
 	f.mu.Unlock()

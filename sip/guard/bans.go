@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/sipcluster/sipcluster/internal/walk"
 )
 
 // Ban is a silence: the source is not answered about the DN.
@@ -25,18 +27,18 @@ func (g *Guard) ClearBans(source netip.Addr, dn string) int { return g.brakes.cl
 
 func (b *brakes) bans() (list []Ban) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	now := b.clock()
-	for k, p := range b.pairs {
+	for k, p := range walk.Map(&b.mu, b.pairs) {
 		if p.silent(now) {
 			list = append(list, Ban{k.source, k.dn, p.failures, p.last + p.silence - now})
 		}
 	}
-	for a, s := range b.sources {
+	for a, s := range walk.Map(&b.mu, b.sources) {
 		if s.sprays(now) {
 			list = append(list, Ban{a, "", tries, s.until() - now})
 		}
 	}
+	b.mu.Unlock()
 	slices.SortFunc(list, func(x, y Ban) int { return cmp.Or(x.Source.Compare(y.Source), cmp.Compare(x.DN, y.DN)) })
 	return list
 }
@@ -50,13 +52,13 @@ func (b *brakes) clear(source netip.Addr, dn string) (ended int) {
 			ended++
 		}
 	}
-	for a, s := range b.sources {
+	for a, s := range walk.Map(&b.mu, b.sources) {
 		if dn == "" && (!source.IsValid() || a == source) {
 			count(s.sprays(now))
 			s.count = 0
 		}
 	}
-	for k, p := range b.pairs {
+	for k, p := range walk.Map(&b.mu, b.pairs) {
 		if (!source.IsValid() || k.source == source) && (dn == "" || k.dn == dn) {
 			count(p.silent(now))
 			b.drop(p)

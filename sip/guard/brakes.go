@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/sip/digest"
 )
 
@@ -183,10 +184,10 @@ func (b *brakes) drop(p *pair) {
 	b.mark(p.key.source).Add(-1)
 }
 
-// forget drops what is not remembered any longer; what was tried last is remembered
-// as long as all before it, but for their silences.
+// forget drops what is not remembered any longer, of much a piece; what was tried last is
+// remembered as long as all before it, but for their silences.
 func (b *brakes) forget(now time.Duration) {
-	for e := b.order.Front(); e != nil && e.Value.(*pair).forgotten(now); e = b.order.Front() {
+	for n, e := 0, b.order.Front(); n < walk.Most && e != nil && e.Value.(*pair).forgotten(now); n, e = n+1, b.order.Front() {
 		b.drop(e.Value.(*pair))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/sip/digest"
 	"github.com/sipcluster/sipcluster/sip/source"
 )
@@ -202,7 +203,9 @@ func TestBrakes_KeepNoMoreThanTheyMay(t *testing.T) {
 	}
 	p.is("sources", len(p.sources), int(marked))
 	p.after(longestSilence + remembered)
-	p.tried(home, "1001", 1)
+	for range 1 + maxPairs/walk.Most {
+		p.tried(home, "1001", 1)
+	}
 	p.is("much later", len(p.pairs)+len(p.sources), 2)
 	p.tried(home, string(make([]byte, maxUser+1)), 1)
 	p.is("with a name that no DN has", len(p.pairs), 1)

@@ -12,6 +12,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -137,12 +138,13 @@ type debt struct {
 // takeOwed takes over the changed slots, in the order of the base's pages.
 func (s *Store) takeOwed() []debt {
 	s.mu.Lock()
-	owed := make([]debt, len(s.changed))
-	for i, sl := range s.changed {
-		sl.changed = false
+	changed := s.changed
+	s.changed, s.suspect = nil, false
+	owed := make([]debt, len(changed))
+	for i, sl := range walk.Slice(&s.mu, changed) {
+		sl.changed = false // what changes from here on is owed again
 		owed[i] = debt{blobNumber(sl.blob), sl}
 	}
-	s.changed, s.suspect = nil, false
 	s.mu.Unlock()
 	slices.SortFunc(owed, func(a, b debt) int { return cmp.Compare(a.number, b.number) })
 	return owed
@@ -250,17 +252,17 @@ func (s *Store) rotate() (old int, err error) {
 func (s *Store) oweAgain(owed []debt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, d := range owed {
+	s.suspect = true
+	for _, d := range walk.Slice(&s.mu, owed) {
 		s.owe(d.slot)
 	}
-	s.suspect = true
 }
 
 // forget drops the slots of deleted DNs that the base has dropped too.
 func (s *Store) forget(owed []debt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, sl := range owed {
+	for _, sl := range walk.Slice(&s.mu, owed) {
 		if sl.gone && !sl.dirty && !sl.changed {
 			delete(s.slots, sl.number)
 		}

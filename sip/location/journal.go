@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/disk"
 )
 
@@ -120,13 +121,13 @@ func (s *Store) drain() (upto uint64, hasWord bool) {
 	if s.metaNew {
 		j.buf, hasWord = appendFrame(j.buf, s.word().encode()), true
 	}
-	for _, sl := range s.dirty {
-		j.buf = appendFrame(j.buf, framed(sl.blob))
-		sl.dirty = false
-		s.owe(sl)
-	}
 	j.batch, s.dirty = s.dirty, j.batch[:0]
 	s.metaNew = false
+	for _, sl := range walk.Slice(&s.mu, j.batch) {
+		j.buf = appendFrame(j.buf, framed(sl.blob))
+		sl.dirty = false // what changes from here on is in the next batch
+		s.owe(sl)
+	}
 	return upto, hasWord
 }
 
@@ -152,7 +153,7 @@ func (s *Store) requeue(hasWord bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.metaNew = s.metaNew || hasWord
-	for _, sl := range s.journal.batch {
+	for _, sl := range walk.Slice(&s.mu, s.journal.batch) {
 		if !sl.dirty {
 			sl.dirty = true
 			s.dirty = append(s.dirty, sl)
@@ -281,8 +282,8 @@ func (s *Store) abandon(f *os.File) error {
 // distrustJournal queues all that the base lacks: the journals may have lost it.
 func (s *Store) distrustJournal() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.suspect, s.metaNew = true, true
+	s.mu.Unlock()
 	s.dirtyAll()
 }
 
@@ -291,7 +292,7 @@ func (s *Store) distrustBase() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.suspect, s.rebuild = true, true
-	for _, sl := range s.slots {
+	for _, sl := range walk.Map(&s.mu, s.slots) {
 		s.owe(sl)
 	}
 }

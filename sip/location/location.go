@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -206,12 +207,13 @@ func (s *Store) Len() int {
 	return s.live
 }
 
-// Numbers are those of all entries, in no order.
+// Numbers are those of all entries, in no order. What comes meanwhile may be missing, what
+// goes and comes back be there twice.
 func (s *Store) Numbers() []dn.Number {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	out := make([]dn.Number, 0, s.live)
-	for n, sl := range s.slots {
+	for n, sl := range walk.Map(s.mu.RLocker(), s.slots) {
 		if !sl.gone {
 			out = append(out, n)
 		}
@@ -219,22 +221,22 @@ func (s *Store) Numbers() []dn.Number {
 	return out
 }
 
-// Range calls fn for every entry, in no order, until it returns false. It works
-// on a moment's view and holds no lock while fn runs.
+// Range calls fn for every entry, in no order, until it returns false, as Numbers has them.
+// It holds no lock while fn runs.
 func (s *Store) Range(fn func(*Entry) bool) {
-	for _, b := range s.moment() {
+	for _, b := range s.blobs() {
 		if !fn(s.decode(b)) {
 			return
 		}
 	}
 }
 
-// moment is what all entries are now: nobody waits while they are read.
-func (s *Store) moment() []string {
+// blobs are all entries.
+func (s *Store) blobs() []string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	blobs := make([]string, 0, s.live)
-	for _, sl := range s.slots {
+	for _, sl := range walk.Map(s.mu.RLocker(), s.slots) {
 		if !sl.gone {
 			blobs = append(blobs, sl.blob)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -222,7 +223,9 @@ func (s *Store) readJournals(ld *loader) error {
 
 // dirtyAll queues what the base lacks: the file that holds it is given up.
 func (s *Store) dirtyAll() {
-	for _, sl := range s.changed {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sl := range walk.Slice(&s.mu, s.changed) {
 		if !sl.dirty {
 			s.enqueue(sl)
 		}

@@ -3,6 +3,7 @@ package location
 import (
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -59,8 +60,9 @@ func (s *Store) Due(now time.Time) []dn.Number {
 func (s *Store) takeBucket(last uint32) ([]*slot, uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w := &s.wheel
+	w, p := &s.wheel, walk.Pieces{Held: &s.mu}
 	for ; w.next <= last; w.next++ {
+		p.Step() // the clock may have stood for days
 		sec := w.next
 		if slots := w.buckets[sec]; slots != nil {
 			delete(w.buckets, sec)
@@ -77,7 +79,7 @@ func (s *Store) takeBucket(last uint32) ([]*slot, uint32) {
 func (s *Store) sift(slots []*slot, sec uint32, now time.Time, due []dn.Number) []dn.Number {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, sl := range slots {
+	for _, sl := range walk.Slice(&s.mu, slots) {
 		if sl.due != sec {
 			continue
 		}

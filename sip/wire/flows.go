@@ -3,7 +3,6 @@ package wire
 import (
 	"errors"
 	"hash/maphash"
-	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/source"
@@ -144,7 +144,7 @@ func (f *Flows) remove(fl *Flow) []dn.Number {
 		delete(f.byPeer, fl.key())
 	}
 	numbers := make([]dn.Number, 0, len(fl.numbers))
-	for n := range fl.numbers {
+	for n := range walk.Map(&f.mu, fl.numbers) {
 		numbers = append(numbers, n)
 	}
 	fl.numbers = nil
@@ -172,7 +172,10 @@ func (f *Flows) Attach(k FlowKey, n dn.Number) bool {
 // binding there.
 func (f *Flows) registered(fl *Flow) bool {
 	f.mu.Lock()
-	numbers := slices.Collect(maps.Keys(fl.numbers))
+	numbers := make([]dn.Number, 0, len(fl.numbers))
+	for n := range walk.Map(&f.mu, fl.numbers) {
+		numbers = append(numbers, n)
+	}
 	f.mu.Unlock()
 	return slices.ContainsFunc(numbers, func(n dn.Number) bool { return fl.l.bound(fl.key(), n) })
 }
@@ -209,7 +212,7 @@ func (f *Flows) All() []*Flow {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	all := make([]*Flow, 0, len(f.byPeer))
-	for _, fl := range f.byPeer {
+	for _, fl := range walk.Map(&f.mu, f.byPeer) {
 		all = append(all, fl)
 	}
 	return all
