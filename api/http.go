@@ -13,6 +13,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/board"
 	"github.com/sipcluster/sipcluster/api/rest"
+	"github.com/sipcluster/sipcluster/internal/histogram"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -27,6 +28,8 @@ type Sample struct {
 	// Labels are more of them: name, value, name, value.
 	Labels []string
 	Value  float64
+	// Histogram: it is that, and has no Value.
+	Histogram *histogram.Reading
 }
 
 // Source gives numbers of one part of the node whenever /metrics is read.
@@ -111,18 +114,29 @@ func (c collector) Collect(metrics chan<- prometheus.Metric) {
 			for i := 0; i+1 < len(s.Labels); i += 2 {
 				labels, values = append(labels, s.Labels[i]), append(values, s.Labels[i+1])
 			}
-			kind := prometheus.GaugeValue
-			if s.Counter {
-				kind = prometheus.CounterValue
-			}
 			desc := prometheus.NewDesc("sipcluster_"+s.Name, s.Help, labels, nil)
-			m, err := prometheus.NewConstMetric(desc, kind, s.Value, values...)
+			m, err := s.metric(desc, values)
 			if err != nil {
 				m = prometheus.NewInvalidMetric(desc, err)
 			}
 			metrics <- m
 		})
 	}
+}
+
+// metric makes one of the sample.
+func (s *Sample) metric(desc *prometheus.Desc, labels []string) (prometheus.Metric, error) {
+	switch r := s.Histogram; {
+	case r != nil:
+		buckets := make(map[float64]uint64, len(r.Bounds))
+		for i, bound := range r.Bounds {
+			buckets[bound] = r.UpTo[i]
+		}
+		return prometheus.NewConstHistogram(desc, r.Count, r.Sum, buckets, labels...)
+	case s.Counter:
+		return prometheus.NewConstMetric(desc, prometheus.CounterValue, s.Value, labels...)
+	}
+	return prometheus.NewConstMetric(desc, prometheus.GaugeValue, s.Value, labels...)
 }
 
 type tableSource struct{ table *dn.Table }

@@ -22,6 +22,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/histogram"
 	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/membership"
@@ -121,6 +122,8 @@ type Node struct {
 	verdicts wake.Signal
 	// told wakes who tells the others where this node is.
 	told wake.Signal
+	// propagated is how long registrations at other nodes took to get here.
+	propagated histogram.Vec[dn.Node]
 	// lags is how far each node is behind the configuration.
 	lags *lag.Board
 
@@ -388,7 +391,7 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	}
 	n.mesh = tcontroller.NewMesh(tcontroller.Config{
 		ClusterID: n.lineage(), Table: n.table, Calls: n.calls, Dial: n.dialLink, LinkTimeout: n.cfg.LinkTimeout,
-		Rejoin: func(id dn.Node) { n.gossip.Rejoin(membership.NodeID(id)) }, Doubt: func(id dn.Node) { n.gossip.Doubt(membership.NodeID(id)) }, Refused: n.refused, Heard: n.peerHeard, Applied: n.lags.Told, Index: n.applied, Process: n.process, Log: n.log,
+		Rejoin: func(id dn.Node) { n.gossip.Rejoin(membership.NodeID(id)) }, Doubt: func(id dn.Node) { n.gossip.Doubt(membership.NodeID(id)) }, Refused: n.refused, Heard: n.peerHeard, Propagated: n.noteArrival, Applied: n.lags.Told, Index: n.applied, Process: n.process, Log: n.log,
 	})
 	n.links = tcontroller.NewServer(tcontroller.ServerConfig{
 		ClusterID: n.lineage(), Table: n.table, Calls: n.calls, Roster: n.roster, Applied: n.applied, Pinged: n.mesh.Pinged, Log: n.log,
@@ -620,7 +623,7 @@ func (n *Node) cluster(w api.Proposer) *api.Cluster {
 
 func (n *Node) sources() []api.Source {
 	return []api.Source{
-		sipSource{n}, sessionSource{n}, recordSource{n.records}, heldSource{n}, securitySource{n.events}, problemSource{n.problems}, diskSource{n}, lagSource{n}, keptSource{n},
+		sipSource{n}, sessionSource{n}, recordSource{n.records}, heldSource{n}, securitySource{n.events}, problemSource{n.problems}, diskSource{n}, lagSource{n}, keptSource{n}, timeSource{n},
 		api.StatisticsSource(n.fold),
 		api.SiteSource(func() []site.State { states, _ := n.sites(time.Now()); return states }),
 	}

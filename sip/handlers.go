@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -20,33 +21,45 @@ import (
 
 // handlers tells sipgo who serves which method.
 func (s *Server) handlers() {
-	s.srv.OnRegister(s.handler((*Server).onRegister))
+	s.srv.OnRegister(s.register)
 	s.srv.OnOptions(s.handler((*Server).onOptions))
 	s.srv.OnCancel(s.handler(func(_ *Server, _ *sip.Request, a *answer.Answer) { a.Set(481, "Call/Transaction Does Not Exist") }))
 	s.srv.OnAck(func(_ *sip.Request, tx sip.ServerTransaction) { tx.Terminate() })
 	s.srv.OnNoRoute(s.handler((*Server).onOther))
 }
 
-// handler wraps what decides the answer to a request. Answers are given
-// without keeping a transaction: the same request again gets the same answer.
-// A panic costs only its request.
+// handler answers by what decides.
 func (s *Server) handler(decide func(*Server, *sip.Request, *answer.Answer)) func(*sip.Request, sip.ServerTransaction) {
-	return func(req *sip.Request, tx sip.ServerTransaction) {
-		defer tx.Terminate()
-		defer func() {
-			if p := recover(); p != nil {
-				s.stats.Panics.Add(1)
-				s.log.Error("a request made the SIP port panic; it was answered 500", "panic", p, "method", req.Method.String())
-				s.respond(req, tx, &answer.Answer{Code: 500, Reason: "Server Internal Error"})
-			}
-		}()
-		var a answer.Answer
-		decide(s, req, &a)
-		if a.Durable {
-			s.flush()
-		}
-		s.respond(req, tx, &a)
+	return func(req *sip.Request, tx sip.ServerTransaction) { s.answer(req, tx, decide) }
+}
+
+// register is handler for REGISTER, and counts how long it takes.
+func (s *Server) register(req *sip.Request, tx sip.ServerTransaction) {
+	began := time.Now()
+	if s.answer(req, tx, (*Server).onRegister) {
+		s.stats.Registered.Observe(time.Since(began))
 	}
+}
+
+// answer decides the answer to a request, gives it, and tells whether that made something
+// durable. Answers are given without keeping a transaction: the same request again gets the same answer.
+// A panic costs only its request.
+func (s *Server) answer(req *sip.Request, tx sip.ServerTransaction, decide func(*Server, *sip.Request, *answer.Answer)) (durable bool) {
+	defer tx.Terminate()
+	defer func() {
+		if p := recover(); p != nil {
+			s.stats.Panics.Add(1)
+			s.log.Error("a request made the SIP port panic; it was answered 500", "panic", p, "method", req.Method.String())
+			s.respond(req, tx, &answer.Answer{Code: 500, Reason: "Server Internal Error"})
+		}
+	}()
+	var a answer.Answer
+	decide(s, req, &a)
+	if a.Durable {
+		s.flush()
+	}
+	s.respond(req, tx, &a)
+	return a.Durable
 }
 
 // respond sends the answer, if there is one.

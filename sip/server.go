@@ -16,6 +16,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sipcluster/sipcluster/internal/histogram"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/carrier"
@@ -363,6 +364,10 @@ func (s *Server) Stats() answer.Stats {
 	st.Connections, st.Room = s.flows.Len(), s.port.Room()
 	return st
 }
+
+// RegistrationTimes is how long registrations took, from when the REGISTER was received until its
+// 200 was sent; a repeated one, and one that only asks, does not count.
+func (s *Server) RegistrationTimes() histogram.Reading { return s.stats.Registered.Read() }
 
 // Bans are the silences of now.
 func (s *Server) Bans() []guard.Ban { return s.guard.Bans() }

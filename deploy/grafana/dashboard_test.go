@@ -97,7 +97,7 @@ func wellMade(t *testing.T, p *panel) {
 				t.Errorf("%s: %s is not chosen by job", q.Expr, s[1])
 			}
 			counted := strings.Contains(q.Expr, "rate("+s[0]+"[$__rate_interval]") || strings.Contains(q.Expr, "increase("+s[0]+"[$__rate_interval]")
-			if strings.HasSuffix(s[1], "_total") != counted {
+			if (strings.HasSuffix(s[1], "_total") || strings.HasSuffix(s[1], "_bucket")) != counted {
 				t.Errorf("%s: counters, and nothing else, are read by rate or increase over $__rate_interval", q.Expr)
 			}
 		}

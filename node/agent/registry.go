@@ -16,6 +16,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/histogram"
 	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/refusal"
@@ -56,6 +57,8 @@ type Registry struct {
 	schedule *schedule
 	holds    *holds
 	seats    *seats
+	// reserved is how long other nodes took to reserve their DNs.
+	reserved histogram.Vec[dn.Node]
 }
 
 // Open opens the agent store. A damaged one is set aside, with a line in
@@ -92,6 +95,12 @@ func (reg *Registry) Run(ctx context.Context) error {
 	g.Go(func() error { return reg.keepHolds(ctx) })
 	g.Go(func() error { return reg.tellSeats(ctx) })
 	return g.Wait()
+}
+
+// Reserved is how long it took to reserve DNs that another node keeps, or to be refused: with
+// what they were collected for, and those that got no answer.
+func (reg *Registry) Reserved(keeper dn.Node) histogram.Reading {
+	return reg.reserved.At(keeper).Read()
 }
 
 // Close writes what is not written yet and closes the store, after Run.

@@ -90,15 +90,20 @@ func (reg *Registry) Reserve(ctx context.Context, n dn.Number, r Reservation) er
 	err := reg.keepers.do(ctx, n, AnswerTimeout+reg.collecting(), func() (err error) {
 		until, err = reg.reserveHere(ctx, n, r)
 		return err
-	}, func(ctx context.Context, _ dn.Node, client peerpb.AgentsClient) error {
+	}, func(ctx context.Context, keeper dn.Node, client peerpb.AgentsClient) error {
+		began := time.Now()
 		answer, err := client.Reserve(ctx, &peerpb.ReserveRequest{
 			Dn: string(n), Holder: r.Holder, DurationMs: uint32(r.Duration.Milliseconds()), Priority: r.Priority,
 			AtOnce: r.AtOnce, InsteadOf: r.InsteadOf,
 		})
+		now := time.Now()
+		if r.Duration > 0 {
+			reg.reserved.At(keeper).Observe(now.Sub(began))
+		}
 		if err != nil {
 			return err
 		}
-		until = time.Now().Add(time.Duration(answer.GetLeftMs()) * time.Millisecond)
+		until = now.Add(time.Duration(answer.GetLeftMs()) * time.Millisecond)
 		return answered(answer.GetErrorCode(), answer.GetErrorMessage())
 	})
 	if err == nil && r.Duration > 0 {

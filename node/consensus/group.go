@@ -26,6 +26,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/histogram"
 	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/node/disk"
@@ -120,6 +121,7 @@ type Group struct {
 	trailing  uint64 // entries that are kept at most
 	compared  compared
 	suspicion wake.Signal // somebody has another state than this node
+	forwarded histogram.Histogram
 	closing   sync.Once
 	closed    error
 

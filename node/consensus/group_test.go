@@ -48,6 +48,11 @@ func TestGroup_WritesThroughAFollowerAreThereWhenAcknowledged(t *testing.T) {
 			t.Fatalf("%s does not have its own write", m.self.Name)
 		}
 	}
+	for _, m := range n {
+		if got, want := m.group.ForwardTimes().Count, map[bool]uint64{false: 1}[m == leader]; got != want {
+			t.Errorf("%s has forwarded %d writes, want %d", m.self.Name, got, want)
+		}
+	}
 	f := followers(leader, n[:]...)[0]
 	_, err := f.group.Propose(t.Context(), proposal(phone("1"), phone("no number")))
 	var r *fsm.Rejection

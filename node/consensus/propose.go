@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/histogram"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
@@ -34,20 +35,27 @@ func (g *Group) Propose(ctx context.Context, cmd *peerpb.Command) (uint64, error
 		cmd.RequestId = uuid.NewString()
 	}
 	client := g.cfg.Clients.Asking(ctx)
+	began, forwarded := time.Now(), false
 	index, err := g.retry(ctx, func() (uint64, error) {
+		forwarded = false
 		switch {
 		case g.leads():
 			return g.lead(ctx, cmd, client, g.cfg.Self.GetId())
 		case client.Certificate != "" && client.Proof.GetToken() == "":
 			return 0, g.askLeader()
 		}
+		forwarded = true
 		return g.forward(ctx, cmd, client.Proof)
 	})
-	if err == nil {
-		_ = g.machine.Wait(ctx, index) // acknowledged in any case
+	if err == nil && g.machine.Wait(ctx, index) == nil && forwarded { // acknowledged in any case
+		g.forwarded.Observe(time.Since(began))
 	}
 	return index, err
 }
+
+// ForwardTimes is how long writes that this node has forwarded to the leader took until they
+// were applied here.
+func (g *Group) ForwardTimes() histogram.Reading { return g.forwarded.Read() }
 
 // retry repeats attempts at the leader until one has a definite answer.
 func (g *Group) retry(ctx context.Context, attempt func() (uint64, error)) (uint64, error) {

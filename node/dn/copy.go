@@ -25,6 +25,8 @@ type Copy struct {
 	node uint8
 	o    *origin
 	feed feed.Feed
+	// claims are Claims.
+	claims []int64
 }
 
 // Position tells how far the copy of a peer's table reaches, to resume from; zeros
@@ -135,6 +137,7 @@ func (c *Copy) Current() error {
 // records: they change nothing. ErrFenced: this copy has a newer feed.
 func (c *Copy) Apply(batch []Record, seq uint64) (rejected int, err error) {
 	t := c.t
+	c.claims = c.claims[:0]
 	for len(batch) > 0 {
 		n := min(len(batch), chunkSize)
 		bad, err := c.applyChunk(batch[:n])
@@ -152,6 +155,11 @@ func (c *Copy) Apply(batch []Record, seq uint64) (rejected int, err error) {
 	}
 	return rejected, c.feed.Reached(seq)
 }
+
+// Claims are the claims of the registrations, refreshes too, that the last Apply brought, by
+// the peer's clock at the time, in ns since the epoch; greater where one had to exceed that
+// of a clock that is ahead. They are good until the next Apply.
+func (c *Copy) Claims() []int64 { return c.claims }
 
 func (c *Copy) applyChunk(batch []Record) (rejected int, err error) {
 	now := c.t.cfg.Now()
@@ -191,6 +199,9 @@ func (c *Copy) apply(r *Record, now time.Time) {
 	var was record
 	if old := e.by(c.node); old != nil {
 		was, rec.x = *old, old.x
+	}
+	if rec.claim > was.claim && rec.state == InSrv && rec.since <= rec.claim { // see TakeBack
+		c.claims = append(c.claims, rec.claim)
 	}
 	rec.x = t.extra(r, rec.x)
 	t.set(e, rec)

@@ -1,6 +1,7 @@
 package dn
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -158,5 +159,32 @@ func TestTable_TakesBackWhatAnotherDesktopLeft(t *testing.T) {
 	}
 	if st, _ := tab.Get("1"); st.Owner != "b" {
 		t.Errorf("whoever registered it since has lost it: %+v", st)
+	}
+}
+
+// The registrations of a batch are those under a claim that is new, by the owner's clock:
+// not what is said later under one, nor what takes back what somebody else left.
+func TestCopy_Claims(t *testing.T) {
+	tab := New(Config{Self: "a", Incarnation: 1})
+	peer := copyOf(t, tab, "b", 1, Record{Number: "1", ClaimTime: 50, Since: 50, State: InSrv})
+	for what, c := range map[string]struct {
+		batch []Record
+		want  []int64
+	}{
+		"nothing": {nil, nil},
+		"two registrations and a refresh": {[]Record{
+			{Number: "2", ClaimTime: 60, Since: 60, State: InSrv}, {Number: "3", ClaimTime: 61, Since: 61, State: InSrv}, {Number: "2", ClaimTime: 70, Since: 60, State: InSrv},
+		}, []int64{60, 61, 70}},
+		"the same claim":    {[]Record{{Number: "1", ClaimTime: 50, Seq: 1, Since: 50, State: InSrv, Agent: ready("7")}}, nil},
+		"an end":            {[]Record{{Number: "1", ClaimTime: 50, Seq: 2, Since: 90, State: OOS, Reason: Expired}}, nil},
+		"taken back":        {[]Record{{Number: "4", ClaimTime: 60, Since: 90, State: InSrv}}, nil},
+		"what is no record": {[]Record{{Number: "5", ClaimTime: -1, State: InSrv}}, nil},
+	} {
+		if _, err := peer.Apply(c.batch, 0); err != nil {
+			t.Fatal(what, err)
+		}
+		if got := peer.Claims(); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", what, got, c.want)
+		}
 	}
 }

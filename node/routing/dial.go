@@ -178,6 +178,7 @@ func (r *Engine) try(sign *stopSign, in invite.Call, t invite.Target, n dn.Numbe
 			r.rings.unwatch(n, x)
 		}
 	}()
+	on.delivered(t.Trunk == n)
 	sent = in.Send(t, func(code int) {
 		switch {
 		case code > 100:

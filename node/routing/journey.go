@@ -32,7 +32,10 @@ type journey struct {
 	// passedBy are the addresses of trunks that have not taken it.
 	passedBy string
 	ended    atomic.Bool
-	count    bool // see counted
+	// began is when the INVITE arrived; zero once that has been sent to a DN. rang is when
+	// the DN rings has begun to ring.
+	began, rang time.Time
+	count       bool // see counted
 	// why says more of the last try's code than that does; "" nothing.
 	why string
 }
@@ -53,7 +56,7 @@ func (r *Engine) Arrive(in invite.Call) {
 		return
 	}
 	in.Named(string(id))
-	j := &journey{r: r, in: in, id: id, gives: []func(){give}}
+	j := &journey{r: r, in: in, id: id, began: time.Now(), gives: []func(){give}}
 	j.guard(func() { j.begin(&w) })
 }
 
@@ -220,7 +223,7 @@ func (r *Engine) agentSince(n dn.Number) int64 {
 // ringing is told once a try.
 func (j *journey) ringing(n dn.Number) {
 	if j.rings != n {
-		j.rings = n
+		j.rings, j.rang = n, time.Now()
 		j.r.calls.Ringing(j.id, n, j.at)
 	}
 }
@@ -231,6 +234,9 @@ func (j *journey) tried(n dn.Number, out invite.Outcome) {
 	switch {
 	case out.Answered:
 		j.counted(200)
+		if j.rings == n {
+			j.r.times.ringing.Observe(time.Since(j.rang))
+		}
 		j.ringing(n) // who answers has rung
 		j.r.calls.Established(j.id, n)
 	case j.rings != "" && !j.in.GaveUp():

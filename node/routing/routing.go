@@ -87,13 +87,14 @@ type Engine struct {
 	rings     *rings
 	visits    *visits
 	quotas    *quota.Table
+	times     times
 }
 
 // New makes the routing of a node's calls.
 func New(cfg Config) *Engine {
 	return &Engine{
 		table: cfg.Table, calls: cfg.Calls, view: cfg.View, agents: cfg.Agents, announcer: cfg.Announcer, log: cfg.Log, tail: cfg.Table.Tail(),
-		queues: newQueues(cmp.Or(cfg.MaxWaiting, 10_000)), rings: newRings(), visits: newVisits(), quotas: quota.New(),
+		queues: newQueues(cmp.Or(cfg.MaxWaiting, 10_000)), rings: newRings(), visits: newVisits(), quotas: quota.New(), times: newTimes(),
 	}
 }
 

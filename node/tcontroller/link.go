@@ -249,6 +249,8 @@ type followerLink struct {
 	batch  []dn.Record
 	trips  trips
 	skewed bool
+	// whole: all changes are news, sent when they happen.
+	whole bool
 	// began is the zero of the times of pings.
 	began time.Time
 }
@@ -303,6 +305,7 @@ func (l *followerLink) recv(first bool) error {
 			return err
 		}
 		l.stuck.Stop()
+		l.whole = true
 		l.f.change(func(s *linkState) { s.synced = true })
 		l.f.down.Over()
 	case *peerpb.FollowResponse_Pong:
@@ -327,7 +330,7 @@ func (l *followerLink) hello(h *peerpb.PublisherHello) error {
 	if err != nil {
 		return err
 	}
-	l.copy, l.incarnation = c, h.GetIncarnation()
+	l.copy, l.incarnation, l.whole = c, h.GetIncarnation(), false
 	l.stuck.Reset(hungAfter)
 	l.f.change(func(s *linkState) { s.synced = false })
 	return nil
@@ -342,10 +345,27 @@ func (l *followerLink) records(b *peerpb.RecordBatch) error {
 		l.stuck.Reset(hungAfter)
 	}
 	rejected, err := l.copy.Apply(l.batch, b.GetSeq())
+	l.propagated(l.copy.Claims())
 	if rejected > 0 {
 		l.f.log.Warn("peer sent malformed records; ignored", "count", rejected)
 	}
 	return err
+}
+
+// propagated tells how long registrations took to get here. Those of a sync are old, and
+// nothing is known before the first answer to a ping, nor of a claim that is ahead of the
+// peer's clock.
+func (l *followerLink) propagated(claims []int64) {
+	if !l.whole || len(l.trips) == 0 || len(claims) == 0 {
+		return
+	}
+	skew, _, _ := l.trips.estimate()
+	now, doubt := time.Now().Add(skew).UnixNano(), l.trips.doubt()
+	for _, claim := range claims {
+		if took := time.Duration(now - claim); took >= -doubt {
+			l.f.cfg.Propagated(l.f.id, max(took, 0))
+		}
+	}
 }
 
 func (l *followerLink) pong(p *peerpb.Pong) {

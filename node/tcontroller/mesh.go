@@ -49,6 +49,10 @@ type Config struct {
 	// Applied is told up to which index a peer has applied the configuration, with each
 	// ping of it and each answer to one; nil for nobody. It must not wait.
 	Applied func(peer dn.Node, index uint64)
+	// Propagated is told how long it took from when a peer accepted a registration until it
+	// was applied here, by the clocks of both and what is known of their difference; nil for
+	// nobody. It must not wait.
+	Propagated func(peer dn.Node, took time.Duration)
 	// Index is the one up to which this node has applied the configuration, for its pings
 	// to tell; nil: they don't.
 	Index func() uint64
@@ -83,6 +87,9 @@ func NewMesh(cfg Config) *Mesh {
 	}
 	if cfg.Doubt == nil {
 		cfg.Doubt = func(dn.Node) {}
+	}
+	if cfg.Propagated == nil {
+		cfg.Propagated = func(dn.Node, time.Duration) {}
 	}
 	if cfg.Index == nil {
 		cfg.Index = func() uint64 { return 0 }

@@ -51,13 +51,22 @@ func (ts trips) estimate() (skew, toPeer, fromPeer time.Duration) {
 	if len(ts) == 0 {
 		return 0, 0, 0
 	}
-	fastest, newest := ts[0], ts[len(ts)-1]
+	newest := ts[len(ts)-1]
+	skew = ts.fastest().skew()
+	toPeer = min(max(time.Duration(newest.answered-newest.sent)-skew, 0), newest.rtt)
+	return skew, toPeer, newest.rtt - toPeer
+}
+
+// fastest of the trips, of which there is one: the newest of those that took as long.
+func (ts trips) fastest() trip {
+	fastest := ts[0]
 	for _, t := range ts[1:] {
 		if t.rtt <= fastest.rtt {
 			fastest = t
 		}
 	}
-	skew = fastest.skew()
-	toPeer = min(max(time.Duration(newest.answered-newest.sent)-skew, 0), newest.rtt)
-	return skew, toPeer, newest.rtt - toPeer
+	return fastest
 }
+
+// doubt is by how much the clocks' difference may be wrong.
+func (ts trips) doubt() time.Duration { return ts.fastest().rtt/2 + 2 }

@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/sipcluster/sipcluster/node/dn"
 )
 
 const ms = time.Millisecond
@@ -39,6 +41,33 @@ func TestTrips_Estimate(t *testing.T) {
 				t.Errorf("skew %v, to %v, from %v; want %v, %v, %v", skew, to, from, tc.skew, tc.to, tc.from)
 			}
 		})
+	}
+}
+
+// What a registration's claim says of its way: nothing in a sync, nothing before the clocks'
+// difference is known, and nothing of one that is ahead of its clock by more than that is
+// doubted.
+func TestPropagated(t *testing.T) {
+	var took []time.Duration
+	cfg := &Config{Propagated: func(peer dn.Node, d time.Duration) {
+		if peer != "b" {
+			t.Errorf("of %q", peer)
+		}
+		took = append(took, d)
+	}}
+	ahead := time.Hour
+	claim := func(ago time.Duration) int64 { return time.Now().Add(ahead - ago).UnixNano() }
+	l := &followerLink{f: &follower{id: "b", cfg: cfg}, trips: trips{path(0, 10*time.Minute, 10*time.Minute, ahead)}}
+	l.propagated([]int64{claim(time.Minute)})
+	l.whole, l.trips = true, nil
+	l.propagated([]int64{claim(time.Minute)})
+	if len(took) > 0 {
+		t.Errorf("in a sync, or without trips: %v", took)
+	}
+	l.trips = trips{path(0, 10*time.Minute, 10*time.Minute, ahead)}
+	l.propagated([]int64{claim(time.Hour), claim(-5 * time.Minute), claim(-time.Hour)})
+	if len(took) != 2 || took[0] < time.Hour || took[0] > 2*time.Hour || took[1] != 0 {
+		t.Errorf("took %v, want an hour and 0", took)
 	}
 }
 

@@ -1,6 +1,10 @@
 package answer
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/sipcluster/sipcluster/internal/histogram"
+)
 
 // Stats are counts since the start, and Bindings and Connections of now.
 type Stats struct {
@@ -51,6 +55,9 @@ type Counters struct {
 	Overloaded                         atomic.Int64
 	Bindings                           atomic.Int64
 	rejects                            [400]atomic.Uint64 // by status-300
+	// Registered is how long it took from when a REGISTER was received until its 200 was
+	// sent, of those that have changed something.
+	Registered histogram.Histogram
 }
 
 // Answered counts a final answer by its status.

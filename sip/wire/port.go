@@ -79,7 +79,7 @@ func (p *Port) open() error {
 			return err
 		}
 		p.udp = newDatagrams(c, p.cfg.Handler, p.cfg.Flush, p.holdBack)
-		p.udp.loaded = p.loaded
+		p.udp.loaded, p.udp.took = p.loaded, p.cfg.Stats.Registered.ObserveN
 	}
 	web := (&upgrader{origins: p.cfg.Origins}).upgrade
 	shake := [location.WSS + 1]func(net.Conn) (net.Conn, error){location.WS: web}

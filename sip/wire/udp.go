@@ -56,7 +56,10 @@ type datagrams struct {
 	replies [batch]outgoing
 	count   int // of the replies
 	arrival Arrival
-	durable bool
+	// durable are the messages that have changed what is stored, registrations all; arrived
+	// is when the first of the batch was in the kernel.
+	durable uint64
+	arrived time.Time
 	shed    shed
 	load    load
 	dropped uint32 // by the kernel, so far
@@ -66,6 +69,8 @@ type datagrams struct {
 	// held is told of each datagram that is not looked at, and when that begins of the
 	// source of most.
 	held func(begins bool, from netip.AddrPort)
+	// took is told how long so many registrations took; nil is nobody.
+	took func(d time.Duration, registrations uint64)
 }
 
 // outgoing is an answer that waits for the end of the batch.
@@ -112,7 +117,7 @@ func (d *datagrams) read() {
 // serve handles one batch: all decisions, then one flush, then all answers. It is false
 // for who was relieved.
 func (d *datagrams) serve(n int) bool {
-	d.count, d.durable = 0, false
+	d.count, d.durable = 0, 0
 	d.sense(n)
 	begins := d.shed.look(d.sources[:n], d.load.grave())
 	d.exits.Hold()
@@ -125,7 +130,7 @@ func (d *datagrams) serve(n int) bool {
 		}
 	}
 	d.exits.Release()
-	if d.durable && !d.flush(d.goOn) {
+	if d.durable > 0 && !d.flush(d.goOn) {
 		return false
 	}
 	d.answer()
@@ -137,7 +142,9 @@ func (d *datagrams) sense(n int) {
 	waited, dropped := d.socket.queued()
 	more := dropped - d.dropped
 	d.dropped = dropped
-	begins, ends := d.load.read(time.Now(), n, waited, more > 0)
+	now := time.Now()
+	d.arrived = now.Add(-waited)
+	begins, ends := d.load.read(now, n, waited, more > 0)
 	if d.loaded != nil && (more > 0 || begins || ends) {
 		d.loaded(more, begins, ends)
 	}
@@ -150,6 +157,9 @@ func (d *datagrams) answer() {
 		d.out.Send(r.text, r.to)
 	}
 	d.out.Release()
+	if d.durable > 0 && d.took != nil {
+		d.took(time.Since(d.arrived), d.durable)
+	}
 }
 
 // relieve takes the place of a reader that waits for the disk.
@@ -166,7 +176,9 @@ func (d *datagrams) one(data []byte, source netip.AddrPort) {
 	in := &d.arrival
 	in.Begin(data, source, location.UDP, d.replies[d.count].text)
 	d.handler.Serve(in)
-	d.durable = d.durable || in.Durable
+	if in.Durable {
+		d.durable++
+	}
 	if len(in.Tidy) > 0 {
 		d.tidy <- bytes.Clone(in.Tidy)
 	}

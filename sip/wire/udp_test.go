@@ -68,7 +68,16 @@ func TestDatagrams_OneRegistrationMakesItsBatchDurable(t *testing.T) {
 				}
 				return true
 			}, nil)
+			var took uint64
+			d.took = func(d time.Duration, n uint64) {
+				if took += n; d < 0 || len(b.sent) < len(b.came) {
+					t.Errorf("%d took %v, with %d answers sent", n, d, len(b.sent))
+				}
+			}
 			_, _, _ = d.ReadFrom(make([]byte, 10))
+			if (took == 1) != (at >= 0) || took > 1 {
+				t.Errorf("%d are said to be through", took)
+			}
 			if (flushed == 1) != (at >= 0) || flushed > 1 {
 				t.Errorf("%d times flushed", flushed)
 			}
