@@ -46,7 +46,7 @@ func freshSIPFaults() []Fault {
 		sip("quality-lost", Registrations, "what stands behind a contact's expires is lost, its q too", "KeepsTheParameters",
 			"registrar/register.go", "append(before[:len(before):len(before)], rest...), expires", "before[:len(before):len(before)], expires"),
 		wire("batch-forgets", Durability, "a batch is made durable only when its last message asks for it", "MakesItsBatchDurable",
-			"udp.go", "d.durable = d.durable || in.Durable", "d.durable = in.Durable"),
+			"udp.go", "\tif in.Durable {", "\td.durable = 0\n\tif in.Durable {"),
 	}
 	for _, f := range []Fault{
 		{Name: "close-unsynced", What: "what was flushed right before the end is lost with the power",
