@@ -255,6 +255,9 @@ func (x *extra) sameHold(y *extra) bool {
 // owner that is lost ends with the lease: nobody can renew it there. One whose words
 // are just coming is not.
 func (t *Table) reservation(r *record) *extra {
+	if r.x == nil || r.x.holds == nil {
+		return nil
+	}
 	now, o := t.clock(), t.nodes[r.node]
 	if !r.x.reserved(now) || !o.heard && !o.syncing && now >= o.lostClock+int64(Lease) {
 		return nil

@@ -52,8 +52,20 @@ func (t *Table) place(e *entry) (p place, ok bool) {
 	return p, true
 }
 
+// renewal says what of an entry may be another since its place was settled.
+type renewal uint8
+
+const (
+	// justTold: what it was told as, which holds at this moment.
+	justTold renewal = iota
+	// asTime: besides, what time and the nodes that are heard make of that.
+	asTime
+	// configured: besides, its groups and its levels in them.
+	configured
+)
+
 // settlePlace puts the entry where it belongs.
-func (t *Table) settlePlace(e *entry) {
+func (t *Table) settlePlace(e *entry, changed renewal) {
 	if !e.grouped {
 		return
 	}
@@ -63,7 +75,7 @@ func (t *Table) settlePlace(e *entry) {
 	} else if ok {
 		is.groups = t.cfg.Groups(e.number)
 	}
-	t.move(e, is)
+	t.move(e, is, changed)
 }
 
 // regroup is settlePlace when the groups may be others.
@@ -74,11 +86,11 @@ func (t *Table) regroup(e *entry) {
 	if ok {
 		is.groups = groups
 	}
-	t.move(e, is)
+	t.move(e, is, configured)
 }
 
 // move puts the entry into a place; one without groups is none.
-func (t *Table) move(e *entry, is place) {
+func (t *Table) move(e *entry, is place, changed renewal) {
 	was := t.free.places[e]
 	if was.node != is.node || was.apart != is.apart || !slices.Equal(was.groups, is.groups) {
 		for _, g := range was.groups {
@@ -93,7 +105,7 @@ func (t *Table) move(e *entry, is place) {
 			delete(t.free.places, e)
 		}
 	}
-	t.rerank(e, was.groups, is)
+	t.rerank(e, was.groups, is, changed)
 }
 
 func (f *free) add(group string, p place, e *entry) {

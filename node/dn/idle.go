@@ -142,7 +142,7 @@ func (q queue) look(t *Table, group string, c Choice, from *rank, n int) (all []
 	t.behind(q, group, from, func(x *rank) bool {
 		last = x
 		if s := t.status(x.e, t.current(x.e)); s.Routable(c.Ready) {
-			all = append(all, &turn{Status: s, fit: c.Media.Fits(s.Media), here: c.Here(s.Owner), key: t.keyOf(x.e, &s, group)})
+			all = append(all, &turn{Status: s, fit: c.Media.Fits(s.Media), here: c.Here(s.Owner), key: t.keyOf(x.e, &s, t.cfg.Level(s.Number, group))})
 		}
 		n--
 		more = n == 0

@@ -201,7 +201,7 @@ func (t *Table) tell(e *entry, reason Reason) {
 	if was.busy != is.busy || !was.hold.sameHold(is.hold) || held || ended || turned || calls || was.dnd != is.dnd || was.cool != is.cool {
 		t.say(e, placeUse)
 	}
-	t.settlePlace(e)
+	t.settlePlace(e, justTold)
 	t.leave(e)
 	t.settleLogin(e, was.agent)
 }
@@ -353,7 +353,7 @@ func (t *Table) touch(numbers []Number) feed.Waiters {
 			t.tell(e, NoReason)
 		case e.told.busy != busy || calls:
 			e.told.busy = busy
-			t.settlePlace(e)
+			t.settlePlace(e, asTime)
 			t.say(e, placeUse)
 		}
 	}

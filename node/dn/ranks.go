@@ -84,6 +84,11 @@ func (r *ranks) put(is rank) {
 		return
 	}
 	r.leave(was)
+	r.enter(is)
+}
+
+// enter puts a rank into the queues that it is in.
+func (r *ranks) enter(is rank) {
 	r.of[is.e] = &is
 	if is.until != 0 {
 		r.timed.ReplaceOrInsert(&is)
@@ -121,7 +126,7 @@ func (r *ranks) leave(was *rank) {
 }
 
 // rerank keeps the order of the groups that an entry was in, and is.
-func (t *Table) rerank(e *entry, was []string, is place) {
+func (t *Table) rerank(e *entry, was []string, is place, changed renewal) {
 	if len(t.ranks) == 0 {
 		return
 	}
@@ -134,15 +139,19 @@ func (t *Table) rerank(e *entry, was []string, is place) {
 	}
 	for _, g := range is.groups {
 		if r := t.ranks[g]; r != nil {
-			t.rank(r, e, g, is)
+			t.rank(r, e, g, is, changed)
 		}
 	}
 }
 
 // rank puts an entry into the order of a group by what its status says, as if its owner
 // were heard. One whose phone does not answer is in none.
-func (t *Table) rank(r *ranks, e *entry, group string, p place) {
-	s, first := t.status(e, t.current(e)), p.node
+func (t *Table) rank(r *ranks, e *entry, group string, p place, changed renewal) {
+	v, first := e.told, p.node
+	if changed != justTold {
+		v = t.current(e)
+	}
+	s := t.status(e, v)
 	if e.told.state == InSrv {
 		first = e.told.owner
 	}
@@ -154,9 +163,14 @@ func (t *Table) rank(r *ranks, e *entry, group string, p place) {
 	if s.State != InSrv {
 		s.Since = rec.since
 	}
-	until := t.turns(e)
+	level, until := uint32(0), t.turns(e)
+	if was := r.of[e]; was != nil && changed != configured {
+		level = was.level
+	} else {
+		level = t.cfg.Level(e.number, group)
+	}
 	r.put(rank{
-		e: e, key: t.keyOf(e, &s, group), until: until, stalled: until != 0 && (s.CoolUntil != 0 || s.Reserved && !s.Room),
+		e: e, key: t.keyOf(e, &s, level), until: until, stalled: until != 0 && (s.CoolUntil != 0 || s.Reserved && !s.Room),
 		line: line{first: first + 1, second: e.besides(first), media: rec.traits.spoken().Media(), ready: s.Agent.in()},
 	})
 }
@@ -176,9 +190,9 @@ func (e *entry) besides(first uint8) (node uint8) {
 	return node
 }
 
-// keyOf a status in a group.
-func (t *Table) keyOf(e *entry, s *Status, group string) key {
-	k := key{idle: max(s.Since, t.used[e]), level: t.cfg.Level(s.Number, group), calls: s.Taken}
+// keyOf a status with a level in the group.
+func (t *Table) keyOf(e *entry, s *Status, level uint32) key {
+	k := key{idle: max(s.Since, t.used[e]), level: level, calls: s.Taken}
 	if s.Agent != nil {
 		k.idle = max(k.idle, s.Agent.Since)
 	}
@@ -233,7 +247,7 @@ func (t *Table) ranked(group string) bool {
 	}
 	all, last, more := t.chunk(m, r.built, func(uint8) bool { return true })
 	for _, e := range all {
-		t.rank(r, e, group, t.free.places[e])
+		t.rank(r, e, group, t.free.places[e], configured)
 	}
 	r.built, r.whole = last, !more
 	return r.whole
@@ -245,6 +259,6 @@ func (t *Table) Used(n Number) {
 	defer t.mu.Unlock()
 	if e := t.entries[n]; e != nil {
 		t.used[e] = t.cfg.Now().UnixNano()
-		t.settlePlace(e)
+		t.settlePlace(e, asTime)
 	}
 }
