@@ -1,6 +1,10 @@
 package dn
 
-import "github.com/sipcluster/sipcluster/node/feed"
+import (
+	"slices"
+
+	"github.com/sipcluster/sipcluster/node/feed"
+)
 
 // Status is a DN as this node sees it.
 type Status struct {
@@ -304,9 +308,9 @@ func (t *Table) current(e *entry) told {
 func (t *Table) Range(after Number, fn func(Status) bool) { t.visit(t.order, after, fn) }
 
 func (t *Table) visit(o order, after Number, fn func(Status) bool) {
-	buf := make([]Status, 0, chunkSize)
-	for more := true; more; {
-		buf, after, more = t.statuses(buf[:0], o, after)
+	var buf []Status
+	for n, more := firstChunk, true; more; n = min(4*n, chunkSize) {
+		buf, after, more = t.statuses(slices.Grow(buf[:0], n), o, after, n)
 		for _, s := range buf {
 			if !fn(s) {
 				return
@@ -315,10 +319,10 @@ func (t *Table) visit(o order, after Number, fn func(Status) bool) {
 	}
 }
 
-func (t *Table) statuses(buf []Status, o order, after Number) ([]Status, Number, bool) {
+func (t *Table) statuses(buf []Status, o order, after Number, n int) ([]Status, Number, bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	after, more := o.behind(after, chunkSize, func(e *entry) { buf = append(buf, t.status(e, t.current(e))) })
+	after, more := o.behind(after, n, func(e *entry) { buf = append(buf, t.status(e, t.current(e))) })
 	return buf, after, more
 }
 

@@ -14,8 +14,9 @@ import (
 // merely ahead counts; the next registration anywhere exceeds it.
 const maxClaimTime = 7_258_118_400_000_000_000
 
-// chunkSize is how many entries are visited under one hold of the lock.
-const chunkSize = 512
+// chunkSize is how many entries are visited under one hold of the lock at most, firstChunk how
+// many at first: who wants few DNs pays for few.
+const chunkSize, firstChunk = 512, 16
 
 // Table is the availability plane of one node. All methods may be called at
 // any time from any goroutine; none waits for I/O.
