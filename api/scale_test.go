@@ -1,9 +1,15 @@
 package api
 
 import (
+	"context"
 	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/dnview"
@@ -11,13 +17,16 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/scale"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/numbering"
+	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/node/routing"
 )
 
 // office is a node with many DNs: all registered, half at a peer, fifty in a group.
 type office struct {
+	machine      *fsm.Machine
 	availability *Availability
 	cluster      *Cluster
-	view         *fsm.View
 	table        *dn.Table
 	last         string
 }
@@ -25,17 +34,9 @@ type office struct {
 const teamSize = 50
 
 func newOffice(t *testing.T, n int) *office {
-	o := &office{last: fmt.Sprintf("1%07d", n-1)}
-	all := []*configpb.Mutation{putGroup("team"), putGroup("nobody")}
-	for i := range n {
-		d := sipDN(fmt.Sprintf("1%07d", i))
-		if i%(n/teamSize) == 0 {
-			d.Groups = []string{"team"}
-		}
-		all = append(all, putDN(d))
-	}
-	o.view = roster(t, all...)
-	o.table = dn.New(dn.Config{Self: selfID, Incarnation: 7, Class: func(n dn.Number) dn.Class { return dnview.Class(o.view.DN(string(n))) }, Groups: func(n dn.Number) []string { return o.view.DN(string(n)).GetGroups() }})
+	o := &office{last: fmt.Sprintf("1%07d", n-1), machine: newMachine(t)}
+	o.configure(t, n)
+	o.table = dn.New(dn.Config{Self: selfID, Incarnation: 7, Class: func(n dn.Number) dn.Class { return dnview.Class(o.view().DN(string(n))) }, Groups: func(n dn.Number) []string { return o.view().DN(string(n)).GetGroups() }})
 	peer, err := o.table.Sync(peerID, 1, false)
 	var records []dn.Record
 	for i := range n {
@@ -55,18 +56,75 @@ func newOffice(t *testing.T, n int) *office {
 	if err != nil || !o.table.SetHeard(peerID, true) {
 		t.Fatal("the peer is not heard: ", err)
 	}
-	view := func() *fsm.View { return o.view }
-	o.availability = NewAvailability(AvailabilityConfig{Table: o.table, View: view})
+	o.availability = NewAvailability(AvailabilityConfig{Table: o.table, View: o.view, Inquire: func(context.Context, numbering.Caller, string) (routing.Inquiry, error) {
+		return routing.Inquiry{}, nil
+	}})
 	o.cluster = NewCluster(ClusterConfig{
-		Table: o.table, Calls: func(dn.Node) int { return 0 }, View: view, Observer: reported{quorum: true}, ClusterID: "c1", Version: "v1", Started: time.Unix(50, 0),
+		Table: o.table, Calls: func(dn.Node) int { return 0 }, View: o.view, Observer: reported{quorum: true}, Proposer: o, ClusterID: "c1", Version: "v1", Started: time.Unix(50, 0),
 	})
 	return o
 }
 
-// A query costs what it answers, however many DNs there are; a write what it writes.
-func TestReads_CostNoMoreWithManyDNs(t *testing.T) {
-	small, large := scale.Sizes()
-	few, many := newOffice(t, small), newOffice(t, large)
+func (o *office) view() *fsm.View { return o.machine.View() }
+
+// Propose and ReadIndex are the configuration plane, of one node without Raft.
+func (o *office) Propose(_ context.Context, c *peerpb.Command) (uint64, error) {
+	r := o.machine.ApplyCommand(c)
+	return r.Index, r.Err
+}
+
+func (o *office) ReadIndex(context.Context) error { return nil }
+
+func newMachine(t *testing.T) *fsm.Machine {
+	m, err := fsm.Open(fsm.Config{Path: filepath.Join(t.TempDir(), "config.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	return m
+}
+
+// configure takes as many commands whatever the number of DNs.
+func (o *office) configure(t *testing.T, n int) {
+	t.Helper()
+	ring := &configpb.Keyring{Primary: 1, Keys: []*configpb.Key{ringKey(1)}}
+	all := []*configpb.Mutation{
+		{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{Realm: "example.com"}}},
+		keyed(selfID, "sip1"), keyed(peerID, "sip2"), keyed("sip3-id", "sip3"), putGroup("sales"), putGroup("team"), putGroup("nobody"),
+	}
+	for i := range n {
+		d := sipDN(fmt.Sprintf("1%07d", i))
+		if i%(n/teamSize) == 0 {
+			d.Groups = []string{"team"}
+		}
+		all = append(all, putDN(d))
+	}
+	const commands = 128
+	o.apply(t, &peerpb.Command{Version: fsm.Version, NewEpoch: "e"})
+	for some := range slices.Chunk(all, (len(all)+commands-1)/commands) {
+		o.apply(t, &peerpb.Command{Version: fsm.Version, Mutations: some})
+	}
+	o.apply(t, &peerpb.Command{Version: fsm.Version, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutSecurity{PutSecurity: &configpb.Security{
+		Authorities: []*configpb.Authority{{Certificate: []byte("first"), SealedKey: []byte("key")}}, Gossip: ring, Routes: proto.CloneOf(ring),
+	}}}}})
+}
+
+// keyed is a node with a key of its own.
+func keyed(id, name string) *configpb.Mutation {
+	m := putNode(id, name, "dc1")
+	m.GetPutNode().KeySha256 = []string{strings.Repeat("0", 64-len(id)) + strings.Map(func(r rune) rune { return '0' + r%10 }, id)}
+	return m
+}
+
+func (o *office) apply(t *testing.T, c *peerpb.Command) {
+	t.Helper()
+	if _, err := o.Propose(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// measureReads measures what the answers are made of.
+func measureReads(t *testing.T, few, many *office) {
 	for what, do := range map[string]func(o *office) (found int, err error){
 		"status": func(o *office) (int, error) {
 			r, err := o.cluster.Status(t.Context(), &tcpb.StatusRequest{})
@@ -93,12 +151,12 @@ func TestReads_CostNoMoreWithManyDNs(t *testing.T) {
 			return 1 + len(r.GetDns()), err
 		},
 		"a DN written": func(o *office) (int, error) {
-			next, err := o.view.With([]*configpb.Mutation{putDN(sipDN(o.last, "team"))})
-			return boolean(next != o.view), err
+			next, err := o.view().With([]*configpb.Mutation{putDN(sipDN(o.last, "team"))})
+			return boolean(next != o.view()), err
 		},
 		"a group deleted": func(o *office) (int, error) {
-			next, err := o.view.With([]*configpb.Mutation{{Op: &configpb.Mutation_DeleteGroup{DeleteGroup: "nobody"}}})
-			return boolean(next != o.view), err
+			next, err := o.view().With([]*configpb.Mutation{{Op: &configpb.Mutation_DeleteGroup{DeleteGroup: "nobody"}}})
+			return boolean(next != o.view()), err
 		},
 		"a new DN": func(o *office) (int, error) {
 			r := o.table.Register("20", dn.Registered)

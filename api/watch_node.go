@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"time"
 
 	"google.golang.org/grpc"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 const nodeWatchEvery = time.Second
@@ -26,9 +28,7 @@ func (c *Cluster) WatchNode(req *tcpb.WatchNodeRequest, stream grpc.ServerStream
 		return err
 	}
 	defer leave()
-	w := nodeWatch{cluster: c, id: dn.Node(node.GetId()), met: map[dn.Number]struct{}{}}
-	t := time.NewTicker(nodeWatchEvery)
-	defer t.Stop()
+	w := newNodeWatch(c, dn.Node(node.GetId()))
 	for {
 		if c.cfg.View().Node(node.GetId()) == nil {
 			return status.Errorf(codes.NotFound, "node %s was removed", node.GetName())
@@ -36,10 +36,8 @@ func (c *Cluster) WatchNode(req *tcpb.WatchNodeRequest, stream grpc.ServerStream
 		if err := stream.Send(w.look()); err != nil {
 			return err
 		}
-		select {
-		case <-stream.Context().Done():
-			return stream.Context().Err()
-		case <-t.C:
+		if err := w.follow(stream.Context()); err != nil {
+			return err
 		}
 	}
 }
@@ -48,8 +46,57 @@ func (c *Cluster) WatchNode(req *tcpb.WatchNodeRequest, stream grpc.ServerStream
 type nodeWatch struct {
 	cluster *Cluster
 	id      dn.Node
-	// met are the DNs that were at the node at some time.
-	met map[dn.Number]struct{}
+	// met are the DNs that were at the node at some time, each with whether it is in service
+	// at another one now; moved counts those.
+	met   map[dn.Number]bool
+	moved uint64
+	// changes are what is told of all DNs from the begin on.
+	changes *dn.Stream
+	buf     []dn.Item
+}
+
+// newNodeWatch costs what the node has.
+func newNodeWatch(c *Cluster, id dn.Node) *nodeWatch {
+	w := &nodeWatch{cluster: c, id: id, met: map[dn.Number]bool{}, changes: c.cfg.Table.Tail()}
+	c.cfg.Table.OwnedDNs(id, "", func(s dn.Status) bool {
+		w.note(&s)
+		return true
+	})
+	return w
+}
+
+// note takes what a DN is now.
+func (w *nodeWatch) note(s *dn.Status) {
+	was, met := w.met[s.Number]
+	here := s.Owner == w.id
+	if !here && !met {
+		return
+	}
+	is := !here && s.State == dn.InSrv
+	w.met[s.Number] = is
+	switch {
+	case is && !was:
+		w.moved++
+	case was && !is:
+		w.moved--
+	}
+}
+
+// follow notes what changes until it is time to say so; the error is the context's.
+func (w *nodeWatch) follow(ctx context.Context) error {
+	turn, cancel := context.WithTimeout(ctx, nodeWatchEvery)
+	defer cancel()
+	for {
+		var err error
+		if w.buf, err = w.changes.Next(turn, w.buf[:0]); err != nil {
+			return ctx.Err()
+		}
+		for i := range w.buf {
+			if k := w.buf[i].Kind; k == feed.Row || k == feed.Change {
+				w.note(&w.buf[i].Status)
+			}
+		}
+	}
 }
 
 func (w *nodeWatch) look() *tcpb.WatchNodeResponse {
@@ -57,18 +104,10 @@ func (w *nodeWatch) look() *tcpb.WatchNodeResponse {
 	node := c.View().Node(string(w.id))
 	m := &tcpb.WatchNodeResponse{
 		Heard: w.id == c.Table.Self() || c.Table.Heard(w.id), Draining: node.GetDraining(), Calls: uint64(c.Calls(w.id)),
+		Left: uint64(c.Table.OwnedBy(w.id)), Moved: w.moved,
 	}
 	if end := node.DrainEnd(); !end.IsZero() {
 		m.DrainUntil = timestamppb.New(end)
 	}
-	c.Table.Range("", func(s dn.Status) bool {
-		if s.Owner == w.id {
-			w.met[s.Number] = struct{}{}
-			m.Left++
-		} else if _, met := w.met[s.Number]; met && s.State == dn.InSrv {
-			m.Moved++
-		}
-		return true
-	})
 	return m
 }

@@ -61,6 +61,16 @@ func (t *Table) OwnedBy(id Node) (owned int) {
 	return owned
 }
 
+// OwnedDNs calls fn for the DNs that OwnedBy counts, as Range does. It costs what it finds.
+func (t *Table) OwnedDNs(id Node, after Number, fn func(Status) bool) {
+	t.mu.RLock()
+	_, o := t.find(id)
+	t.mu.RUnlock()
+	if o != nil {
+		t.visit(o.owns, after, fn)
+	}
+}
+
 // tally counts DNs of a class that a node owns, whether it is heard or not.
 type tally struct{ owned, backed int }
 
@@ -101,6 +111,14 @@ func (t *Table) classify(e *entry) {
 }
 
 func (t *Table) count(e *entry, is share) {
+	if was := e.share.holder; was != is.holder {
+		if was != 0 {
+			t.nodes[was-1].owns.drop(e)
+		}
+		if is.holder != 0 {
+			t.nodes[is.holder-1].owns.add(e)
+		}
+	}
 	if is != e.share {
 		t.add(e.share, -1)
 		t.add(is, 1)

@@ -45,6 +45,32 @@ func TestCounts_AreThoseOfAWalk(t *testing.T) {
 					t.Fatalf("seed %d: class %d has %+v, a walk finds %+v", seed, k, got, want[k])
 				}
 			}
+			c.checkOwned(seed)
+		}
+	}
+}
+
+// checkOwned wants the DNs of each node to be as many as are counted, and those in service
+// to be the ones that a walk over all finds there.
+func (c *counting) checkOwned(seed uint64) {
+	c.t.Helper()
+	for _, id := range []Node{"a", "b", "c"} {
+		var has, want []Number
+		all := 0
+		c.tab.OwnedDNs(id, "", func(s Status) bool {
+			if all++; s.State == InSrv && s.Owner == id {
+				has = append(has, s.Number)
+			}
+			return true
+		})
+		c.tab.Range("", func(s Status) bool {
+			if s.State == InSrv && s.Owner == id {
+				want = append(want, s.Number)
+			}
+			return true
+		})
+		if !slices.Equal(has, want) || all != c.tab.OwnedBy(id) {
+			c.t.Fatalf("seed %d: node %s has %v of %d, a walk finds %v, counted are %d", seed, id, has, all, want, c.tab.OwnedBy(id))
 		}
 	}
 }

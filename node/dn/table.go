@@ -65,6 +65,8 @@ type origin struct {
 	// table's clock.
 	lostAt, lostClock int64
 	tally             [classes]tally
+	// owns are the DNs that it counts among its own.
+	owns order
 	// syncing: a link is bringing the copy up to date, and the node is not heard yet.
 	syncing bool
 	// mark changes with every full sync; partial says that the last one has
@@ -76,7 +78,7 @@ type origin struct {
 func New(cfg Config) *Table {
 	cfg = cfg.whole()
 	t := &Table{cfg: cfg, entries: map[Number]*entry{}, order: newOrder(), seated: newOrder(), free: newFree(), ranks: map[string]*ranks{}, used: map[*entry]int64{}, logins: newLogins(), maxClaim: cfg.Floor, began: cfg.Now()}
-	t.nodes = []*origin{{id: cfg.Self, heard: true}}
+	t.nodes = []*origin{{id: cfg.Self, heard: true, owns: newOrder()}}
 	t.journals = [journals]journal{newJournal(cfg.History), newJournal(cfg.History)}
 	t.superseded.wake, t.desks.wake = wake.New(), wake.New()
 	return t
@@ -349,7 +351,7 @@ func (t *Table) peer(id Node) (uint8, *origin, error) {
 	if free >= feed.MaxNodes {
 		return 0, nil, fmt.Errorf("node %.40q: %w (%d)", id, feed.ErrTooManyNodes, feed.MaxNodes)
 	}
-	o := &origin{id: id}
+	o := &origin{id: id, owns: newOrder()}
 	if free == len(t.nodes) {
 		t.nodes = append(t.nodes, nil)
 	}

@@ -39,6 +39,7 @@ type Dialog struct {
 	raised   [CalledSide + 1]uint8 // see Table.Raise
 	refers   bool                  // somebody was asked to call somebody, or to tell of something
 	call     string                // ConnID; "" for none
+	fellow   *Dialog               // another one of that
 	peer     dn.Node               // that has the call; "" for this one
 	links    []Link                // of its sides
 	// parties are written under the lock of the call's shard as well.

@@ -5,12 +5,12 @@ package dialog
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/recent"
@@ -39,6 +39,8 @@ type Table struct {
 
 	mu   sync.Mutex
 	open map[Key]*Dialog
+	// named are the open ones by call, each with its fellows.
+	named map[string]*Dialog
 	// linger are those that are not open, in which something may be told yet.
 	linger map[Key]lingering
 }
@@ -51,7 +53,7 @@ type lingering struct {
 
 // NewTable makes an empty one; Run has to be called.
 func NewTable(now func() time.Time) *Table {
-	return &Table{now: now, ended: recent.New(maxEnded), open: map[Key]*Dialog{}, linger: map[Key]lingering{}}
+	return &Table{now: now, ended: recent.New(maxEnded), open: map[Key]*Dialog{}, named: map[string]*Dialog{}, linger: map[Key]lingering{}}
 }
 
 // Begin notes a call that was answered with res. acked is called when its ACK
@@ -212,6 +214,7 @@ func (d *Table) take(k Key, by Side, told bool) *Dialog {
 	delete(d.open, k)
 	for x := first; x != nil; x = x.next {
 		x.over, x.by, x.told = true, by, told
+		d.unname(x)
 		if x.refers {
 			d.linger[k] = lingering{d.now().Add(referred), followers(first)}
 		}
@@ -227,6 +230,7 @@ func (d *Table) End(x *Dialog, by Side, cause int, told bool) bool {
 		return false
 	}
 	x.over, x.by, x.cause, x.told = true, by, cause, told
+	d.unname(x)
 	rest := &Dialog{next: d.open[x.key]}
 	for p := rest; p.next != nil; p = p.next {
 		if p.next == x {
@@ -263,14 +267,36 @@ func (d *Table) Attach(x *Dialog, c Link) bool {
 func (d *Table) Name(x *Dialog, call string, peer dn.Node, p *Parties) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.unname(x)
 	x.call, x.peer, x.parties = call, peer, p
+	if call != "" && !x.over {
+		x.fellow = d.named[call]
+		d.named[call] = x
+	}
+}
+
+// unname takes a dialog out of its call's. The caller holds mu.
+func (d *Table) unname(x *Dialog) {
+	for at := d.named[x.call]; at != nil; at = at.fellow {
+		if at.fellow == x {
+			at.fellow = x.fellow
+		}
+	}
+	switch {
+	case d.named[x.call] != x:
+	case x.fellow == nil:
+		delete(d.named, x.call)
+	default:
+		d.named[x.call] = x.fellow
+	}
+	x.fellow = nil
 }
 
 // Unacknowledged are the open dialogs of calls of a peer whose answer got no ACK yet.
 func (d *Table) Unacknowledged(peer dn.Node) (list []*Dialog) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, x := range d.open {
+	for _, x := range walk.Map(&d.mu, d.open) {
 		for ; x != nil; x = x.next {
 			if x.peer == peer && x.acked != nil && x.parties != nil {
 				list = append(list, x)
@@ -284,11 +310,9 @@ func (d *Table) Unacknowledged(peer dn.Node) (list []*Dialog) {
 func (d *Table) Of(call string) (list []*Dialog) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, x := range d.open {
-		for ; x != nil; x = x.next {
-			if x.call == call && x.parties != nil {
-				list = append(list, x)
-			}
+	for x := d.named[call]; x != nil; x = x.fellow {
+		if x.parties != nil {
+			list = append(list, x)
 		}
 	}
 	return list
@@ -413,9 +437,10 @@ func (d *Table) Held(held map[string]int) {
 func (d *Table) Forget() {
 	d.mu.Lock()
 	var links []Link
-	for _, x := range d.open {
+	for _, x := range walk.Map(&d.mu, d.open) {
 		for ; x != nil; x = x.next {
 			x.over = true
+			d.unname(x)
 			links = append(links, x.links...)
 		}
 	}
@@ -431,12 +456,16 @@ func (d *Table) sweep() {
 	now := d.now()
 	var over []*Dialog
 	d.mu.Lock()
-	for k, x := range d.open {
+	for k, x := range walk.Map(&d.mu, d.open) {
 		if !x.deadline.After(now) {
 			over = append(over, d.take(k, Nobody, false))
 		}
 	}
-	maps.DeleteFunc(d.linger, func(_ Key, l lingering) bool { return !l.until.After(now) })
+	for k, l := range walk.Map(&d.mu, d.linger) {
+		if !l.until.After(now) {
+			delete(d.linger, k)
+		}
+	}
 	d.mu.Unlock()
 	for _, x := range over {
 		x.Release()
