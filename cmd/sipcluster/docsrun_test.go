@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -30,6 +31,8 @@ type scene struct {
 	Hosts map[string]string
 	// Addresses are further ones of the document that have to be of this machine.
 	Addresses []string
+	// Needs is a command without whose success the document can't be run on this machine.
+	Needs string
 	// Before runs on host "" before the first block.
 	Before string
 	Blocks []passage
@@ -111,7 +114,9 @@ func TestDocs_EveryCommandIsRunOrHasAReason(t *testing.T) {
 				t.Errorf("%s:%d: of which language is the block? console has prompts and outputs, in sh each line is a command; text and others have no commands", doc, b.Line)
 			case len(commands) == 0 && (b.Typed() || b.Language == transcript.Console):
 				t.Errorf("%s:%d: commands stand in a block of console, or of sh", doc, b.Line)
-			case len(commands) > 0 && i >= 0:
+			case len(commands) > 0 && i < 0:
+				t.Errorf("%s:%d: testdata/docs.yaml has nothing of this document: how is its cluster made?", doc, b.Line)
+			case len(commands) > 0:
 				said = append(said, all.Documents[i].saidOf(b))
 			}
 		}
@@ -146,6 +151,9 @@ func heard(t *testing.T, s scene, said []*passage) (unrun int) {
 	return unrun
 }
 
+// patientMachine is how long a document takes on a machine that does much else.
+const patientMachine = 5 * time.Minute
+
 // TestDocs_CommandsDoWhatIsWritten runs the commands of each document in its order, with
 // the program itself, on a cluster of its own, and wants what they print to have the shape
 // of what is written there.
@@ -166,6 +174,10 @@ func TestDocs_CommandsDoWhatIsWritten(t *testing.T) {
 				return len(b.Commands()) > 0 && (said == nil || said.Not == "")
 			}) {
 				t.Skip("nothing of it is run")
+			}
+			t.Parallel()
+			if end, ok := t.Deadline(); ok && time.Until(end) < patientMachine {
+				t.Skip("NOT RUN: the time for all tests is over soon: go test -timeout")
 			}
 			stage(t, s).play(blocks)
 		})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -27,7 +29,7 @@ var asked = regexp.MustCompile(`^(sipcluster (audit$|events|call (list|get|trace
 const long = 4 * patience.Limit
 
 // lasting are the commands that end when they are told to.
-var lasting = regexp.MustCompile(`(^sipcluster (server|watch|agent hold|dn watch|audit --follow)\b|^sipcluster dev( --|$)|^curl .*-N |&$)`)
+var lasting = regexp.MustCompile(`(^sipcluster (server|watch|agent hold|dn watch|audit --follow)\b|^sipcluster dev( --|$)|^curl .*-N |(gateway|statserver)\.py|&$)`)
 
 // theatre is where a document's commands are typed: machines that are directories, with
 // addresses of the loopback network of their own.
@@ -35,13 +37,16 @@ type theatre struct {
 	t    *testing.T
 	root string
 	scene
+	repo string
+	// goenv are the directories of Go, which are none of the machines'.
+	goenv []string
 	// here has for each address of the document that of this run.
 	here map[string]string
 }
 
 // tools are commands that scenes have beside those of the system: the program, a phone
 // that takes and makes calls, and what waits.
-const tools = `eventually() { until "$@" >/dev/null 2>&1; do sleep 0.05; done; }
+const tools = `eventually() { until "$@" >/dev/null 2>&1; do sleep 0.2; done; }
 says() { grep -qE -- "$1" <<<"$("${@:2}" 2>&1)"; }
 gone() { ! kill -0 -- "$1"; }
 `
@@ -64,6 +69,14 @@ func stage(t *testing.T, s scene) *theatre {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if p.repo, err = filepath.Abs("../.."); err != nil {
+		t.Fatal(err)
+	}
+	env, err := exec.Command("go", "env", "GOCACHE", "GOMODCACHE", "GOPATH").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.goenv = strings.Fields(string(env))
 	p.tool("sipcluster", self, "1")
 	p.tool("phone", self, "phone")
 	for host := range s.Hosts {
@@ -101,6 +114,9 @@ func (p *theatre) home(host string) string { return filepath.Join(p.root, "host-
 
 // play runs the blocks, in their order.
 func (p *theatre) play(blocks []transcript.Block) {
+	if p.Needs != "" && p.begin("", p.Needs, nil).ends() != 0 {
+		p.t.Skip("NOT RUN: it needs", p.Needs)
+	}
 	p.prepare("", p.Before)
 	for _, b := range blocks {
 		said := p.saidOf(b)
@@ -140,9 +156,11 @@ func (p *theatre) perform(c transcript.Command, said *passage) {
 		return
 	}
 	text := c.Text
-	for written, is := range said.Replace {
-		text = strings.ReplaceAll(text, written, is)
+	var pairs []string
+	for _, written := range slices.SortedFunc(maps.Keys(said.Replace), func(a, b string) int { return len(b) - len(a) }) {
+		pairs = append(pairs, written, said.Replace[written])
 	}
+	text = strings.NewReplacer(pairs...).Replace(text)
 	text = comment.ReplaceAllString(text, "")
 	var wrong string
 	try := func() bool {
@@ -161,20 +179,24 @@ func (p *theatre) perform(c transcript.Command, said *passage) {
 
 // try runs a command once, and tells what is not as written.
 func (p *theatre) try(c transcript.Command, text string, said *passage) (wrong string) {
+	compare := transcript.Differs
+	if said.Unordered {
+		compare = transcript.Lacks
+	}
 	if lasting.MatchString(text) {
-		run := p.begin(c.Host, strings.TrimSuffix(text, "&"), said.Typed)
+		run := p.begin(c.Host, text, said.Typed)
+		size := int64(-1)
 		patience.Within(long, func() bool {
-			wrong = transcript.Differs(append(slices.Clone(c.Output), "..."), run.printed())
+			if info, err := os.Stat(run.out); err == nil && info.Size() != size {
+				size = info.Size()
+				wrong = compare(append(slices.Clone(c.Output), "..."), run.printed())
+			}
 			return wrong == ""
 		})
 		return wrong
 	}
 	run := p.begin(c.Host, text, said.Typed)
 	status := run.ends()
-	compare := transcript.Differs
-	if said.Unordered {
-		compare = transcript.Lacks
-	}
 	if wrong = compare(c.Output, run.printed()); wrong != "" {
 		return wrong
 	}
@@ -184,7 +206,7 @@ func (p *theatre) try(c transcript.Command, text string, said *passage) (wrong s
 	if (status != 0) != fails {
 		return fmt.Sprintf("status %d:\n%s", status, strings.Join(run.printed(), "\n"))
 	}
-	if strings.HasPrefix(text, "export ") || strings.HasPrefix(text, "cd ") {
+	if strings.HasPrefix(c.Text, "export ") || strings.HasPrefix(c.Text, "cd ") {
 		rc, err := os.ReadFile(filepath.Join(p.home(c.Host), "rc"))
 		if err != nil {
 			p.t.Fatal(err)
@@ -228,11 +250,11 @@ func (p *theatre) begin(host, text string, typed []string) *running {
 		p.t.Fatal(err)
 	}
 	defer out.Close()
-	cmd := exec.Command("bash", "-c", "set -o pipefail; . ../rc\n"+p.local(host, text))
+	cmd := exec.Command("bash", "-c", "set -o pipefail; . ../rc\n"+p.local(host, strings.TrimSuffix(text, "&")))
 	cmd.Dir, cmd.Stdout, cmd.Stderr = filepath.Join(home, "root"), out, out
 	cmd.Env = []string{
 		"HOME=" + filepath.Join(home, "root"), "TMPDIR=" + filepath.Join(home, "tmp"), "PATH=" + filepath.Join(p.root, "bin") + ":" + os.Getenv("PATH"),
-		"LC_ALL=C.UTF-8", "TZ=UTC",
+		"LC_ALL=C.UTF-8", "TZ=UTC", "REPO=" + p.repo, "GOCACHE=" + p.goenv[0], "GOMODCACHE=" + p.goenv[1], "GOPATH=" + p.goenv[2],
 	}
 	if typed != nil {
 		terminal, keys := p.terminal()
@@ -249,8 +271,11 @@ func (p *theatre) begin(host, text string, typed []string) *running {
 	if err := cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	if strings.HasPrefix(text, "sipcluster server") {
-		p.write(filepath.Join(home, "server.pid"), strconv.Itoa(-cmd.Process.Pid), 0o600)
+	if file := "background.pid"; lasting.MatchString(text) {
+		if strings.HasPrefix(text, "sipcluster server") {
+			file = "server.pid"
+		}
+		p.write(filepath.Join(home, file), strconv.Itoa(-cmd.Process.Pid), 0o600)
 	}
 	r := &running{p: p, cmd: cmd, out: out.Name(), host: host, ended: make(chan struct{})}
 	go func() {
@@ -288,14 +313,11 @@ func (p *theatre) terminal() (terminal, keys *os.File) {
 // ends waits for the command's end.
 func (r *running) ends() (status int) {
 	r.p.t.Helper()
-	if !patience.Within(long, func() bool {
-		select {
-		case <-r.ended:
-			return true
-		default:
-			return false
-		}
-	}) {
+	limit := time.NewTimer(long)
+	defer limit.Stop()
+	select {
+	case <-r.ended:
+	case <-limit.C:
 		r.p.t.Fatalf("%s has not ended after %v: %s\n%s", r.p.Doc, long, r.cmd, strings.Join(r.printed(), "\n"))
 	}
 	return r.cmd.ProcessState.ExitCode()

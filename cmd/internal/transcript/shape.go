@@ -13,16 +13,19 @@ var varying = []struct {
 	is     *regexp.Regexp
 	stands string
 }{
+	{regexp.MustCompile(`^\^C`), ""}, // the key, as the terminal shows it
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+(Z|[+-]\d\d:\d\d)`), "TIME"},
 	{regexp.MustCompile(`\d{8}T\d{6}(\.\d+)?Z`), "TIME"},
 	{regexp.MustCompile(`\d\d:\d\d:\d\d(\.\d+)?`), "TIME"},
 	{regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`), "UUID"},
 	{regexp.MustCompile(`(devel|\bv?\d+\.\d+\.\d+)\S*( [0-9a-f]{7,}\S*)? go\d[\d.]*\d`), "VERSION"},
 	{regexp.MustCompile(`\bsct_\w+`), "TOKEN"},
-	{regexp.MustCompile(`\b([A-Za-z0-9+/]{16,}=*|[0-9a-f]{12,})(\s|"|,|;|:|$)`), "ID$2"},
+	{regexp.MustCompile(`\b([0-9a-f]{12,}|[A-Z2-7]{26})\b`), "ID"},
+	{regexp.MustCompile(`(id: |"cursor":")[A-Za-z0-9+/=]{8,}`), "${1}ID"},
 	{regexp.MustCompile(`\b\d{1,3}(\.\d{1,3}){3}(:\d+)?`), "ADDR"},
 	{regexp.MustCompile(`[+-]?\b(\d+(\.\d+)?(ns|µs|ms|s|m|h|d))+\b|[+-]?\b\d+(\.\d+)? (ns|µs|ms|s)\b`), "SPAN"},
 	{regexp.MustCompile(`\b\d+(\.\d+)? (B|KiB|MiB|GiB|bytes)\b`), "SIZE"},
+	{regexp.MustCompile(`\b(the turn of node) \w+`), "$1 NODE"},
 	{regexp.MustCompile(`-{3,}`), "--"},
 	{regexp.MustCompile(`\w+~`), "~"},
 	{regexp.MustCompile(`\b(index|revision|term)("?[: ]+)\d+`), "$1$2 N"},

@@ -35,6 +35,9 @@ type Command struct {
 
 var prompt = regexp.MustCompile(`^([a-z0-9]*)\$ (.*)$`)
 
+// configuration is the first line of one.
+var configuration = regexp.MustCompile(`^(options|groups|dns):`)
+
 // Blocks are those of a document, by line.
 func Blocks(markdown string) (blocks []Block) {
 	inside := false
@@ -64,8 +67,12 @@ func (b Block) Typed() bool {
 	return false
 }
 
-// Commands are those of a block of Console or Shell, in order.
+// Commands are those of a block of Console or Shell, in order; that of a configuration, or
+// of a program, is to apply or run it.
 func (b Block) Commands() (commands []Command) {
+	if reader := b.reader(); reader != "" {
+		return []Command{{Line: b.Line, Text: reader + " - <<'END'\n" + strings.Join(b.Lines, "\n") + "\nEND", Output: []string{"..."}}}
+	}
 	if b.Language != Console && b.Language != Shell {
 		return nil
 	}
@@ -88,6 +95,18 @@ func (b Block) Commands() (commands []Command) {
 		commands[i].Output = trimmed(commands[i].Output)
 	}
 	return commands
+}
+
+// reader is the command that takes the block as a whole: a configuration is applied, a
+// program in Python run; "" when it has commands, or none.
+func (b Block) reader() string {
+	switch {
+	case b.Language == "python":
+		return "/usr/bin/python3"
+	case b.Language == "yaml" && len(b.Lines) > 0 && configuration.MatchString(b.Lines[0]):
+		return "sipcluster apply -f"
+	}
+	return ""
 }
 
 // begins tells whether the line with that index is the first one of a command.

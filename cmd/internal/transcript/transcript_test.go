@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-const document = "text\n```console\n$ one   # why\nfirst\n\nsecond\n\na$ two \\\n     three\n```\n```sh\nfour\n\nfive > file\n```\n```text\n$ hidden\n```\n```\nno language\n```\n"
+const document = "text\n```console\n$ one   # why\nfirst\n\nsecond\n\na$ two \\\n     three\n```\n```sh\nfour\n\nfive > file\n```\n```text\n$ hidden\n```\n```\nno language\n```\n```yaml\ndns: []\n```\n```yaml\nscrape_configs: []\n```\n```python\nprint()\n```\n"
 
 func TestBlocks_CommandsWithTheirOutput(t *testing.T) {
 	var got []string
@@ -23,7 +23,16 @@ func TestBlocks_CommandsWithTheirOutput(t *testing.T) {
 12 $ four []
 14 $ five > file []
 16 text true
-19  false`
+19  false
+22 yaml false
+22 $ sipcluster apply -f - <<'END'
+dns: []
+END ["..."]
+25 yaml false
+28 python false
+28 $ /usr/bin/python3 - <<'END'
+print()
+END ["..."]`
 	if s := strings.Join(got, "\n"); s != want {
 		t.Errorf("got\n%s\nwant\n%s", s, want)
 	}
@@ -70,6 +79,9 @@ func TestDiffers_DotsStandForWhatIsLeftOut(t *testing.T) {
 		if wrong := Differs(strings.Fields(written), is); (wrong == "") != same {
 			t.Errorf("%q: %s", written, wrong)
 		}
+	}
+	if Lacks(strings.Fields("c ... a"), is) != "" || Lacks(strings.Fields("c x"), is) == "" {
+		t.Error("in whatever order")
 	}
 	if Differs([]string{"a b ..."}, []string{"a b c"}) != "" || Differs([]string{"a c ..."}, []string{"a b c"}) == "" || Differs(nil, nil) != "" || Differs(nil, is) == "" {
 		t.Error("the rest of a line, or nothing")
