@@ -26,6 +26,8 @@ var varying = []struct {
 	{regexp.MustCompile(`[+-]?\b(\d+(\.\d+)?(ns|µs|ms|s|m|h|d))+\b|[+-]?\b\d+(\.\d+)? (ns|µs|ms|s)\b`), "SPAN"},
 	{regexp.MustCompile(`\b\d+(\.\d+)? (B|KiB|MiB|GiB|bytes)\b`), "SIZE"},
 	{regexp.MustCompile(`\b(the turn of node) \w+`), "$1 NODE"},
+	// Which of two is first by milliseconds is of one run.
+	{regexp.MustCompile(`\bthe router at \w+, priority \d+`), "the router"},
 	{regexp.MustCompile(`-{3,}`), "--"},
 	{regexp.MustCompile(`\w+~`), "~"},
 	{regexp.MustCompile(`\b(index|revision|term)("?[: ]+)\d+`), "$1$2 N"},
