@@ -289,23 +289,8 @@ func (d *Diagnosis) writes(req *tcpb.ListEventsRequest) (list []*tcpb.HistoryEve
 		}
 		list = append(list, &tcpb.HistoryEvent{
 			Time: timestamppb.New(at), Node: dnview.NodeName(view, dn.Node(e.GetActor().GetNode())), Kind: tcpb.HistoryKind_HISTORY_KIND_CONFIGURATION,
-			Write: &tcpb.HistoryWrite{Index: e.GetIndex(), By: actorText(e.GetActor()), Changes: e.GetChanges(), Mutations: e.GetMutations(), Refused: e.GetRefused()},
+			Write: &tcpb.HistoryWrite{Index: e.GetIndex(), By: configpb.Who(e.GetActor(), "the node itself"), Changes: e.GetChanges(), Mutations: e.GetMutations(), Refused: e.GetRefused()},
 		})
 	}
 	return list
-}
-
-// actorText is who gave a command, in English.
-func actorText(a *configpb.Actor) string {
-	who := "the node itself"
-	switch {
-	case a.GetToken() != "":
-		who = fmt.Sprintf("%s (%s, token %s)", a.GetName(), configpb.RoleName(a.GetRole()), a.GetToken())
-	case a.GetSource() != "":
-		who = "somebody"
-	}
-	if a.GetSource() != "" {
-		who += " from " + a.GetSource()
-	}
-	return who
 }

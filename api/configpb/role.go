@@ -1,6 +1,9 @@
 package configpb
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // RoleName is how people write a role: "admin"; "none" for an unknown one.
 func RoleName(r Role) string {
@@ -27,4 +30,19 @@ func RoleNames() []string {
 		names = append(names, RoleName(r))
 	}
 	return names
+}
+
+// Who is who gave a command, in English; itself is what a node is called that did by itself.
+func Who(a *Actor, itself string) string {
+	who := itself
+	switch {
+	case a.GetToken() != "":
+		who = fmt.Sprintf("%s (%s, token %s)", a.GetName(), RoleName(a.GetRole()), a.GetToken())
+	case a.GetSource() != "":
+		who = "somebody"
+	}
+	if a.GetSource() != "" {
+		who += " from " + a.GetSource()
+	}
+	return who
 }

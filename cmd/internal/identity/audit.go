@@ -76,16 +76,6 @@ func (c commands) printEntry(e *configpb.AuditEntry) error {
 			e.GetRequestId(), append([]string{}, e.GetChanges()...), e.GetMutations(), e.GetRefused(),
 		})
 	}
-	who := "node " + a.GetNode()
-	switch {
-	case a.GetToken() != "":
-		who = fmt.Sprintf("%s (%s, token %s)", a.GetName(), configpb.RoleName(a.GetRole()), a.GetToken())
-	case a.GetSource() != "":
-		who = "somebody"
-	}
-	if a.GetSource() != "" {
-		who += " from " + a.GetSource()
-	}
 	what := strings.Join(e.GetChanges(), ", ")
 	if more := int(e.GetMutations()) - len(e.GetChanges()); more > 0 {
 		what += fmt.Sprintf(" and %d more", more)
@@ -93,6 +83,6 @@ func (c commands) printEntry(e *configpb.AuditEntry) error {
 	if e.GetRefused() != "" {
 		what += console.Paint(console.Tinted("  refused: "+e.GetRefused(), console.Red), c.Colour())
 	}
-	_, err := fmt.Fprintf(c.Out, "%d  %s  %s: %s\n", e.GetIndex(), moment(e.GetTimeMs()), who, console.OneLine(what))
+	_, err := fmt.Fprintf(c.Out, "%d  %s  %s: %s\n", e.GetIndex(), moment(e.GetTimeMs()), configpb.Who(a, "node "+a.GetNode()), console.OneLine(what))
 	return err
 }
