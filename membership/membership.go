@@ -18,6 +18,7 @@ import (
 
 	"github.com/hashicorp/memberlist"
 
+	"github.com/sipcluster/sipcluster/internal/beat"
 	"github.com/sipcluster/sipcluster/internal/wake"
 )
 
@@ -286,7 +287,7 @@ func (g *Gossip) Run(ctx context.Context) error {
 	var joins sync.WaitGroup
 	defer joins.Wait()
 	defer g.close()
-	rejoin, tick := time.NewTicker(rejoinEvery), time.NewTicker(stallTick)
+	rejoin, tick := beat.New(rejoinEvery), beat.New(stallTick)
 	defer rejoin.Stop()
 	defer tick.Stop()
 	for last := time.Now(); ; {
@@ -294,12 +295,14 @@ func (g *Gossip) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+			tick.Again()
 			last = g.looked(last)
 		case id := <-g.poke:
 			g.join(&joins, id)
 		case id := <-g.doubts:
 			g.ask(ctx, &joins, id)
 		case <-rejoin.C:
+			rejoin.Again()
 			g.moves.Lock()
 			g.reopen()
 			g.moves.Unlock()

@@ -14,6 +14,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/access"
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/beat"
 	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/problem"
@@ -116,7 +117,7 @@ const revokeEach = 5 * time.Second
 
 // revokeDenied revokes in the cluster what is denied here, for those who said so.
 func (n *Node) revokeDenied(ctx context.Context) error {
-	tick := time.NewTicker(revokeEach)
+	tick := beat.New(revokeEach)
 	defer tick.Stop()
 	for {
 		for id, by := range n.denied.settle(n.machine.View()) {
@@ -138,6 +139,7 @@ func (n *Node) revokeDenied(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+			tick.Again()
 		}
 	}
 }

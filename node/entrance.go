@@ -21,6 +21,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/beat"
 	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/node/consensus"
 	"github.com/sipcluster/sipcluster/node/identity"
@@ -225,13 +226,14 @@ const learnEach = time.Second
 // away for so long that it would not believe the present one, or nobody believes it
 // any more. For the answer its key is enough.
 func (n *Node) keepLearning(ctx context.Context) error {
-	tick := time.NewTicker(learnEach)
+	tick := beat.New(learnEach)
 	defer tick.Stop()
 	for at := 0; ; at++ {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+			tick.Again()
 		}
 		nodes := n.who.Known().GetNodes()
 		if n.group.Status().Leader != "" || len(nodes) == 0 {

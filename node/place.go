@@ -13,6 +13,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/beat"
 	"github.com/sipcluster/sipcluster/node/problem"
 )
 
@@ -58,13 +59,14 @@ func (n *Node) placeAmong(ctx context.Context, here []net.Addr, known *configpb.
 // keepPlace notices when this machine gets other addresses, or the names that are
 // advertised do, and has the node found there. What is bound to one address stays so.
 func (n *Node) keepPlace(ctx context.Context) error {
-	tick := time.NewTicker(placeEach)
+	tick := beat.New(placeEach)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+			tick.Again()
 		}
 		here, err := net.InterfaceAddrs()
 		if err != nil {

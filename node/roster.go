@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
+	"github.com/sipcluster/sipcluster/internal/beat"
 	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/membership"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -152,13 +153,14 @@ func (n *Node) hearGossip(ctx context.Context) error {
 // keepFloor has the store remember how far claims went, so that a clock that
 // steps back across a restart reuses none.
 func (n *Node) keepFloor(ctx context.Context) error {
-	tick := time.NewTicker(time.Second)
+	tick := beat.New(time.Second)
 	defer tick.Stop()
 	for last := int64(0); ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+			tick.Again()
 		}
 		if claim := n.table.MaxClaim(); claim != last {
 			last = claim

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/internal/beat"
 	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -91,7 +92,7 @@ func (s *seats) told(x seat) {
 // tellSeats tells the keepers until the context ends, and looks for clients that are away.
 func (reg *Registry) tellSeats(ctx context.Context) error {
 	defer reg.seats.stop()
-	tick := time.NewTicker(seatRetry)
+	tick := beat.New(seatRetry)
 	defer tick.Stop()
 	for {
 		select {
@@ -99,6 +100,7 @@ func (reg *Registry) tellSeats(ctx context.Context) error {
 			return ctx.Err()
 		case <-reg.seats.more:
 		case <-tick.C:
+			tick.Again()
 			reg.endAway()
 		}
 		reg.tellKeepers(ctx)

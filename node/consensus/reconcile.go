@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/sipcluster/sipcluster/internal/beat"
 	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/node/voters"
 )
@@ -27,7 +28,7 @@ func (g *Group) reconcile(ctx context.Context) error {
 			}
 		}
 	}()
-	tick := time.NewTicker(min(g.cfg.Election/4, 500*time.Millisecond)) // non-voters that catch up announce themselves to nobody
+	tick := beat.New(min(g.cfg.Election/4, 500*time.Millisecond)) // non-voters that catch up announce themselves to nobody
 	defer tick.Stop()
 	for {
 		for g.leads() && g.reconcileOnce(ctx) {
@@ -40,6 +41,7 @@ func (g *Group) reconcile(ctx context.Context) error {
 			return nil
 		case <-changed:
 		case <-tick.C:
+			tick.Again()
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/sipcluster/sipcluster/internal/beat"
 	"github.com/sipcluster/sipcluster/node/disk"
 )
 
@@ -78,7 +79,7 @@ func (g *Group) beat() {
 
 // watchDisks takes the lead away from this node while its disk stalls.
 func (g *Group) watchDisks(ctx context.Context) error {
-	tick, pulse := time.NewTicker(stallLook), time.NewTicker(pulseEach)
+	tick, pulse := beat.New(stallLook), beat.New(pulseEach)
 	defer tick.Stop()
 	defer pulse.Stop()
 	for {
@@ -86,8 +87,10 @@ func (g *Group) watchDisks(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-pulse.C:
+			pulse.Again()
 			g.beat()
 		case <-tick.C:
+			tick.Again()
 		}
 		stalled, paused := g.Stalled(), g.transport.paused.Load()
 		switch {

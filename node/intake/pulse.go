@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sipcluster/sipcluster/internal/beat"
 )
 
 const (
@@ -59,13 +61,14 @@ func Below(conn net.Conn) *net.TCPConn {
 // the connections of those who are gone: the kernel counts from what was sent last, and
 // begins anew when there is something to say to the dead.
 func (i *Listener) FeelPulses(ctx context.Context) {
-	t := time.NewTicker(pulseEach)
+	t := beat.New(pulseEach)
 	defer t.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+			t.Again()
 		}
 		for _, c := range i.connections() {
 			if feel(c) {

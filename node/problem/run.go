@@ -3,17 +3,20 @@ package problem
 import (
 	"context"
 	"time"
+
+	"github.com/sipcluster/sipcluster/internal/beat"
 )
 
 // Run asks the sources each second and tells the log of what lasts, until ctx ends.
 func (s *Set) Run(ctx context.Context) error {
-	tick := time.NewTicker(time.Second)
+	tick := beat.New(time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+			tick.Again()
 			s.look()
 			s.lasting(time.Now())
 		}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/beat"
 	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -414,13 +415,14 @@ func (d *Table) Raised(at Ref) uint8 {
 
 // Run ends the dialogs whose session timer runs out.
 func (d *Table) Run(ctx context.Context) {
-	t := time.NewTicker(sweepEvery)
+	t := beat.New(sweepEvery)
 	defer t.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+			t.Again()
 			d.sweep()
 		}
 	}

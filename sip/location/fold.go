@@ -12,6 +12,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sipcluster/sipcluster/internal/beat"
 	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -32,13 +33,14 @@ func (s *Store) Run(ctx context.Context) error {
 }
 
 func (s *Store) tick(ctx context.Context, fn func()) error {
-	t := time.NewTicker(time.Second)
+	t := beat.New(time.Second)
 	defer t.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
+			t.Again()
 			fn()
 		}
 	}

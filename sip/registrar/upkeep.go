@@ -10,6 +10,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/beat"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/wire"
@@ -90,7 +91,7 @@ func (g *Registrar) Bound(k wire.FlowKey, n dn.Number) bool {
 // expire ends bindings whose lifetime is over, and keeps the DNs out of service that
 // are still here behind the deadline of a drain.
 func (g *Registrar) expire(ctx context.Context, flush func()) error {
-	t := time.NewTicker(tick)
+	t := beat.New(tick)
 	defer t.Stop()
 	drained, again := true, time.Time{} // what an earlier process held back, for all that is known
 	for {
@@ -98,6 +99,7 @@ func (g *Registrar) expire(ctx context.Context, flush func()) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-t.C:
+			t.Again()
 		}
 		now := g.cfg.Now()
 		due := g.cfg.Store.Due(now)

@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
+
+	"github.com/sipcluster/sipcluster/internal/beat"
 )
 
 const (
@@ -27,7 +29,7 @@ func growHeap(ctx context.Context) {
 	}
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	set := 0
-	t := time.NewTicker(heapLook)
+	t := beat.New(heapLook)
 	defer t.Stop()
 	for {
 		metrics.Read(sample)
@@ -39,6 +41,7 @@ func growHeap(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+			t.Again()
 		}
 	}
 }
