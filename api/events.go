@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -284,12 +283,15 @@ func (d *Diagnosis) writes(req *tcpb.ListEventsRequest) (list []*tcpb.HistoryEve
 		if t := req.GetUntil(); t != nil && at.After(t.AsTime()) {
 			continue
 		}
-		if n := req.GetDn(); n != "" && !slices.ContainsFunc(e.GetChanges(), func(c string) bool { return slices.Contains(strings.Fields(c), n) }) {
-			continue
+		changes := e.GetChanges()
+		if n := req.GetDn(); n != "" {
+			if changes = slices.DeleteFunc(changes, func(c string) bool { return !fsm.Concerns(c, n) }); len(changes) == 0 {
+				continue
+			}
 		}
 		list = append(list, &tcpb.HistoryEvent{
 			Time: timestamppb.New(at), Node: dnview.NodeName(view, dn.Node(e.GetActor().GetNode())), Kind: tcpb.HistoryKind_HISTORY_KIND_CONFIGURATION,
-			Write: &tcpb.HistoryWrite{Index: e.GetIndex(), By: configpb.Who(e.GetActor(), "the node itself"), Changes: e.GetChanges(), Mutations: e.GetMutations(), Refused: e.GetRefused()},
+			Write: &tcpb.HistoryWrite{Index: e.GetIndex(), By: configpb.Who(e.GetActor(), "the node itself"), Changes: changes, Mutations: e.GetMutations(), Refused: e.GetRefused()},
 		})
 	}
 	return list

@@ -98,6 +98,19 @@ func (d *draft) note(before *configpb.Security, cmd *peerpb.Command, why *Reject
 // short bounds a text that came from outside.
 func short(s string) string { return fmt.Sprintf("%.*s", auditedText, s) }
 
+// saysPut and saysDelete begin what Describe says of a DN, saysRestored is what of all.
+const saysPut, saysDelete, saysRestored = "put dn ", "delete dn ", "restore a backup"
+
+// Concerns tells whether what Describe says of a mutation is about a DN, or about all.
+func Concerns(change, dn string) bool {
+	number, found := strings.CutPrefix(change, saysPut)
+	if !found {
+		number, found = strings.CutPrefix(change, saysDelete)
+	}
+	number, _, _ = strings.Cut(number, ":")
+	return found && number == dn || change == saysRestored
+}
+
 // Describe says in a few words what a mutation changes; no secret is among them.
 func Describe(m *configpb.Mutation) string {
 	fields := ""
@@ -106,9 +119,9 @@ func Describe(m *configpb.Mutation) string {
 	}
 	switch op := m.GetOp().(type) {
 	case *configpb.Mutation_PutDn:
-		return short("put dn " + op.PutDn.GetNumber() + fields)
+		return short(saysPut + op.PutDn.GetNumber() + fields)
 	case *configpb.Mutation_DeleteDn:
-		return short("delete dn " + op.DeleteDn)
+		return short(saysDelete + op.DeleteDn)
 	case *configpb.Mutation_PutGroup:
 		return short("put group " + op.PutGroup.GetName() + fields)
 	case *configpb.Mutation_DeleteGroup:
@@ -132,7 +145,7 @@ func Describe(m *configpb.Mutation) string {
 	case *configpb.Mutation_PutSecurity:
 		return "put security"
 	case *configpb.Mutation_Restore:
-		return "restore a backup"
+		return saysRestored
 	case *configpb.Mutation_Join:
 		return short("join node " + op.Join.GetNode().GetName() + " by invite " + op.Join.GetInvite())
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
@@ -123,6 +124,30 @@ func TestAudit_SaysWhatOfTheSecurityChanged(t *testing.T) {
 		apply(t, m, cmd)
 		if got := audited(m, from); len(got) != 1 || !slices.Equal(got[0].GetChanges(), []string{c.want}) {
 			t.Errorf("%v; want %q", got, c.want)
+		}
+	}
+}
+
+// TestConcerns_ADNOrAll: by what is said of each mutation, with a mask too, and of no other
+// object of that name.
+func TestConcerns_ADNOrAll(t *testing.T) {
+	dn := &configpb.DN{Number: "1001"}
+	for what, c := range map[string]struct {
+		m    *configpb.Mutation
+		want bool
+	}{
+		"it is put":      {&configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: dn}}, true},
+		"a field of it":  {&configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: dn}, Mask: &fieldmaskpb.FieldMask{Paths: []string{"groups", "enabled"}}}, true},
+		"it is deleted":  {&configpb.Mutation{Op: &configpb.Mutation_DeleteDn{DeleteDn: "1001"}}, true},
+		"all are":        {&configpb.Mutation{Op: &configpb.Mutation_Restore{}}, true},
+		"another one":    {&configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: &configpb.DN{Number: "10011"}}}, false},
+		"a group":        {&configpb.Mutation{Op: &configpb.Mutation_PutGroup{PutGroup: &configpb.AgentGroup{Name: "1001"}}}, false},
+		"a token":        {&configpb.Mutation{Op: &configpb.Mutation_PutToken{PutToken: &configpb.Token{Id: "t", Name: "put dn 1001"}}}, false},
+		"the options":    {&configpb.Mutation{Op: &configpb.Mutation_PutOptions{}}, false},
+		"a deleted node": {&configpb.Mutation{Op: &configpb.Mutation_DeleteNode{DeleteNode: "1001"}}, false},
+	} {
+		if got := fsm.Concerns(fsm.Describe(c.m), "1001"); got != c.want {
+			t.Errorf("%s: %q concerns it: %v", what, fsm.Describe(c.m), got)
 		}
 	}
 }

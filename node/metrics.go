@@ -25,6 +25,9 @@ func (s sipSource) Samples(emit func(api.Sample)) {
 		kind := history.Kind(k).String()
 		emit(api.Sample{Name: "history_events", Help: "Events that are remembered, by kind.", Label: "kind", LabelValue: kind, Value: float64(h.Events)})
 		emit(api.Sample{Name: "history_bytes", Help: "Memory that they take.", Label: "kind", LabelValue: kind, Value: float64(h.Bytes)})
+		if h.Events > 0 {
+			emit(api.Sample{Name: "history_oldest_timestamp_seconds", Help: "When the oldest event happened that is remembered.", Label: "kind", LabelValue: kind, Value: float64(h.Oldest) / 1e9})
+		}
 	}
 	emit(api.Sample{Name: "call_trace_bytes", Help: "Memory that remembers the SIP messages of calls, at most --call-trace-memory.", Value: float64(s.n.trace.Size())})
 	emit(api.Sample{Name: "configuration_restores_total", Help: "Snapshots that replaced this node's configuration.", Counter: true, Value: float64(s.n.machine.Restores())})

@@ -165,6 +165,8 @@ type Held struct {
 	Events, Bytes int
 	// Since: all that happened since then is there, ns since the epoch.
 	Since int64
+	// Oldest is when the oldest event of those that are kept happened; 0: there is none.
+	Oldest int64
 }
 
 // Held tells what is kept of each Kind.
@@ -173,7 +175,7 @@ func (s *Store) Held() (all [Kinds]Held) {
 	defer s.mu.Unlock()
 	for k := range s.rings {
 		r := &s.rings[k]
-		all[k] = Held{r.count, r.size, r.since}
+		all[k] = Held{r.count, r.size, r.since, r.oldest()}
 	}
 	return all
 }

@@ -71,6 +71,9 @@ func TestStore_KeepsTheLastOfEachKind(t *testing.T) {
 			e := some(r, s, c)
 			model[e.Kind] = append(model[e.Kind], e)
 		}
+		if first := New(Config{Now: c.now}).Held(); first[0].Oldest != 0 {
+			t.Fatalf("of nothing the oldest is of %d", first[0].Oldest)
+		}
 		held := s.Held()
 		for k := range Kinds {
 			q := Query{}
@@ -83,6 +86,9 @@ func TestStore_KeepsTheLastOfEachKind(t *testing.T) {
 				t.Fatalf("seed %d: %d events of kind %v, held %d of %d", seed, len(got), k, held[k].Events, len(model[k]))
 			}
 			want := model[k][len(model[k])-len(got):]
+			if held[k].Oldest != want[0].At {
+				t.Fatalf("seed %d: the oldest of kind %v is of %d, not of %d", seed, k, held[k].Oldest, want[0].At)
+			}
 			for i := range got {
 				if !reflect.DeepEqual(got[i], want[i]) {
 					t.Fatalf("seed %d: kind %v, event %d\n%+v, want\n%+v", seed, k, i, got[i], want[i])

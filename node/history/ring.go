@@ -57,6 +57,16 @@ func (r *ring) drop() {
 	r.blocks = r.blocks[1:]
 }
 
+// oldest is when the oldest event happened, 0 without one.
+func (r *ring) oldest() (at int64) {
+	for i, b := range r.blocks {
+		if i == 0 || b.oldest < at {
+			at = b.oldest
+		}
+	}
+	return at
+}
+
 // from is where the events from a position on are read.
 func (r *ring) from(seq uint64) (c cursor) {
 	if seq >= r.head {

@@ -294,10 +294,16 @@ func call(x *tcpb.HistoryCall) string {
 	return s
 }
 
+// toldChanges are told of a write, unless only those of a DN were asked for.
+const toldChanges = 20
+
 func write(w *tcpb.HistoryWrite) console.Cell {
 	s := strings.Join(w.GetChanges(), ", ")
-	if more := int(w.GetMutations()) - len(w.GetChanges()); more > 0 {
-		s += fmt.Sprintf(" and %d more", more)
+	switch all, told := int(w.GetMutations()), len(w.GetChanges()); {
+	case told < min(all, toldChanges):
+		s += fmt.Sprintf(" (of %d changes)", all)
+	case told < all:
+		s += fmt.Sprintf(" and %d more", all-told)
 	}
 	s = console.OneLine(s + " by " + w.GetBy())
 	if w.GetRefused() != "" {

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -39,5 +40,24 @@ func TestFill(t *testing.T) {
 	}
 	if len(kindNames()) != 6 {
 		t.Error(kindNames())
+	}
+}
+
+// What is not told of a write is counted: all that are behind the first ones, and in all
+// where only those of a DN are told.
+func TestWrite(t *testing.T) {
+	twenty := make([]string, toldChanges)
+	for i := range twenty {
+		twenty[i] = "x"
+	}
+	for want, w := range map[string]*tcpb.HistoryWrite{
+		"put dn 1 by me":                                 {By: "me", Changes: []string{"put dn 1"}, Mutations: 1},
+		"put dn 1 (of 7 changes) by me":                  {By: "me", Changes: []string{"put dn 1"}, Mutations: 7},
+		"put dn 1 by me, refused: no number":             {By: "me", Changes: []string{"put dn 1"}, Mutations: 1, Refused: "no number"},
+		strings.Join(twenty, ", ") + " and 5 more by me": {By: "me", Changes: twenty, Mutations: 25},
+	} {
+		if got := write(w).Text; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
