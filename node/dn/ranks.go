@@ -163,12 +163,13 @@ func (t *Table) rank(r *ranks, e *entry, group string, p place, changed renewal)
 	if s.State != InSrv {
 		s.Since = rec.since
 	}
-	level, until := uint32(0), t.turns(e)
+	var level uint32
 	if was := r.of[e]; was != nil && changed != configured {
 		level = was.level
 	} else {
 		level = t.cfg.Level(e.number, group)
 	}
+	until := t.turns(e)
 	r.put(rank{
 		e: e, key: t.keyOf(e, &s, level), until: until, stalled: until != 0 && (s.CoolUntil != 0 || s.Reserved && !s.Room),
 		line: line{first: first + 1, second: e.besides(first), media: rec.traits.spoken().Media(), ready: s.Agent.in()},
