@@ -75,13 +75,18 @@ func Command(op *client.Operator) *cobra.Command {
 	r := &tcpb.ListEventsRequest{}
 	var since, until string
 	var kinds []string
+	follows := false
 	cmd := c.Reading(&cobra.Command{
 		Use: "events", Short: "Tell what happened: DNs, agents, calls, lost nodes, and who changed the configuration", Args: cobra.NoArgs,
 		Long: `Tell what happened, from what all nodes remember, by time: changes of DNs and of the agents
 at them, what became of calls, which node heard another one no more, and, for
 administrators, who changed the configuration. What several nodes know is told once, by
 the node whose word it is; of a node that does not answer there is what the asked one
-knows. Times are by the clock of the asked node. dn watch tells what happens from now on.
+knows. Times are by the clock of the asked node.
+
+With --follow it goes on with what happens until Ctrl-C: all nodes are asked each second
+for what each has told itself. Who falls silent is said, and what it told meanwhile is
+shown when it answers again.
 
 A time is RFC 3339, a time of the last 24 hours as 14:00 or 14:02:30 in local time, or how
 long ago as 90s, 10m, 2h.
@@ -96,11 +101,15 @@ of the four the one that its kind has.`,
 			if err := fill(r, c.Now(), since, until, kinds); err != nil {
 				return err
 			}
-			return console.Doing("events", c.events(cmd.Context(), r))
+			if follows && (until != "" || r.EachNode) {
+				return console.Usagef("--follow goes with neither --until nor --each-node")
+			}
+			return console.Doing("events", c.events(cmd.Context(), r, follows))
 		},
 	})
 	f := cmd.Flags()
 	f.StringVar(&since, "since", "1h", "only from this `TIME` on")
+	f.BoolVar(&follows, "follow", false, "go on with what happens, until Ctrl-C")
 	f.StringVar(&until, "until", "", "only up to this `TIME`")
 	f.StringVar(&r.Dn, "dn", "", "only of this `DN`")
 	f.StringVar(&r.Group, "group", "", "only of the DNs of this `GROUP`")
@@ -167,7 +176,7 @@ func moment(now time.Time, flag, s string) (*timestamppb.Timestamp, error) {
 	return nil, console.Usagef("--%s %q: want a time as 14:00, 2026-01-02T14:00:00Z, or how long ago as 10m", flag, s)
 }
 
-func (c commands) events(ctx context.Context, req *tcpb.ListEventsRequest) error {
+func (c commands) events(ctx context.Context, req *tcpb.ListEventsRequest, follows bool) error {
 	cl, err := c.Connect()
 	if err != nil {
 		return err
@@ -177,9 +186,12 @@ func (c commands) events(ctx context.Context, req *tcpb.ListEventsRequest) error
 	if err != nil {
 		return err
 	}
+	if follows {
+		return c.tail(ctx, cl, req, r)
+	}
 	if c.JSON() {
 		for _, e := range r.GetEvents() {
-			if err := console.Encode(c.Out, newEventJSON(e)); err != nil {
+			if err := c.line(e); err != nil {
 				return err
 			}
 		}
