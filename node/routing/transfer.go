@@ -22,6 +22,10 @@ type referral struct {
 	by    leg
 	at    time.Time // zero: nobody did, or the other one has given it up
 	calls bool      // the other one calls
+	// ahead is who said so last while nobody had asked, as far as is known here, and when: a
+	// NOTIFY may overtake the answer to the REFER (RFC 3515 §2.4.4).
+	ahead   leg
+	aheadAt time.Time
 	// left ends a call whose party that asked has hung up; nil while that is in it.
 	left *time.Timer
 }
@@ -34,13 +38,17 @@ const (
 	// notifyWait for who has not said so yet: that crosses the BYE of who asked.
 	claimWait  = 2 * time.Second
 	notifyWait = 100 * time.Millisecond
+	// overtakes is by how much a NOTIFY may be ahead of the answer to its REFER.
+	overtakes = time.Second
 )
 
 // asked notes that a party has asked the other one.
 func (x *referral) asked(by leg) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.by, x.at, x.calls = by, time.Now(), false
+	x.by, x.at = by, time.Now()
+	x.calls = x.ahead != by && x.at.Sub(x.aheadAt) < overtakes
+	x.aheadAt = time.Time{}
 }
 
 // Referred implements invite.Follower.
@@ -51,7 +59,11 @@ func (c *course) Calling(called, calls bool) {
 	x := &c.refer
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.at.IsZero() || x.by == c.party(called) {
+	who := c.party(called)
+	if x.at.IsZero() && calls {
+		x.ahead, x.aheadAt = who, time.Now()
+	}
+	if x.at.IsZero() || x.by == who {
 		return
 	}
 	if x.calls = calls; !calls {

@@ -44,7 +44,15 @@ func TestLeave_HowLongWhoWasReferredIsInTheCall(t *testing.T) {
 			up.Over(0)
 		}, claimWait},
 		"calls for one, not for the second": {func(up invite.Follower) { up.Referred(true); up.Calling(false, true); up.Referred(true); up.Over(0) }, notifyWait},
-		"each has asked the other one":      {func(up invite.Follower) { up.Referred(false); up.Referred(true); up.Calling(true, true); up.Over(0) }, notifyWait},
+		"it says so before its answer":      {func(up invite.Follower) { up.Calling(false, true); up.Referred(true); up.Over(0) }, claimWait},
+		"who asks says so before":           {func(up invite.Follower) { up.Calling(true, true); up.Referred(true); up.Over(0) }, notifyWait},
+		"it said so long before": {func(up invite.Follower) {
+			up.Calling(false, true)
+			passes(2 * time.Second)
+			up.Referred(true)
+			up.Over(0)
+		}, 2*time.Second + notifyWait},
+		"each has asked the other one": {func(up invite.Follower) { up.Referred(false); up.Referred(true); up.Calling(true, true); up.Over(0) }, notifyWait},
 		"asked long ago": {func(up invite.Follower) {
 			up.Referred(true)
 			up.Calling(false, true)
