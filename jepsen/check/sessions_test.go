@@ -147,6 +147,8 @@ func TestReservation(t *testing.T) {
 		{"one after the other", reserves(reserves(owned(), 10, 2, "n1", "r1"), 12.1, 2, "n2", "r2"), nil},
 		{"two at a time", reserves(reserves(owned(), 10, 2, "n1", "r1"), 11, 2, "n2", "r2"), []ID{"S19"}},
 		{"taken back before", reserves(reserves(owned(), 10, 2, "n1", "r1").op(10.5, 10.6, release), 11, 2, "n2", "r2"), nil},
+		{"hung up before", reserves(reserves(owned(), 10, 2, "n1", "r1").hangsUp(10.5, "n1", "", "r1"), 11, 2, "n2", "r2"), nil},
+		{"hung up behind", reserves(reserves(owned(), 10, 2, "n1", "r1"), 11, 2, "n2", "r2").hangsUp(11.5, "n1", "", "r1"), []ID{"S19"}},
 		{"at its end all is open", reserves(reserves(owned(), 10, 2, "n1", "r1"), 11.95, 2, "n2", "r2"), nil},
 		{"the owner's side of a cut", reserves(owned().cutOff(20, 40), 25, 2, "n2", "r2"), nil},
 		{"the other side of a cut", reserves(owned().cutOff(20, 40), 25, 2, "n3", "r3"), []ID{"S19"}},

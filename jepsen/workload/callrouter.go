@@ -102,11 +102,8 @@ const leftBehind, acrossCuts = time.Minute, 15 * time.Second
 // die ends the session without a word; what it reserved ends by itself.
 func (w *CallRouter) die() {
 	if w.session != nil {
-		op := w.Record.Invoke(w.op(history.Op{Kind: history.HangUp}))
-		w.session.hangUp()
+		w.hangUp(w.session, w.op(history.Op{Kind: history.HangUp}))
 		w.session = nil
-		op.Outcome = history.OK
-		w.Record.Return(op)
 	}
 }
 

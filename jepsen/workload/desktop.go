@@ -158,9 +158,9 @@ func (w *Desktop) end(s *seat) {
 		return
 	}
 	if s.registered && w.Manner != Companion {
-		op := w.Record.Invoke(w.op(s, history.Op{Kind: history.HangUp}))
-		op.Outcome, s.registered = history.OK, false
-		defer func() { w.Record.Return(op) }()
+		s.registered = false
+		w.hangUp(s.tsession, w.op(s, history.Op{Kind: history.HangUp}))
+		return
 	}
 	s.hangUp()
 }

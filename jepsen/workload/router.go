@@ -34,6 +34,7 @@ const shortest, longest = 300 * time.Millisecond, 2500 * time.Millisecond
 // Run reserves until ctx ends.
 func (w *Router) Run(ctx context.Context) error {
 	r := w.random(w.Name)
+	defer func() { w.end() }()
 	for pause(ctx, between(r, w.Every/2, w.Every*3/2)) {
 		if w.session == nil || w.session.over() {
 			w.connect(ctx)
@@ -44,15 +45,20 @@ func (w *Router) Run(ctx context.Context) error {
 		op := w.reserve(ctx, history.Op{Kind: history.Reserve, Key: dn, Expires: life}, uint32(r.IntN(5)))
 		w.use(ctx, r, op)
 	}
-	if w.session != nil {
-		w.session.hangUp()
-	}
 	return nil
+}
+
+// end hangs up; what the session still reserved is over with it.
+func (w *Router) end() {
+	if w.session != nil {
+		w.hangUp(w.session, w.op(history.Op{Kind: history.HangUp}))
+		w.session = nil
+	}
 }
 
 // connect opens a session of a new name.
 func (w *Router) connect(ctx context.Context) {
-	if w.session = nil; !w.Node.Running() {
+	if w.end(); !w.Node.Running() {
 		return
 	}
 	w.born++
@@ -73,11 +79,15 @@ func (w *Router) use(ctx context.Context, r *rand.Rand, op history.Op) {
 }
 
 func (w *Router) reserve(ctx context.Context, op history.Op, priority uint32) history.Op {
-	op.Process, op.Arg, op.Node, op.Home = w.process, w.process, w.Node.Name(), w.Node.Name()
-	op = w.Record.Invoke(op)
+	op = w.Record.Invoke(w.op(op))
 	e, err := w.session.ask(ctx, &tlibpb.ClientMessage{Body: &tlibpb.ClientMessage_ReserveAgent{ReserveAgent: &tlibpb.ReserveAgent{
 		Dn: op.Key, Duration: durationpb.New(op.Expires.Truncate(time.Millisecond)), Priority: priority,
 	}}})
 	sessionOutcome(&op, e, err)
 	return w.Record.Return(op)
+}
+
+func (w *Router) op(op history.Op) history.Op {
+	op.Process, op.Arg, op.Node, op.Home = w.process, w.process, w.Node.Name(), w.Node.Name()
+	return op
 }

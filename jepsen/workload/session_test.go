@@ -72,3 +72,26 @@ func TestStatServer_RemembersWhereToResume(t *testing.T) {
 		}
 	}
 }
+
+func TestRouter_TheHistorySaysWhenItsSessionEnds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "h")
+	record, err := history.Create(path, history.Header{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	s := &tsession{ended: ended, stop: func(error) { close(ended) }}
+	w := &Router{Site: &Site{Record: record}, Name: "r", Node: &cluster.Node{}, session: s, process: "r/1"}
+	w.end()
+	w.end()
+	if err := record.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h, err := history.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(h.Ops) != 1 || h.Ops[0].Kind != history.HangUp || h.Ops[0].Arg != "r/1" || !h.Ops[0].OK() {
+		t.Errorf("the history has %+v, want that r/1 hung up", h.Ops)
+	}
+}

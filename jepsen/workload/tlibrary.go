@@ -147,6 +147,15 @@ func (s *tsession) hangUp() {
 	<-s.ended
 }
 
+// hangUp ends the session, which holds what no answer tells of (a reservation): the
+// history says when, as what it held is free from then on.
+func (s *Site) hangUp(session *tsession, op history.Op) {
+	op = s.Record.Invoke(op)
+	session.hangUp()
+	op.Outcome = history.OK
+	s.Record.Return(op)
+}
+
 // sessionOutcome is what the answer proves.
 func sessionOutcome(op *history.Op, e *tlibpb.Event, err error) {
 	switch {
