@@ -4,6 +4,7 @@ package scale
 
 import (
 	"runtime"
+	"runtime/debug"
 	"testing"
 	"time"
 
@@ -40,12 +41,25 @@ func Flat(t testing.TB, what string, withFew, withMany func()) {
 	t.Helper()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	compare(t, what, unix.CLOCK_THREAD_CPUTIME_ID, withFew, withMany)
+}
+
+// FlatTogether is Flat for what several goroutines do: all that the process does counts.
+// The garbage of a measurement stays until it is over, as collecting it costs what there is.
+func FlatTogether(t testing.TB, what string, withFew, withMany func()) {
+	t.Helper()
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	compare(t, what, unix.CLOCK_PROCESS_CPUTIME_ID, withFew, withMany)
+}
+
+func compare(t testing.TB, what string, clock int32, withFew, withMany func()) {
+	t.Helper()
 	withFew() // what is made at the first time
 	withMany()
 	few, many := time.Hour, time.Hour
 	for round := 0; round < rounds && (round == 0 || tooLong(few, many)); round++ {
 		for range tries {
-			few, many = min(few, taken(withFew)), min(many, taken(withMany))
+			few, many = min(few, taken(clock, withFew)), min(many, taken(clock, withMany))
 		}
 	}
 	t.Logf("%s: %v with few, %v with many", what, few, many)
@@ -58,18 +72,18 @@ func tooLong(few, many time.Duration) bool {
 	return many > time.Duration(bound*float64(few))+grain
 }
 
-func taken(do func()) time.Duration {
-	began := used()
+func taken(clock int32, do func()) time.Duration {
+	began := used(clock)
 	do()
-	return used() - began
+	return used(clock) - began
 }
 
-// used is the time for which the calling thread has had a processor: that others had it
-// meanwhile says nothing of what is measured.
-func used() time.Duration {
+// used is the time for which the thread or the process has had a processor: that others had
+// it meanwhile says nothing of what is measured.
+func used(clock int32) time.Duration {
 	var at unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &at); err != nil {
-		panic("scale: the thread's clock can't be read: " + err.Error())
+	if err := unix.ClockGettime(clock, &at); err != nil {
+		panic("scale: the clock of what was used can't be read: " + err.Error())
 	}
 	return time.Duration(at.Nano())
 }

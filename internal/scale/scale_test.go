@@ -1,8 +1,12 @@
 package scale
 
 import (
+	"runtime"
+	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // judged is a test that notes that it failed.
@@ -22,18 +26,36 @@ func TestFlat_TellsAWalkFromALook(t *testing.T) {
 	}{
 		"the same": {0, 0, false}, "a walk": {0, time.Millisecond, true}, "a long one": {time.Millisecond, 5 * time.Millisecond, true},
 	} {
-		j := &judged{TB: t}
-		Flat(j, name, spin(c.few), spin(c.many))
-		if j.failed != c.failed {
-			t.Errorf("%s: failed is %v", name, j.failed)
+		for kind, compare := range map[string]func(j testing.TB){
+			"of a goroutine": func(j testing.TB) { Flat(j, name, spin(c.few), spin(c.many)) },
+			"of the process": func(j testing.TB) { FlatTogether(j, name, elsewhere(c.few), elsewhere(c.many)) },
+		} {
+			j := &judged{TB: t}
+			if compare(j); j.failed != c.failed {
+				t.Errorf("%s %s: failed is %v", name, kind, j.failed)
+			}
 		}
 	}
 }
 
 func spin(d time.Duration) func() {
 	return func() {
-		for began := used(); used()-began < d; {
+		const own = unix.CLOCK_THREAD_CPUTIME_ID
+		for began := used(own); used(own)-began < d; {
 			continue
 		}
+	}
+}
+
+// elsewhere has another goroutine spin.
+func elsewhere(d time.Duration) func() {
+	return func() {
+		var done sync.WaitGroup
+		done.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			spin(d)()
+		})
+		done.Wait()
 	}
 }
