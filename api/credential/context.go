@@ -87,26 +87,3 @@ func (c Context) TLS() (*tls.Config, error) {
 	}
 	return TLS(c.Authorities, own), nil
 }
-
-// ErrWide says that others than its owner can read the file of a secret.
-var ErrWide = errors.New("can be read by others")
-
-// ReadSecret reads a file that only its owner may read; a wider one is refused
-// (ErrWide). Whatever reads secrets of a file does it here. A pipe has no mode.
-func ReadSecret(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%s %w (mode %04o): chmod 600 %s", path, ErrWide, info.Mode().Perm(), path)
-	}
-	var b bytes.Buffer
-	_, err = b.ReadFrom(f)
-	return b.Bytes(), err
-}

@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/pflag"
+
+	"github.com/sipcluster/sipcluster/cmd/internal/console"
 )
 
 // changeable are the settings that a reload takes into use; the others need a restart.
@@ -26,6 +28,15 @@ type settingsOf struct {
 func (s *settingsOf) fill() error {
 	s.flags.Visit(func(f *pflag.Flag) { s.given = append(s.given, f.Name) })
 	return fill(s.flags, s.getenv, s.file)
+}
+
+// check refuses what can't work, and says which file the settings may stand in.
+func (s *settingsOf) check() error {
+	err := s.serverFlags.check()
+	if err != nil && s.file != "" {
+		return console.Usagef("%w; the settings are in %s", err, s.file)
+	}
+	return err
 }
 
 // again reads the settings anew, the file foremost.
@@ -89,7 +100,7 @@ func (s *settingsOf) reload(log *slog.Logger, node func(rate int) error) {
 	if err := node(s.sipRate); err != nil {
 		log.Error("a file can't be used: the old one stays in use", "err", err)
 	}
-	log.Info("settings were read again", "changed", now, "level", s.level.Level())
+	log.Info("settings were read again", "changed", now, "log_level", s.level.Level())
 	if len(restart) > 0 {
 		log.Warn("changed settings wait for a restart of this node", "settings", restart)
 	}
@@ -104,7 +115,7 @@ func (s *settingsOf) toggleDebug(log *slog.Logger) {
 	} else {
 		s.level.Set(slog.LevelDebug)
 	}
-	log.Info("the level of the log was switched by a signal", "level", s.level.Level())
+	log.Info("the level of the log was switched by a signal", "log_level", s.level.Level())
 }
 
 // caught are the signals that end no node: one that asks it to read its settings

@@ -55,6 +55,9 @@ func (s *settingsOf) run(ctx context.Context, c *console.Console, signals <-chan
 	defer w.close()
 	own := *c
 	own.Err = w
+	if err := s.check(); err != nil {
+		return err
+	}
 	config, err := s.config(w)
 	if err != nil {
 		return err
