@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -10,7 +11,7 @@ import (
 
 // Reload reads again the files that a node takes into use while it runs, and takes
 // another limit of new calls and registrations.
-func (n *Node) Reload(rate int) error { return n.sip.Reload(rate) }
+func (n *Node) Reload(rate int) error { return errors.Join(n.sip.Reload(rate), n.web.reload()) }
 
 // Alive asks the SIP port as a phone would, and is an error when it gives no answer
 // before the context ends: whatever stands still then, this node is of no use.

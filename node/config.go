@@ -45,6 +45,9 @@ type Config struct {
 	TLSAddr, WSAddr, WSSAddr string
 	// CertFile and KeyFile (PEM) are for TLSAddr and WSSAddr.
 	CertFile, KeyFile string
+	// HTTPCertFile and HTTPKeyFile (PEM) are shown at HTTPAddr to browsers, and to whoever
+	// else does not ask for the node by its name in the cluster; "": the node's own.
+	HTTPCertFile, HTTPKeyFile string
 	// ClientCAFile (PEM) has the authorities of the certificates by which trunks are
 	// known; "" takes the system's.
 	ClientCAFile string
@@ -222,6 +225,12 @@ func (c *Config) complete() error {
 	}
 	if c.TLSAddr+c.WSSAddr != "" && (c.CertFile == "" || c.KeyFile == "") {
 		return errors.New("SIP over TLS needs a certificate and its key: give --sip-tls-cert and --sip-tls-key")
+	}
+	switch given := c.HTTPCertFile + c.HTTPKeyFile; {
+	case given != "" && (c.HTTPCertFile == "" || c.HTTPKeyFile == ""):
+		return errors.New("HTTP over TLS needs a certificate and its key: give --http-tls-cert and --http-tls-key, or neither")
+	case given != "" && !c.secured():
+		return errors.New("--http-tls-cert: the HTTP port speaks in clear where nodes have no keys (--insecure, --cluster-key-file)")
 	}
 	return nil
 }

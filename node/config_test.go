@@ -119,19 +119,21 @@ func TestConfig_SaysWhatIsWrong(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		"name":     {func(c *Config) { c.Name = "Sip_1" }, "node name"},
-		"no site":  {func(c *Config) { c.Site = "" }, "site"},
-		"bad site": {func(c *Config) { c.Site = "a b" }, "site"},
-		"realm":    {func(c *Config) { c.Realm = "bad realm" }, "domain name"},
-		"no dir":   {func(c *Config) { c.DataDir = "" }, "--data-dir"},
-		"both":     {func(c *Config) { c.Bootstrap, c.Join = true, []string{"a:1"} }, "only one"},
-		"bind":     {func(c *Config) { c.Bind = "localhost" }, "IP address"},
-		"address":  {func(c *Config) { c.SIPAddr = "5060" }, "HOST:PORT"},
-		"bad port": {func(c *Config) { c.SIPAddr = ":sip" }, "SIP address"},
-		"ws":       {func(c *Config) { c.WSAddr = "5066" }, "SIP WebSocket address"},
-		"no cert":  {func(c *Config) { c.WSSAddr, c.KeyFile = ":5067", "k" }, "--sip-tls-cert"},
-		"no key":   {func(c *Config) { c.TLSAddr, c.CertFile = ":5061", "c" }, "--sip-tls-key"},
-		"no host":  {func(c *Config) { c.TCAddr = "nowhere.invalid:7001" }, "TCport address"},
+		"name":             {func(c *Config) { c.Name = "Sip_1" }, "node name"},
+		"no site":          {func(c *Config) { c.Site = "" }, "site"},
+		"bad site":         {func(c *Config) { c.Site = "a b" }, "site"},
+		"realm":            {func(c *Config) { c.Realm = "bad realm" }, "domain name"},
+		"no dir":           {func(c *Config) { c.DataDir = "" }, "--data-dir"},
+		"both":             {func(c *Config) { c.Bootstrap, c.Join = true, []string{"a:1"} }, "only one"},
+		"bind":             {func(c *Config) { c.Bind = "localhost" }, "IP address"},
+		"address":          {func(c *Config) { c.SIPAddr = "5060" }, "HOST:PORT"},
+		"bad port":         {func(c *Config) { c.SIPAddr = ":sip" }, "SIP address"},
+		"ws":               {func(c *Config) { c.WSAddr = "5066" }, "SIP WebSocket address"},
+		"no cert":          {func(c *Config) { c.WSSAddr, c.KeyFile = ":5067", "k" }, "--sip-tls-cert"},
+		"no web key":       {func(c *Config) { c.HTTPCertFile = "c" }, "--http-tls-key"},
+		"web key in clear": {func(c *Config) { c.HTTPCertFile, c.HTTPKeyFile, c.Insecure = "c", "k", true }, "speaks in clear"},
+		"no key":           {func(c *Config) { c.TLSAddr, c.CertFile = ":5061", "c" }, "--sip-tls-key"},
+		"no host":          {func(c *Config) { c.TCAddr = "nowhere.invalid:7001" }, "TCport address"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := Config{Name: "sip1", Site: "dc1", DataDir: "d"}

@@ -60,6 +60,7 @@ func (n *Node) serveHTTP(ctx context.Context, handler http.Handler) error {
 	g.Go(func() error { return serveOn(ctx, plain, handler) })
 	g.Go(func() error { return serveOn(ctx, secured, handler) })
 	g.Go(func() error { return n.sortHTTP(ctx, in, plain, secured) })
+	g.Go(func() error { return n.web.follow(ctx) })
 	return g.Wait()
 }
 
@@ -80,8 +81,7 @@ func serveOn(ctx context.Context, ln net.Listener, handler http.Handler) error {
 func (n *Node) sortHTTP(ctx context.Context, in net.Listener, plain, secured *intake.Handover) error {
 	defer plain.Close()
 	defer secured.Close()
-	config := clientTLS(n.shownCertificate)
-	config.NextProtos = []string{"http/1.1"}
+	config := n.web.config()
 	stop := context.AfterFunc(ctx, func() { _ = in.Close() })
 	defer stop()
 	var sorting sync.WaitGroup

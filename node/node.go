@@ -91,6 +91,7 @@ type Node struct {
 	peers     *peers
 	clients   [2]*clientPort // TCport, default port
 	http      net.Listener
+	web       *webTLS // nil where the HTTP port speaks in clear
 
 	// From the moment that the node belongs to a cluster.
 	group  *consensus.Group
@@ -226,6 +227,9 @@ func (n *Node) bindPorts() (err error) {
 			return err
 		}
 		n.onClose(func() error { n.clients[i].server.Stop(); return ignoreClosed(n.clients[i].in.Close()) })
+	}
+	if err = n.openWebTLS(); err != nil {
+		return err
 	}
 	if n.http, err = net.Listen("tcp", n.cfg.HTTPAddr); err != nil {
 		return fmt.Errorf("HTTP address %s: %w: choose another --http-addr", n.cfg.HTTPAddr, err)

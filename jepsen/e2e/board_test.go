@@ -79,14 +79,15 @@ type boardPage struct {
 func openBoard(t *testing.T, c *cluster.Cluster) *boardPage {
 	t.Helper()
 	allocator, cancel := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.WindowSize(1400, 1000), chromedp.UserDataDir(t.TempDir()))...)
+		chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.WindowSize(1400, 1000),
+		chromedp.Flag("ignore-certificate-errors", true), chromedp.UserDataDir(t.TempDir()))...)
 	t.Cleanup(cancel)
 	ctx, closed := chromedp.NewContext(allocator, chromedp.WithErrorf(t.Logf))
 	t.Cleanup(closed)
 	b := &boardPage{t, ctx}
 	admin, err := c.Admin()
 	must(t, err)
-	_, err = chromedp.Run(ctx, chromedp.Navigate(fmt.Sprintf("http://%s/", c.Node(1).Addr(cluster.HTTPPort)))) // the browser lives as long as the context
+	_, err = chromedp.Run(ctx, chromedp.Navigate(fmt.Sprintf("https://%s/", c.Node(1).Addr(cluster.HTTPPort)))) // the browser lives as long as the context
 	must(t, err)
 	b.does(chromedp.WaitVisible("#token"), chromedp.SendKeys("#token", admin.Token+"\n"))
 	b.shows(`document.getElementById('live').textContent`, "live")

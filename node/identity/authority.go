@@ -139,7 +139,7 @@ func (a *Authority) Issue(n Node, key Key, now time.Time) ([]byte, error) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: n.Name},
-		URIs: []*url.URL{n.uri()}, DNSNames: []string{n.Name + ".node.sipcluster"},
+		URIs: []*url.URL{n.uri()}, DNSNames: []string{Name(n.Name)},
 		NotBefore: now.Add(-slack), NotAfter: now.Add(nodeLife),
 		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},

@@ -235,7 +235,7 @@ func (p *Port) clientTLS() (*tls.Config, error) {
 		if p.certificate == nil {
 			return &tls.Certificate{}, nil
 		}
-		return cmp.Or(p.certificate.current.Load(), &tls.Certificate{}), nil
+		return cmp.Or(p.certificate.Certificate(), &tls.Certificate{}), nil
 	}}
 	if p.known != nil {
 		config.RootCAs = p.known.roots.Load()

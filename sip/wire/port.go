@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/keypair"
 	"github.com/sipcluster/sipcluster/internal/security"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/answer"
@@ -54,8 +55,8 @@ type Port struct {
 	// udp is nil when UDP is not served; sipgo reads it, and the listeners.
 	udp         *datagrams
 	tcp         []*listener
-	certificate *certificate // of TLS; nil without
-	known       *clients     // by a certificate of theirs; nil without TLS
+	certificate *keypair.Pair // of TLS; nil without
+	known       *clients      // by a certificate of theirs; nil without TLS
 	dialers     []*Dialer
 }
 
@@ -88,7 +89,7 @@ func (p *Port) open() error {
 		if err != nil {
 			return err
 		}
-		config := p.certificate.config()
+		config := serverTLS(p.certificate)
 		shake[location.TLS], shake[location.WSS] = known.secured(config), then(secure(config), web)
 	}
 	for t := location.TCP; t <= location.WSS; t++ {
@@ -105,8 +106,8 @@ func (p *Port) open() error {
 
 // openTLS reads the files of TLS.
 func (p *Port) openTLS() (known *clients, err error) {
-	if p.certificate, err = openCertificate(p.cfg.CertFile, p.cfg.KeyFile, p.cfg.Log); err != nil {
-		return nil, err
+	if p.certificate, err = keypair.Open(p.cfg.CertFile, p.cfg.KeyFile, p.cfg.Log); err != nil {
+		return nil, fmt.Errorf("sip: certificate: %w", err)
 	}
 	p.known = &clients{asks: p.cfg.AsksClients, file: p.cfg.ClientCAFile}
 	return p.known, p.known.load()
@@ -118,7 +119,7 @@ func (p *Port) Reload() error {
 	if p.certificate == nil {
 		return nil
 	}
-	return errors.Join(p.certificate.load(), p.known.load())
+	return errors.Join(p.certificate.Load(), p.known.load())
 }
 
 func (p *Port) listen(t location.Transport, shake func(net.Conn) (net.Conn, error)) error {
@@ -325,7 +326,7 @@ func (p *Port) Run(ctx context.Context) error {
 		return p.cfg.Flows.keepWebSockets(ctx)
 	}
 	follows := make(chan error, 1)
-	go func() { follows <- p.certificate.follow(ctx) }()
+	go func() { follows <- p.certificate.Follow(ctx) }()
 	return errors.Join(p.cfg.Flows.keepWebSockets(ctx), <-follows)
 }
 

@@ -27,6 +27,7 @@ type serverFlags struct {
 	node, site, dataDir, bind                    string
 	sip, defaultPort, tc, cluster, gossip, httpd string
 	sipTLS, sipWS, sipWSS, sipCert, sipKey       string
+	httpCert, httpKey                            string
 	sipClientCA                                  string
 	sipOrigins                                   []string
 	bootstrap                                    bool
@@ -73,7 +74,9 @@ func (s *serverFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.tc, "tc-addr", ":7001", "TCport: the whole cluster for Stat Servers, desktops and this program's commands")
 	f.StringVar(&s.cluster, "cluster-addr", ":7002", "cluster port: links, Raft and joins of other nodes")
 	f.StringVar(&s.gossip, "gossip-addr", ":7003", "gossip between nodes, UDP and TCP")
-	f.StringVar(&s.httpd, "http-addr", ":7080", "metrics and probes")
+	f.StringVar(&s.httpd, "http-addr", ":7080", "the web board, REST, metrics and probes")
+	f.StringVar(&s.httpCert, "http-tls-cert", "", "PEM `FILE` with the certificate and its chain that browsers are shown at the HTTP port; read again when it changes; default: one that the node signs itself")
+	f.StringVar(&s.httpKey, "http-tls-key", "", "PEM `FILE` with its private key, which only its owner and group may read")
 	f.StringVar(&s.clusterKeyFile, "cluster-key-file", "", "`FILE` with the cluster's secret, the same at every node; without it traffic between nodes is neither encrypted nor authenticated")
 	f.BoolVar(&s.insecure, "insecure", false, "a laboratory's node: clients and other nodes are asked for nothing, and nothing is encrypted; the same at every node")
 	f.DurationVar(&s.linkTimeout, "link-timeout", 0, "declare a peer cut off when its link is down for this long although gossip sees it alive (0: the built-in bound)")
@@ -235,6 +238,9 @@ func (s *serverFlags) check() error {
 	}
 	if s.sipTLS+s.sipWSS != "" && (s.sipCert == "" || s.sipKey == "") {
 		return console.Usagef("--sip-tls-addr and --sip-wss-addr need --sip-tls-cert FILE and --sip-tls-key FILE")
+	}
+	if (s.httpCert == "") != (s.httpKey == "") {
+		return console.Usagef("--http-tls-cert FILE and --http-tls-key FILE belong together")
 	}
 	return s.checkAddrs()
 }

@@ -152,7 +152,7 @@ func (s *serverFlags) config(stderr io.Writer) (node.Config, error) {
 	return node.Config{
 		Name: s.node, Site: s.site, DataDir: s.dataDir, Bind: s.bind, Advertise: s.advertise,
 		SIPAddr: s.sip, DefaultAddr: s.defaultPort, TCAddr: s.tc,
-		TLSAddr: s.sipTLS, WSAddr: s.sipWS, WSSAddr: s.sipWSS, CertFile: s.sipCert, KeyFile: s.sipKey, ClientCAFile: s.sipClientCA, Origins: s.sipOrigins,
+		TLSAddr: s.sipTLS, WSAddr: s.sipWS, WSSAddr: s.sipWSS, CertFile: s.sipCert, KeyFile: s.sipKey, HTTPCertFile: s.httpCert, HTTPKeyFile: s.httpKey, ClientCAFile: s.sipClientCA, Origins: s.sipOrigins,
 		ClusterAddr: s.cluster, GossipAddr: s.gossip, HTTPAddr: s.httpd,
 		Bootstrap: s.bootstrap, Join: s.join, InviteFile: s.inviteFile, AcceptRecovery: s.acceptRecovery, JoinTimeout: s.joinTimeout, Realm: s.realm,
 		BackupDir: s.backupDir, BackupEvery: s.backupEvery, BackupKeep: s.backupKeep, BackupPassphraseFile: s.backupPassphrase, Records: s.records, CallTrace: s.callTrace, HistoryEvents: s.historyEvents,

@@ -45,6 +45,8 @@ var given = map[string]struct{ value, field, want string }{
 	"sip-tls-key":                  {"key.pem", "KeyFile", "key.pem"},
 	"sip-tls-client-ca":            {"ca.pem", "ClientCAFile", "ca.pem"},
 	"sip-ws-origin":                {"https://a.example,https://b.example", "Origins", "[https://a.example https://b.example]"},
+	"http-tls-cert":                {"web.pem", "HTTPCertFile", "web.pem"},
+	"http-tls-key":                 {"web.key", "HTTPKeyFile", "web.key"},
 	"default-addr":                 {":5", "DefaultAddr", ":5"},
 	"tc-addr":                      {":6", "TCAddr", ":6"},
 	"cluster-addr":                 {":7", "ClusterAddr", ":7"},
@@ -138,6 +140,7 @@ func configOf(t *testing.T, s *serverFlags) map[string]string {
 	}
 	s.node, s.site, s.dataDir = orDefault(s.node, "n"), orDefault(s.site, "s"), orDefault(s.dataDir, "d")
 	s.sipCert, s.sipKey = orDefault(s.sipCert, "c"), orDefault(s.sipKey, "k")
+	s.httpCert, s.httpKey = orDefault(s.httpCert, "c"), orDefault(s.httpKey, "k")
 	c, err := s.config(&bytes.Buffer{})
 	if err != nil {
 		t.Fatal(err)
@@ -209,6 +212,7 @@ func TestServerFlags_Edges(t *testing.T) {
 		"--join h:1": true, "--join :1": false, "--join h:": false, "--bind ::1": true, "--bind host": false,
 		"--sip-tls-addr :1": false, "--sip-tls-addr :1 --sip-tls-cert c": false, "--sip-tls-addr :1 --sip-tls-key k": false, "--sip-tls-addr :1 --sip-tls-cert c --sip-tls-key k": true,
 		"--sip-wss-addr :1": false, "--sip-ws-addr :1": true, "--sip-addr h": false, "--sip-addr h:": false, "--gossip-addr h": false, "--http-addr h": false, "--default-addr h": false, "--cluster-addr h": false,
+		"--http-tls-cert c": false, "--http-tls-key k": false, "--http-tls-cert c --http-tls-key k": true,
 		"--site=": false, "--data-dir=": false,
 	} {
 		t.Run(args, func(t *testing.T) {
