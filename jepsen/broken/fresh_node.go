@@ -41,6 +41,8 @@ func freshNodeFaults() []Fault {
 			Edit{reserve, "Priority: r.Priority,", ""}),
 		in("./node/routing", "^TestRouteCall_AtTheEnd", Calls, "word-at-the-last-moment-lost", "a router's word that comes as its time is over is not taken",
 			Edit{visit, "\tif len(v.routes) > 0 { // it came just now\n\t\theard()\n\t\treturn\n\t}\n", ""}),
+		in("./node/routing", "^TestRoutingPoint_BuiltInStrategy$", Calls, "decline-ends-the-wait", "an agent's decline (6xx) ends the call of who waits at a routing point",
+			Edit{"node/routing/stay.go", "out.Answered || ctx.Err() != nil:", "out.Answered || ctx.Err() != nil || out.Code >= 600:"}),
 		in("./node/routing", "^TestRouteCall_AsAnAgent", Reservations, "not-given-back", "who was reserved as a router decided otherwise stays so",
 			Edit{"node/routing/stay.go", "\t\tif err == nil {\n\t\t\tgiveBack()\n\t\t}\n", ""}),
 		in("./node/session", "^TestPosition_None", Streams, "place-within-a-snapshot", "who has a part of a snapshot is told a place to resume from",

@@ -30,7 +30,7 @@ func TestHeld_NothingIsLeftOfAnyVisit(t *testing.T) {
 	}{
 		"an agent takes it":          {&script{answers: answers(overAtOnce())}, 0, true, 0},
 		"the agent is busy":          {&script{answers: answers(invite.Outcome{Code: 486})}, 59 * time.Second, true, 487},
-		"the agent declines":         {&script{answers: answers(invite.Outcome{Code: 603})}, 0, true, 603},
+		"the agent declines":         {&script{answers: answers(invite.Outcome{Code: 603})}, 59 * time.Second, true, 487},
 		"the agent is not reached":   {&script{answers: answers(invite.Outcome{Code: 480, Retry: true})}, 59 * time.Second, true, 487},
 		"it gives up in the queue":   {&script{}, 20 * time.Second, false, 487},
 		"it gives up while it rings": {&script{}, 3 * time.Second, true, 487},

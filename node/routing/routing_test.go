@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -261,20 +262,24 @@ func TestRouting_OfACallToAPSTNAgent(t *testing.T) {
 }
 
 // Without a router the agent who is idle for the longest time gets the call;
-// one who doesn't take it is not tried again at once.
+// one who doesn't take it, by whatever code, is not tried again at once.
 func TestRoutingPoint_BuiltInStrategy(t *testing.T) {
-	x := newExchange(t)
-	x.table.Register("1004", dn.Registered)
-	x.table.Register("1003", dn.Registered)
-	in := &script{called: "9001", origin: trunk, answers: map[string]invite.Outcome{"1004": {Code: 486}, "1003": {Code: 603}}}
-	in.serve(t.Context(), x.r)
-	if want := []string{"1004", "1003"}; !slices.Equal(in.tries, want) || !in.rang || in.rejected != 603 {
-		t.Errorf("tried %q, answered %d, want %q, 603", in.tries, in.rejected, want)
-	}
-	for _, n := range []dn.Number{"1003", "1004"} {
-		if st, _ := x.table.Get(n); st.Reserved {
-			t.Errorf("the reservation of %s is still there", n)
-		}
+	for _, code := range []int{404, 486, 500, 600, 603, 606} {
+		t.Run(strconv.Itoa(code), func(t *testing.T) {
+			x := newExchange(t)
+			x.table.Register("1004", dn.Registered)
+			x.table.Register("1003", dn.Registered)
+			in := &script{called: "9001", origin: trunk, answers: map[string]invite.Outcome{"1004": {Code: code}, "1003": overAtOnce()}}
+			in.serve(t.Context(), x.r)
+			if want := []string{"1004", "1003"}; !slices.Equal(in.tries, want) || !in.rang || in.rejected != 0 {
+				t.Errorf("tried %q, refused by %d, want %q, by nobody", in.tries, in.rejected, want)
+			}
+			for _, n := range []dn.Number{"1003", "1004"} {
+				if st, _ := x.table.Get(n); st.Reserved {
+					t.Errorf("the reservation of %s is still there", n)
+				}
+			}
+		})
 	}
 }
 

@@ -321,10 +321,12 @@ func (s *stay) diverted(to string) {
 }
 
 // back tells whether the call found its place; otherwise it is at the routing
-// point again. since: that of the agent's state when he was tried.
+// point again, whatever the answer was: a 6xx says something final of the one who was
+// tried (RFC 3261 §21.6), and the caller has called the routing point. since: that of the
+// agent's state when he was tried.
 func (s *stay) back(ctx context.Context, n dn.Number, since int64, out invite.Outcome) turn {
 	switch {
-	case out.Answered || ctx.Err() != nil || out.Code >= 600:
+	case out.Answered || ctx.Err() != nil:
 		return turn{done: true, cause: s.finish(out)}
 	case out.NoWord:
 		s.missed(n, since, noWordPause, out.Code)
