@@ -6,7 +6,8 @@ const short = s => String(s || '').replace(/^(DN_STATE|REASON|AGENT_STATE|CHANGE
 const clock = t => t ? new Date(t).toLocaleTimeString([], { hour12: false }) : ''
 const seconds = t => Math.max(0, Math.round((Date.now() - new Date(t)) / 1000))
 const age = t => { const s = seconds(t); return s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min` : `${Math.floor(s / 3600)} h ${Math.floor(s % 3600 / 60)} min` }
-const whyOf = d => d.reason === 'REASON_UNSPECIFIED' ? 'never registered' : short(d.reason)
+const spoken = s => short(s).replaceAll('-', ' ')
+const whyOf = d => d.reason !== 'REASON_UNSPECIFIED' ? short(d.reason) : ['DN_KIND_ROUTING_POINT', 'DN_KIND_TRUNK', 'DN_KIND_FEATURE'].includes(d.kind) ? spoken(d.kind) : 'never registered'
 const stateOf = s => s === 'DN_STATE_IN_SRV' ? ['●', 'in service', 'good'] : ['○', 'out of service', 'bad']
 
 // tag makes an element of text and other elements; nothing that the node says is read as HTML.
@@ -21,7 +22,11 @@ function table(id, columns, rows) {
   const t = $(id)
   t.tHead.replaceChildren(tag('tr', {}, ...columns.map(c => tag('th', { class: c.n && 'n', scope: 'col' }, c.title))))
   t.tBodies[0].replaceChildren(...rows)
+  breakable(t)
 }
+
+// breakable lets words that would not fit beside others go on in the next line.
+function breakable(within) { for (const cell of within.querySelectorAll('td')) cell.classList.toggle('long', /\S{14}/.test(cell.textContent)) }
 
 // ask runs something that asks the node, and shows what it is refused with.
 async function ask(what) {
@@ -51,6 +56,7 @@ async function survey() {
   const s = await ask(() => get('/v1/survey'))
   if (!s) return
   const own = s.views[0].status
+  linksSeen(own)
   $('map').replaceChildren(draw(s.views))
   $('asked').textContent = `${own.node} at ${own.site}, ${own.version}`
   const silent = s.views.filter(v => !v.status).map(v => v.node)
@@ -85,11 +91,15 @@ function groupsTold(m) {
   later('groups', showGroups)
 }
 function showGroups() {
-  const rows = [...groups.keys()].sort().flatMap(g => groups.get(g))
-  table('group-rows', groupColumns, rows.slice(0, 500).map(r => tag('tr', {}, ...groupColumns.map(c => {
+  const rows = [...groups.keys()].sort().flatMap(g => groups.get(g)).slice(0, 500)
+  const show = columns => table('group-rows', columns, rows.map(r => tag('tr', {}, ...columns.map(c => {
     const v = c.of(r)
     return tag('td', { class: (c.n ? 'n' : '') + (v === 0 ? ' zero' : '') }, String(v))
   }))))
+  show(groupColumns)
+  const room = $('group-rows').parentElement, fits = room.scrollWidth <= room.clientWidth
+  if (!fits) show(groupColumns.filter(c => !c.n || ['ready', 'out of service'].includes(c.title) || rows.some(r => c.of(r))))
+  $('left-out').textContent = fits ? '' : 'states that nobody is in are left out'
 }
 
 // later runs something once in a frame at most, and not while nobody looks.
@@ -141,16 +151,41 @@ function agentOf(d) {
 
 // ---- events ----
 const kept = 200
-function eventsTold(m) {
-  if (!m.events) return
-  const lines = m.events.events.map(e => {
-    const [sign, state, mark] = stateOf(e.state)
-    const what = { CHANGE_AGENT: agentOf(e) || 'agent', CHANGE_USE: [e.busy ? 'busy' : 'not busy', e.reserved && 'reserved', e.do_not_disturb && 'do not disturb'].filter(Boolean).join(', '), CHANGE_OWNER: `now at ${e.owner}` }[e.change]
-    return tag('li', { 'data-dn': e.dn }, tag('time', {}, clock(e.time)), ' ', tag('a', { href: '#/dn/' + encodeURIComponent(e.dn) }, e.dn), ' ', what ? tag('span', {}, what) : tag('span', { class: mark }, `${sign} ${state}, ${short(e.reason)}${e.owner ? ` at ${e.owner}` : ''}`))
-  })
+const line = (time, dn, ...what) => tag('li', { 'data-dn': dn || null, 'data-time': time }, tag('time', {}, clock(time)), ' ', dn ? tag('a', { href: '#/dn/' + encodeURIComponent(dn) }, dn) : '', dn ? ' ' : '', ...what)
+function stateLine(time, d) {
+  const [sign, state, mark] = stateOf(d.state)
+  return line(time, d.dn, tag('span', { class: mark }, `${sign} ${state}, ${short(d.reason)}${d.owner ? ` at ${d.owner}` : ''}`))
+}
+const linkLine = (time, node, peer, heard, why) => line(time, '', tag('span', { class: heard ? 'good' : 'bad' }, heard ? `● ${node} hears ${peer}` : `○ ${node} lost ${peer}: ${why}`))
+function tell(lines) {
   const list = $('event-rows')
   list.prepend(...lines.slice(-kept).reverse())
   while (list.children.length > kept) list.lastChild.remove()
+}
+
+// remembered puts what happened before this page was opened behind what it was told.
+async function remembered(signal) {
+  let h
+  try { h = await get('/v1/events', { kinds: ['HISTORY_KIND_STATE', 'HISTORY_KIND_LINK'], limit: 50 }) } catch { return } // not for every role
+  if (signal.aborted) return
+  const list = $('event-rows'), first = list.lastChild && new Date(list.lastChild.dataset.time)
+  list.append(...h.events.filter(e => !first || new Date(e.time) < first).reverse().map(e => e.link ? linkLine(e.time, e.node, e.link.peer, e.link.heard, e.link.why) : stateLine(e.time, { ...e.change.status, dn: e.dn })))
+}
+
+// linksSeen tells of links that the asked node has lost or found since it was asked last.
+let links = new Map()
+function linksSeen(own) {
+  const now = new Map(own.peers.map(p => [p.node, p]))
+  tell([...now.values()].filter(p => links.has(p.node) && links.get(p.node).reachable !== p.reachable).map(p => linkLine(p.since || new Date(), own.node, p.node, p.reachable, p.reason)))
+  links = now
+}
+
+function eventsTold(m) {
+  if (!m.events) return
+  tell(m.events.events.map(e => {
+    const what = { CHANGE_AGENT: agentOf(e) || 'agent', CHANGE_USE: [e.busy ? 'busy' : 'not busy', e.reserved && 'reserved', e.do_not_disturb && 'do not disturb'].filter(Boolean).join(', '), CHANGE_OWNER: `now at ${e.owner}` }[e.change]
+    return what ? line(e.time, e.dn, tag('span', {}, what)) : stateLine(e.time, e)
+  }))
   if (!changed) changed = setTimeout(() => { changed = 0; listDNs(); if (view.dn) explain() }, 400)
 }
 let changed = 0
@@ -164,12 +199,13 @@ async function explain() {
   })
   if (!e || number !== view.dn) return
   const bindings = e.views.flatMap(v => v.bindings.map(b => [v.node, b.contact, b.transport, b.source, clock(b.expires), b.user_agent, b.unresponsive ? '✕ silent' : '✓']))
-  const changes = e.views.flatMap(v => v.changes.map(c => [c.time, v.node, short(c.kind), short(c.status.state), short(c.status.reason), c.status.owner])).sort((a, b) => a[0] < b[0] ? 1 : -1).slice(0, 50)
+  const changes = e.views.flatMap(v => v.changes.map(c => [c.time, v.node, spoken(c.kind), stateOf(c.status.state).slice(0, 2).join(' '), short(c.status.reason), c.status.owner])).sort((a, b) => a[0] < b[0] ? 1 : -1).slice(0, 50)
   $('dn').replaceChildren(tag('h2', { id: 'h-dn' }, `DN ${number}`), tag('p', { class: 'sentence' }, e.sentence), tag('div', { class: 'columns' },
-    block('A call is sent there when', ['', 'condition', 'judged by'], e.conditions.map(c => [c.met ? '✓' : '✕', short(c.kind), c.value]), r => r[0] === '✓' ? 'good' : 'bad'),
+    block('A call is sent there when', ['', 'condition', 'judged by'], e.conditions.map(c => [c.met ? '✓' : '✕', spoken(c.kind), c.value]), r => r[0] === '✓' ? 'good' : 'bad'),
     block('As each node sees it', ['node', 'state', 'why', 'owner', 'agent'], e.views.map(v => v.error ? [v.node, '◌ ' + v.error, '', '', ''] : v.status ? [v.node, stateOf(v.status.state).slice(0, 2).join(' '), whyOf(v.status), v.status.owner, agentOf(v.status)] : [v.node, 'not known there', '', '', ''])),
     block('Where its phones are', ['node', 'contact', 'by', 'from', 'until', 'user agent', ''], bindings),
     block('Last changes', ['time', 'told by', 'of', 'state', 'why', 'owner'], changes.map(c => [clock(c[0]), ...c.slice(1)]))), tag('p', {}, tag('a', { href: '#/' }, 'back (Esc)')))
+  breakable($('dn'))
 }
 function block(title, columns, rows, mark) {
   return tag('div', {}, tag('h2', {}, title), tag('div', { class: 'scroll' }, tag('table', {}, tag('thead', {}, tag('tr', {}, ...columns.map(c => tag('th', { scope: 'col' }, c)))),
@@ -208,6 +244,7 @@ addEventListener('keydown', e => {
   if (does && !(e.key.startsWith('Arrow') && e.target.closest('.scroll') == null)) { e.preventDefault(); does() }
 })
 addEventListener('hashchange', route)
+addEventListener('resize', () => later('groups', showGroups))
 
 // ---- all of it, while somebody looks ----
 let running
@@ -230,6 +267,9 @@ function begin() {
   }
   round()
   route()
+  $('event-rows').replaceChildren()
+  links = new Map()
+  remembered(signal)
 }
 setInterval(() => { if (!document.hidden) { showGroups(); if (page.rows.length) showDNs() } }, 5000)
 begin()

@@ -75,7 +75,7 @@ export function draw(views) {
     half(svg, at[l.a], at[l.b], l.ab)
     half(svg, at[l.b], at[l.a], l.ba)
     if (l.ab.is === 'heard' && l.ba.is === 'heard' && views.length <= 7) {
-      svg.append(el('text', { x: (at[l.a].x + at[l.b].x) / 2, y: (at[l.a].y + at[l.b].y) / 2 - 9, class: 'sign rtt' }, `${Math.max(l.ab.rtt, l.ba.rtt).toFixed(1)} ms`))
+      svg.append(el('text', { x: (at[l.a].x + at[l.b].x) / 2, y: (at[l.a].y + at[l.b].y) / 2, class: 'sign rtt' }, `${Math.max(l.ab.rtt, l.ba.rtt).toFixed(1)} ms`))
     }
   }
   for (const v of views) {

@@ -19,7 +19,7 @@ async function refusal(r, token) {
 
 // get returns the answer of a path, in 5 s at most.
 export async function get(path, query = {}) {
-  const q = new URLSearchParams(Object.entries(query).filter(([, v]) => v !== '' && v != null)).toString()
+  const q = new URLSearchParams(Object.entries(query).flatMap(([k, v]) => [v].flat().map(one => [k, one])).filter(([, v]) => v !== '' && v != null)).toString()
   const token = who.token
   const r = await fetch(path + (q ? '?' + q : ''), { headers: headers({}), signal: AbortSignal.timeout(5000) })
   if (!r.ok) throw await refusal(r, token)

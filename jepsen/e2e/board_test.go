@@ -27,7 +27,7 @@ func TestBoard_ShowsWhatTheAPISays(t *testing.T) {
 	ph := phones(t, c.Node(1), numbers(8801, 30)...)
 	b := openBoard(t, c)
 	b.shows(`document.querySelectorAll('#map [data-node]').length`, "3")
-	b.picture("empty")
+	b.fits("empty")
 
 	softUA(t, c.Node(2), ph[0], "udp")
 	expectSeen(t, starting, inServiceAt(c.Node(2)), ph[:1], c.Nodes()...)
@@ -35,7 +35,7 @@ func TestBoard_ShowsWhatTheAPISays(t *testing.T) {
 	softUA(t, c.Node(3), ph[1], "udp") // later than the board has the other one: news of two nodes overtake each other
 	b.shows(`document.querySelector('#event-rows li')?.dataset.dn`, ph[1].dn)
 	b.agrees(c.Node(1))
-	b.picture("register")
+	b.fits("register")
 
 	setCut(t, c.Node(1), c.Node(2).Name())
 	setCut(t, c.Node(2), c.Node(1).Name())
@@ -43,18 +43,22 @@ func TestBoard_ShowsWhatTheAPISays(t *testing.T) {
 	b.shows(rowOf(ph[0].dn), fmt.Sprintf("○ out of service|peer-lost|%s (%s)", c.Node(2).Name(), c.Node(2).Site()))
 	b.shows(`[...document.querySelectorAll('#map .sign')].map(s => s.firstChild.data).filter(s => '✕?'.includes(s)).sort().join('')`, "??✕")
 	b.agrees(c.Node(1))
-	b.picture("cut")
+	b.shows(`document.querySelector('#event-rows li:not([data-dn])')?.textContent.includes('lost `+c.Node(2).Name()+`: ')`, "true")
+	b.fits("cut")
 	b.goes("#/dn/" + ph[0].dn)
 	b.shows(`document.querySelector('#dn .sentence')?.textContent.includes('peer-lost')`, "true")
-	b.picture("why")
+	b.fits("why")
 	b.goes("#/")
+	late := openBoard(t, c) // who looks because something has happened sees what
+	late.shows(`[...document.querySelectorAll('#event-rows li')].some(l => l.textContent.includes('lost `+c.Node(2).Name()+`: '))`, "true")
+	late.shows(`[...document.querySelectorAll('#event-rows li')].some(l => l.dataset.dn === '`+ph[0].dn+`' && l.textContent.includes('peer-lost'))`, "true")
 
 	setCut(t, c.Node(1))
 	setCut(t, c.Node(2))
 	b.shows(rowOf(ph[0].dn), fmt.Sprintf("● in service|registered|%s (%s)", c.Node(2).Name(), c.Node(2).Site()))
 	b.shows(`[...document.querySelectorAll('#map .sign')].filter(s => '✕?'.includes(s.firstChild.data)).length`, "0")
 	b.agrees(c.Node(1))
-	b.picture("healed")
+	b.fits("healed")
 }
 
 func rowOf(dn string) string {
@@ -140,18 +144,20 @@ func (b *boardPage) agrees(n *cluster.Node) {
 	b.shows(`[...document.querySelectorAll('#dn-rows tbody tr')].map(r => r.dataset.dn + (r.dataset.state === 'in service' ? ' in service' : '')).join()`, strings.Join(rows, ","))
 }
 
-// picture keeps how the board looks, where somebody wants to see it.
-func (b *boardPage) picture(name string) {
+// fits: at no size is anything cut off at the right; and keeps how the board looks, where
+// somebody wants to see it.
+func (b *boardPage) fits(scene string) {
 	b.t.Helper()
 	dir := os.Getenv("BOARD_PICTURES")
-	if dir == "" {
-		return
-	}
 	for _, size := range []struct{ width, height int64 }{{1400, 1000}, {820, 1180}, {390, 844}} {
 		b.does(chromedp.EmulateViewport(size.width, size.height))
+		b.shows(`[document.documentElement, ...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth).map(e => (e.id || e.firstChild.id) + ' ' + e.scrollWidth + ' > ' + e.clientWidth).join()`, "")
+		if dir == "" {
+			continue
+		}
 		png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 		must(b.t, err)
-		must(b.t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%d.png", name, size.width)), png, 0o600))
+		must(b.t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%d.png", scene, size.width)), png, 0o600))
 	}
 	b.does(chromedp.EmulateViewport(1400, 1000))
 }
