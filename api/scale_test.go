@@ -17,6 +17,7 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/scale"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 	"github.com/sipcluster/sipcluster/node/numbering"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/routing"
@@ -116,6 +117,24 @@ func (o *office) configure(t *testing.T, n int) {
 	}}}}})
 }
 
+// watched reads the beginning of a watch, which has so many rows.
+func watched(t *testing.T, f *tcpb.Filter, rows int) func(o *office) (int, error) {
+	return func(o *office) (found int, err error) {
+		w, err := o.availability.newWatch(&tcpb.WatchRequest{Filter: f}, nil)
+		for over := false; err == nil && !over; {
+			var items []dn.Item
+			if items, err = w.source.Next(t.Context(), nil); err != nil {
+				break
+			}
+			over = items[len(items)-1].Kind == feed.EndOfSnapshot
+			for _, e := range items {
+				found += boolean(e.Kind == feed.Row && w.filter.judge(e.Status, &nodeNames{view: o.view()}))
+			}
+		}
+		return found / rows, err
+	}
+}
+
 // keyed is a node with a key of its own.
 func keyed(id, name string) *configpb.Mutation {
 	m := putNode(id, name, "dc1")
@@ -146,6 +165,8 @@ func measureReads(t *testing.T, few, many *office) {
 			r, err := o.availability.ListDNs(t.Context(), &tcpb.ListDNsRequest{PageSize: 10})
 			return len(r.GetDns()) / 10, err
 		},
+		"a watch of a group":  watched(t, &tcpb.Filter{Group: "team"}, teamSize),
+		"a watch of a prefix": watched(t, &tcpb.Filter{Prefix: "1000000"}, 10),
 		"the DNs of a prefix": func(o *office) (int, error) {
 			r, err := o.availability.ListDNs(t.Context(), &tcpb.ListDNsRequest{Filter: &tcpb.Filter{Prefix: o.last}})
 			return len(r.GetDns()), err

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"iter"
 	"slices"
 	"strings"
 
@@ -80,7 +81,23 @@ func (a *Availability) newWatch(req *tcpb.WatchRequest, stream grpc.ServerStream
 		from, w.filter.inside = feed.Cursor{}, map[dn.Number]struct{}{}
 	}
 	w.source = a.table.Watch(from.Position())
+	if f := &w.filter; f.group != "" {
+		w.source.Among(func(after dn.Number) iter.Seq[dn.Number] { return a.members(f.group, max(after, dn.Number(f.before()))) })
+	} else if f.prefix != "" {
+		w.source.Between(dn.Number(f.before()), func(n dn.Number) bool { return f.behind(string(n)) })
+	}
 	return w, nil
+}
+
+// members yields the DNs of a group behind a number.
+func (a *Availability) members(group string, after dn.Number) iter.Seq[dn.Number] {
+	return func(yield func(dn.Number) bool) {
+		for d := range a.view().Members(group, string(after)) {
+			if !yield(dn.Number(d.GetNumber())) {
+				return
+			}
+		}
+	}
 }
 
 func (w *watch) run(ctx context.Context) error {

@@ -2,6 +2,7 @@ package dn
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/feed"
@@ -53,6 +54,16 @@ type Stream struct {
 	phase phase
 	after Number    // last row
 	held  time.Time // since when lazy changes wait
+
+	rows snapshotRows
+}
+
+// snapshotRows are the DNs of which a snapshot has rows: those that among yields behind a
+// number, or without it all from behind after on until past says that there are no more.
+type snapshotRows struct {
+	after Number
+	past  func(Number) bool
+	among func(after Number) iter.Seq[Number]
 }
 
 type phase uint8
@@ -83,6 +94,20 @@ func (t *Table) Follow(from feed.Position) *Stream { return t.stream(own, from) 
 
 func (t *Table) stream(kind int, from feed.Position) *Stream {
 	return &Stream{t: t, kind: kind, read: feed.NewReader(from)}
+}
+
+// Among has the snapshot tell of some DNs only, which rows yields in order of number, those
+// behind a number at a time; it costs what these are. The changes are those of all DNs.
+func (s *Stream) Among(rows func(after Number) iter.Seq[Number]) *Stream {
+	s.rows.among = rows
+	return s
+}
+
+// Between is Among for the DNs behind a number of which past is false: those are behind
+// each other, and all others behind them.
+func (s *Stream) Between(after Number, past func(Number) bool) *Stream {
+	s.rows.after, s.rows.past = after, past
+	return s
 }
 
 // Head is the stream's newest position.
@@ -133,7 +158,7 @@ func (s *Stream) start(buf []Item) []Item {
 	resumed := s.read.Start(t.cfg.Incarnation, j.tail(), j.head)
 	switch {
 	case !resumed:
-		s.after, s.phase = "", rows
+		s.after, s.phase = s.rows.after, rows
 	case s.kind == own:
 		s.phase = resuming
 	default:
@@ -145,19 +170,46 @@ func (s *Stream) start(buf []Item) []Item {
 // readRows reads a chunk of the snapshot. What changes meanwhile is read again
 // in the phase catchUp, still as rows.
 func (s *Stream) readRows(buf []Item) []Item {
+	var some []Number
+	if s.rows.among != nil {
+		some = s.chosen()
+	}
 	t := s.t
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	var more bool
-	s.after, more = t.order.behind(s.after, chunkSize, func(e *entry) {
+	row := func(e *entry) {
 		if it := s.item(e, feed.Row); !it.Record.Gone {
 			buf = append(buf, it)
 		}
-	})
+	}
+	more := len(some) == chunkSize
+	for _, n := range some {
+		if e := t.entries[n]; e != nil {
+			row(e)
+		}
+	}
+	if s.rows.among == nil {
+		s.after, more = t.order.behind(s.after, chunkSize, row)
+		more = more && (s.rows.past == nil || !s.rows.past(s.after))
+	}
 	if !more {
 		s.phase = catchUp
 	}
 	return buf
+}
+
+// chosen are the next DNs of Among.
+func (s *Stream) chosen() []Number {
+	some := make([]Number, 0, firstChunk)
+	for n := range s.rows.among(s.after) {
+		if some = append(some, n); len(some) == chunkSize {
+			break
+		}
+	}
+	if len(some) > 0 {
+		s.after = some[len(some)-1]
+	}
+	return some
 }
 
 // item is an entry as the stream shows it.
@@ -179,7 +231,7 @@ func (s *Stream) readTail(buf []Item) ([]Item, time.Duration) {
 	}
 	switch {
 	case !j.holds(s.read.Seq):
-		s.read.Seq, s.after, s.phase = j.head, "", rows
+		s.read.Seq, s.after, s.phase = j.head, s.rows.after, rows
 		return append(buf, Item{Kind: feed.Started, Seq: s.read.Seq}), 0
 	case s.phase == catchUp:
 		return s.catchUp(buf, j, feed.Row), 0

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,6 +125,63 @@ func TestWatch_ResumesWithoutAGap(t *testing.T) {
 		} {
 			if items := drain(t, tab.Watch(from)); items[0].Resumed || items[len(items)-1].Kind != feed.EndOfSnapshot || len(items) != 5 {
 				t.Errorf("resuming from %s: %+v", name, items)
+			}
+		}
+	})
+}
+
+// A snapshot of some DNs has their rows and no others, however many chunks they are, and
+// the changes of all DNs.
+func TestWatch_ASnapshotOfSomeDNs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const all = 4 * chunkSize
+		tab := New(Config{Self: "a", Incarnation: 7})
+		for i := range all {
+			tab.Register(numbered(i), Registered)
+		}
+		every := func(from, to, step int) (list []Number) {
+			for i := from; i < to; i += step {
+				list = append(list, numbered(i))
+			}
+			slices.Sort(list)
+			return list
+		}
+		among := func(list []Number) func(*Stream) {
+			return func(s *Stream) {
+				s.Among(func(after Number) iter.Seq[Number] {
+					i, found := slices.BinarySearch(list, after)
+					if found {
+						i++
+					}
+					return slices.Values(list[i:])
+				})
+			}
+		}
+		sorted := every(0, all, 1)
+		for name, c := range map[string]struct {
+			narrow func(*Stream)
+			want   []Number
+		}{
+			"none": {among(nil), nil}, "one": {among(sorted[7:8]), sorted[7:8]}, "half": {among(every(0, all, 2)), every(0, all, 2)}, "all": {among(sorted), sorted},
+			"unknown ones": {among([]Number{"x", "y"}), nil},
+			"a chunk":      {among(sorted[:chunkSize]), sorted[:chunkSize]},
+			"between":      {func(s *Stream) { s.Between(sorted[5], func(n Number) bool { return n > sorted[20] }) }, sorted[6 : 6+chunkSize]},
+		} {
+			s := tab.Watch(feed.Position{})
+			c.narrow(s)
+			var rows []Number
+			items := drain(t, s)
+			for _, it := range items {
+				if it.Kind == feed.Row {
+					rows = append(rows, it.Status.Number)
+				}
+			}
+			if !slices.Equal(rows, c.want) || items[len(items)-1].Kind != feed.EndOfSnapshot {
+				t.Errorf("%s: %d rows, want %d", name, len(rows), len(c.want))
+			}
+			tab.End(sorted[3], tab.Register(sorted[3], Registered).ClaimTime, Expired)
+			if items := drain(t, s); len(items) != 1 || items[0].Status.Number != sorted[3] {
+				t.Errorf("%s: then %+v", name, items)
 			}
 		}
 	})

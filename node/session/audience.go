@@ -1,6 +1,11 @@
 package session
 
 import (
+	"iter"
+	"maps"
+	"slices"
+
+	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/call"
@@ -27,6 +32,54 @@ type audience struct {
 func (a *audience) wanted(view *fsm.View, n dn.Number, k tlibpb.EventKind) bool {
 	_, mine := a.dns[n]
 	return mine || a.monitor.wants(k) && a.monitor.member(n, view.DN(string(n)))
+}
+
+// rows are the DNs whose rows in a snapshot the client may want: nil where that is any.
+func (a *audience) rows(view func() *fsm.View) func(after dn.Number) iter.Seq[dn.Number] {
+	m := a.monitor
+	wants := func(kinds ...tlibpb.EventKind) bool { return slices.ContainsFunc(kinds, m.wants) }
+	mine := slices.Sorted(maps.Keys(a.dns))
+	switch {
+	case !wants(tlibpb.EventKind_EVENT_KIND_DN, tlibpb.EventKind_EVENT_KIND_AGENT, tlibpb.EventKind_EVENT_KIND_USE):
+		return func(after dn.Number) iter.Seq[dn.Number] { return slices.Values(behind(mine, after)) }
+	case m.group != "":
+		return func(after dn.Number) iter.Seq[dn.Number] { return merged(behind(mine, after), m.dns(view(), after)) }
+	}
+	return nil
+}
+
+// behind are the numbers of a sorted list that come behind one.
+func behind(list []dn.Number, after dn.Number) []dn.Number {
+	i, found := slices.BinarySearch(list, after)
+	if found {
+		i++
+	}
+	return list[i:]
+}
+
+// merged yields the numbers of both, which are in order, in order and once.
+func merged(list []dn.Number, dns iter.Seq[*configpb.DN]) iter.Seq[dn.Number] {
+	return func(yield func(dn.Number) bool) {
+		for d := range dns {
+			n := dn.Number(d.GetNumber())
+			for ; len(list) > 0 && list[0] < n; list = list[1:] {
+				if !yield(list[0]) {
+					return
+				}
+			}
+			if len(list) > 0 && list[0] == n {
+				list = list[1:]
+			}
+			if !yield(n) {
+				return
+			}
+		}
+		for _, n := range list {
+			if !yield(n) {
+				return
+			}
+		}
+	}
 }
 
 // judge applies what depends on the owner: at the default port, or by the

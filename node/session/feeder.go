@@ -132,7 +132,7 @@ func (f *feeder) tellAgent(it *dn.Item) {
 // that it is whole.
 func (f *feeder) endSnapshot(view *fsm.View, seq uint64) error {
 	if f.audience.monitor.wants(tlibpb.EventKind_EVENT_KIND_DN) && !f.audience.ownOnly && f.audience.monitor.owner == "" {
-		for config := range view.DNs("") {
+		for config := range f.audience.monitor.dns(view, "") {
 			k := config.GetKind()
 			if k != configpb.DNKind_DN_KIND_SIP && k != configpb.DNKind_DN_KIND_PSTN || !f.audience.monitor.member(dn.Number(config.GetNumber()), config) {
 				continue

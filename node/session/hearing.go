@@ -92,6 +92,9 @@ func (h *hearing) readCalls(ctx context.Context, from *call.Stream) {
 
 func (h *hearing) readDNs(ctx context.Context, from *dn.Stream, p phase) {
 	h.phase, h.sent.dn = p, from.Seq()
+	if rows := h.audience.rows(h.c.view); rows != nil {
+		from.Among(rows)
+	}
 	var pace func() time.Duration
 	if h.audience.monitor != nil {
 		pace = h.c.pace

@@ -1,11 +1,13 @@
 package session
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/sipcluster/sipcluster/api/access"
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/refusal"
@@ -45,6 +47,14 @@ func (m *monitor) wants(k tlibpb.EventKind) bool { return m != nil && (m.kinds =
 
 // names tells whether events of a kind are asked for by name.
 func (m *monitor) names(k tlibpb.EventKind) bool { return m != nil && m.kinds[k] }
+
+// dns are the configured DNs behind a number that may be members.
+func (m *monitor) dns(view *fsm.View, after dn.Number) iter.Seq[*configpb.DN] {
+	if m.group != "" {
+		return view.Members(m.group, string(after))
+	}
+	return view.DNs(string(after))
+}
 
 // member tells whether the DN is in the group that the filter names, and in the client's
 // scope. A DN whose configuration is not known here, not yet or no more, passes where

@@ -335,6 +335,32 @@ func TestMonitorAll_BeginsWithNothingInside(t *testing.T) {
 	}
 }
 
+// A client's own DNs are in every snapshot of its, whatever its filter: here 1001, which is
+// in no group.
+func TestMonitorAll_BeginsWithTheClientsOwn(t *testing.T) {
+	const own, sales = "EVENT_DN_BACK_IN_SERVICE 1001 n1 registered row", "EVENT_DN_BACK_IN_SERVICE 2002 n1 registered row"
+	for name, c := range map[string]struct {
+		filter *tlibpb.MonitorFilter
+		want   []string
+	}{
+		"a group":     {&tlibpb.MonitorFilter{Group: "sales"}, []string{own, sales}},
+		"calls alone": {calls().GetFilter(), []string{own}},
+		"all":         {&tlibpb.MonitorFilter{}, []string{own, "EVENT_DN_BACK_IN_SERVICE 2001 n1 registered row", sales}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newOffice(t)
+			for _, n := range []dn.Number{"1001", "2001", "2002"} {
+				o.table.Register(n, dn.Registered)
+			}
+			w := o.connect(TCport, nil)
+			w.ask(registerAddress("1001", watched))
+			w.heard()
+			w.post(monitorAll(&tlibpb.MonitorAll{Filter: c.filter}))
+			w.hears(append(c.want, "END_OF_SNAPSHOT")...)
+		})
+	}
+}
+
 var agentAnswers = map[dn.AgentState]tlibpb.Message{
 	dn.LoggedOut: tlibpb.Message_MESSAGE_EVENT_AGENT_LOGOUT, dn.LoggedIn: tlibpb.Message_MESSAGE_EVENT_AGENT_LOGIN,
 	dn.NotReady: tlibpb.Message_MESSAGE_EVENT_AGENT_NOT_READY, dn.Ready: tlibpb.Message_MESSAGE_EVENT_AGENT_READY,
