@@ -15,8 +15,12 @@ func waitFaults() []Fault {
 			"node/routing/place.go", "if at != said && (", "if said == 0 && ("),
 		in("./node/routing", "^TestRoutingPoint_TellsThePlace$", Calls, "place-told-unasked", "callers of every routing point are told their place",
 			"node/routing/place.go", ".GetRoutingPoint().GetTellPosition()", " != nil"),
+		in("./sip", "^TestRing_Makes", Calls, "early-bye-in-vain", "a caller who hangs up by BYE while it waits goes on waiting",
+			"sip/proxy/early.go", "		defer c.leaves(reasonsOf(m))\n", ""),
+		in("./sip", "^TestRing_Makes", Calls, "early-bye-ends-all", "a BYE in the dialog with the node ends that with a phone that rings",
+			"sip/proxy/early.go", "c.try == nil || !c.try.rings()", "true"),
 		in("./sip", "^TestTell_", Calls, "place-lost-behind-ring", "what a caller is told while a 180 waits for its PRACK is lost",
-			"sip/proxy/reliable.go", "	if r.waits {\n		r.ring()\n	}\n", ""),
+			"sip/proxy/early.go", "		defer c.reliable.more()\n", ""),
 		{
 			Name: "media-any-agent", Kind: Calls, What: "an agent is called whose phone does not speak what the caller offers, though another's does",
 			Edits: []Edit{

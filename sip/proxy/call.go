@@ -201,6 +201,9 @@ func (c *Call) finish() {
 	if c.reliable != nil {
 		c.reliable.stop()
 	}
+	if c.rang {
+		delete(c.sh.waiting, c.earlyKey())
+	}
 	c.req, c.last = nil, Outcome{} // what comes late needs no more of them
 	c.rings.Stop()
 	if c.probe != nil {

@@ -31,7 +31,7 @@ func (p *Proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction
 	case f != nil:
 		a.Fault(f)
 	case d.To != nil && !s.Followed():
-		if sh.acknowledged(m, in, key, d.To) {
+		if sh.early(m, in, key, &d) {
 			return
 		}
 		a.Set(481, "Call/Transaction Does Not Exist")

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
@@ -44,17 +43,11 @@ func (r *reliable) ring() {
 		return
 	}
 	r.number++
-	a := answer.Answer{Code: r.c.word.Code, Reason: r.c.word.Reason, Lines: slices.Clone(r.c.word.Lines)}
+	a := r.c.inEarly() // where the PRACK goes
 	r.code = a.Code
 	a.Header("Require", "100rel")
 	a.Number("RSeq", int64(r.number))
-	uri := r.c.in.records.Hosts.AppendURI(nil, r.c.origin.hop.transport, r.c.origin.hop.addr.Addr()) // where the PRACK goes
-	a.Header("Contact", "<sip:"+string(uri)+">")
-	for v := range r.c.req.All(message.RecordRoute) {
-		a.Header("Record-Route", string(v))
-	}
 	r.sent = bytes.Clone(r.c.sh.answer(r.c.req, &a))
-	r.c.sh.unacknowledged[r.key()] = r
 	r.every = r.c.sh.T1()
 	r.send(r.every)
 }
@@ -81,37 +74,19 @@ func (r *reliable) Fire(uint8) {
 func (r *reliable) stop() {
 	r.every, r.sent = 0, nil
 	r.again.Stop()
-	delete(r.c.sh.unacknowledged, r.key())
 }
 
-// key finds it by its PRACK: the Call-ID, and the tag that the 180 has.
-func (r *reliable) key() string {
-	cseq, _, _ := message.ParseCSeq(r.c.req.Get(message.CSeq))
-	callID := r.c.req.Get(message.CallID)
-	return string(answer.AppendToTag(append(bytes.Clone(callID), ' '), r.c.sh.tagSeed, callID, cseq))
-}
-
-// acknowledged takes the PRACK of a 180 of ours; false for any other request.
-func (sh *shard) acknowledged(m *message.Message, in *packet, key transaction.Key, tag []byte) bool {
-	if string(m.Method) != "PRACK" {
-		return false
-	}
-	r := sh.unacknowledged[string(m.Get(message.CallID))+" "+string(tag)]
-	if r == nil || !r.means(m) {
-		return false
-	}
-	r.stop()
-	_ = sh.Open(key, false, in.back(m), nil).Respond(200, sh.answer(m, &answer.Answer{Code: 200, Reason: "OK"})) // it comes again
+// more says what was to be said behind the 180 that is acknowledged now.
+func (r *reliable) more() {
 	if r.waits {
 		r.ring()
 	}
-	return true
 }
 
-// means tells whether the RAck of a PRACK is of the last 180 (§7.2).
+// means tells whether the RAck of a PRACK is of the last 180 (§7.2), which waits for it.
 func (r *reliable) means(m *message.Message) bool {
 	k, ok := parseRAck(m.Named("rack"))
-	return ok && k.number == r.number && k.cseq == r.c.cseq && string(k.method) == "INVITE"
+	return ok && r.every > 0 && k.number == r.number && k.cseq == r.c.cseq && string(k.method) == "INVITE"
 }
 
 // unheard ends a call whose caller does not say that it heard the 180 (§3); who answers

@@ -19,6 +19,7 @@ func (c *Call) Ring() {
 	if !c.final && !c.rang {
 		c.rang, c.reliable = true, reliableOf(c)
 		c.word = answer.Answer{Code: 180, Reason: "Ringing"}
+		c.sh.waiting[c.earlyKey()] = c
 		c.Fire(0)
 		c.probe = newCallerProbe(c)
 		c.probe.start()
@@ -47,5 +48,6 @@ func (c *Call) Fire(uint8) {
 		c.reliable.ring()
 		return
 	}
-	_ = c.srv.Respond(c.word.Code, c.sh.answer(c.req, &c.word)) // it is repeated
+	a := c.inEarly()
+	_ = c.srv.Respond(a.Code, c.sh.answer(c.req, &a)) // it is repeated
 }

@@ -25,8 +25,8 @@ type shard struct {
 	out, viaBuf []byte
 	// settingUp are the INVITEs without final answer.
 	settingUp map[uint64]struct{}
-	// unacknowledged are the 180s of ours that wait for their PRACK.
-	unacknowledged map[string]*reliable
+	// waiting are the calls whose callers have an early dialog with us.
+	waiting map[string]*Call
 }
 
 // via is our Via of the next message.
@@ -85,7 +85,7 @@ type shards struct {
 func newShards(cfg *Config, panicked func(any)) *shards {
 	s := &shards{seed: maphash.MakeSeed()}
 	for i, l := range transaction.NewLayers(shardCount, cfg.Timers, panicked) {
-		s.list[i] = &shard{Layer: l, stats: cfg.Stats, tagSeed: cfg.TagSeed, settingUp: map[uint64]struct{}{}, unacknowledged: map[string]*reliable{}}
+		s.list[i] = &shard{Layer: l, stats: cfg.Stats, tagSeed: cfg.TagSeed, settingUp: map[uint64]struct{}{}, waiting: map[string]*Call{}}
 	}
 	return s
 }
