@@ -82,7 +82,9 @@ func (a *Availability) newWatch(req *tcpb.WatchRequest, stream grpc.ServerStream
 	}
 	w.source = a.table.Watch(from.Position())
 	if f := &w.filter; f.group != "" {
-		w.source.Among(func(after dn.Number) iter.Seq[dn.Number] { return a.members(f.group, max(after, dn.Number(f.before()))) })
+		w.source.Among(func(after dn.Number) iter.Seq[dn.Number] {
+			return a.members(f.group, max(after, dn.Number(f.before())))
+		})
 	} else if f.prefix != "" {
 		w.source.Between(dn.Number(f.before()), func(n dn.Number) bool { return f.behind(string(n)) })
 	}

@@ -22,6 +22,10 @@ const (
 	magic                        = "age-encryption.org/v1\n"
 )
 
+// workFactor is the binary logarithm of scrypt's cost, as age has it: a second for each try
+// of a passphrase.
+var workFactor = 18
+
 // ErrPassphrase says that a passphrase is not the file's, or that there is none.
 var ErrPassphrase = errors.New("wrong passphrase")
 
@@ -53,6 +57,7 @@ func Writer(w io.Writer, passphrase string) (io.WriteCloser, error) {
 	if err != nil {
 		return nil, err
 	}
+	to.SetWorkFactor(workFactor)
 	return age.Encrypt(w, to)
 }
 

@@ -8,7 +8,17 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sipcluster/sipcluster/internal/race"
 )
+
+// The race detector makes scrypt ten times as slow.
+func TestMain(m *testing.M) {
+	if race.Enabled {
+		workFactor = 10
+	}
+	os.Exit(m.Run())
+}
 
 func sealedOf(t *testing.T, text, passphrase string) []byte {
 	t.Helper()

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"sync"
 )
 
 // Kind of a port of a node.
@@ -36,27 +37,48 @@ var flagOfKind = [kinds]string{"--sip-addr", "--default-addr", "--tc-addr", "--c
 // its choice and its use.
 const firstPort, manyPorts = 10_000, 20_000
 
-// freePorts finds ports that are free for both UDP and TCP at this moment.
+// given are the ports that were found: none is found twice, also while nobody listens there,
+// as clusters that run at a time stop and start their nodes.
+var given struct {
+	sync.Mutex
+	ports map[netip.AddrPort]bool
+}
+
+// FreePort finds a port of an address that is free for both UDP and TCP at this moment, and
+// that this process found for nobody before.
+func FreePort(ip netip.Addr) (uint16, error) {
+	given.Lock()
+	defer given.Unlock()
+	for range 100 {
+		at := netip.AddrPortFrom(ip, uint16(firstPort+rand.IntN(manyPorts)))
+		if given.ports[at] || !free(at.String()) {
+			continue
+		}
+		if given.ports == nil {
+			given.ports = map[netip.AddrPort]bool{}
+		}
+		given.ports[at] = true
+		return at.Port(), nil
+	}
+	return 0, fmt.Errorf("no port of %s is free for both UDP and TCP", ip)
+}
+
+// free tells whether nobody listens there.
+func free(at string) bool {
+	ln, err := net.Listen("tcp4", at)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = ln.Close() }()
+	udp, err := net.ListenPacket("udp4", at)
+	return err == nil && udp.Close() == nil
+}
+
+// freePorts finds one for each kind.
 func freePorts(ip netip.Addr) (ports [kinds]uint16, err error) {
 	for k := range ports {
-		for range 100 {
-			at := netip.AddrPortFrom(ip, uint16(firstPort+rand.IntN(manyPorts))).String()
-			ln, err := net.Listen("tcp4", at)
-			if err != nil {
-				continue
-			}
-			// Held until all are found, so that no port is found twice.
-			defer func() { _ = ln.Close() }()
-			udp, err := net.ListenPacket("udp4", at)
-			if err != nil {
-				continue
-			}
-			_ = udp.Close()
-			ports[k] = ln.Addr().(*net.TCPAddr).AddrPort().Port()
-			break
-		}
-		if ports[k] == 0 {
-			return ports, fmt.Errorf("no port of %s is free for both UDP and TCP", ip)
+		if ports[k], err = FreePort(ip); err != nil {
+			return ports, err
 		}
 	}
 	return ports, nil

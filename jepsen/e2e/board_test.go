@@ -19,6 +19,7 @@ import (
 // register, a cut with its two halves, what to do about a DN behind it, and the heal.
 // BOARD_PICTURES names a directory for pictures of each scene, at three sizes.
 func TestBoard_ShowsWhatTheAPISays(t *testing.T) {
+	t.Parallel()
 	needPrograms(t, "chromium")
 	c := newCluster(t, cluster.Config{Nodes: 3, Loopback: true, Secured: true}, false)
 	for _, n := range c.Nodes() {

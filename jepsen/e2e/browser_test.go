@@ -21,6 +21,7 @@ import (
 // with a digest over a node's WebSocket, in service at the other node too, and
 // are out of service when their browser dies.
 func TestBrowser_APhoneOfWebPages(t *testing.T) {
+	t.Parallel()
 	needPrograms(t, "chromium")
 	scripts := bundle(t)
 	c, sockets := browserCluster(t)
@@ -50,6 +51,7 @@ func settings(socket string, p phone) url.Values {
 // calls one of the other library at the other node. Both hear each other, and
 // the call ends for both.
 func TestBrowser_CallsThroughTheOtherNode(t *testing.T) {
+	t.Parallel()
 	needPrograms(t, "chromium")
 	scripts := bundle(t)
 	c, sockets := browserCluster(t)

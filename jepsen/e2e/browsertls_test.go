@@ -2,7 +2,7 @@ package e2e_test
 
 import (
 	"crypto/tls"
-	"net"
+	"net/netip"
 	"testing"
 
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
@@ -11,6 +11,7 @@ import (
 // TestBrowser_SecureWebSocket: a phone registers over wss, and TLS is served to
 // others beside it.
 func TestBrowser_SecureWebSocket(t *testing.T) {
+	t.Parallel()
 	needPrograms(t, "chromium")
 	scripts := bundle(t)
 	c := newCluster(t, cluster.Config{Nodes: 2, Loopback: true}, true)
@@ -31,10 +32,10 @@ func TestBrowser_SecureWebSocket(t *testing.T) {
 // freeAddr is an address of the node that nobody listens on at this moment.
 func freeAddr(t *testing.T, n *cluster.Node) string {
 	t.Helper()
-	l, err := net.Listen("tcp", net.JoinHostPort(n.Addr(cluster.SIP).Addr().String(), "0"))
+	ip := n.Addr(cluster.SIP).Addr()
+	port, err := cluster.FreePort(ip)
 	must(t, err)
-	must(t, l.Close())
-	return l.Addr().String()
+	return netip.AddrPortFrom(ip, port).String()
 }
 
 // selfSigned writes a certificate that no browser trusts unless it is told to.

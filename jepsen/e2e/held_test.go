@@ -112,6 +112,7 @@ type load struct {
 // TestHeld_AfterALoadANodeHoldsWhatItHeldBefore: registrations, calls of every
 // ending and sessions come and go.
 func TestHeld_AfterALoadANodeHoldsWhatItHeldBefore(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, cluster.Config{Nodes: 2, Loopback: true}, false)
 	must(t, c.Start(t.Context()))
 	n := c.Node(1)

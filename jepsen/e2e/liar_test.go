@@ -15,6 +15,7 @@ import (
 
 // TestSecured is one cluster that asks everybody who he is, and attackers around it.
 func TestSecured(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, cluster.Config{Secured: true, Args: secureArgs(t)}, false)
 	must(t, c.Start(t.Context()))
 	for _, s := range []struct {

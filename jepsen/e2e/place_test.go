@@ -19,6 +19,7 @@ import (
 // Machines get other addresses while their nodes run, as by DHCP: a node that is bound
 // to all of them is found at the new one and takes part as before.
 func TestPlace_AMachineGetsAnotherAddress(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, cluster.Config{Nodes: 3, Args: []string{"--bind", "0.0.0.0"}}, true)
 	must(t, c.Start(t.Context()))
 	one, two, three := c.Node(1), c.Node(2), c.Node(3)
@@ -40,6 +41,7 @@ func TestPlace_AMachineGetsAnotherAddress(t *testing.T) {
 // others were told to join and which it advertises. The name's address is looked up
 // again and again, by all.
 func TestPlace_TheNamesAreWhatStays(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, cluster.Config{Nodes: 3}, true)
 	names := serveNames(t, c)
 	names.set("one.test.", c.Node(1).Place().IP().String())

@@ -16,6 +16,7 @@ import (
 // than a second before is there, without registering again, and so is each
 // acknowledged write of the configuration.
 func TestPower_AServerComesBackWithWhatWasSynced(t *testing.T) {
+	t.Parallel()
 	disk := lossyfs.New(t)
 	c := newCluster(t, cluster.Config{Nodes: 1, Loopback: true}, false)
 	n := c.Node(1)

@@ -15,6 +15,7 @@ import (
 // own copy, with its phones. One of the two is found again: it takes part by the name
 // of the recovery and no other one, and its phones never have to register anew.
 func TestRecover_TheMajorityIsLostForGood(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, cluster.Config{Nodes: 3}, true)
 	must(t, c.Start(t.Context()))
 	lost, found, survivor := c.Node(1), c.Node(2), c.Node(3)

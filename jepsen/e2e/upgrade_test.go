@@ -16,6 +16,7 @@ import (
 // state. The level rises when the last one has it. A node that is taken back behind that
 // applies nothing, says so, and serves its phones.
 func TestUpgrade_NodeByNodeAndBack(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, cluster.Config{Nodes: 3}, false)
 	next, err := broken.Next(nil).Build(t.TempDir())
 	must(t, err)

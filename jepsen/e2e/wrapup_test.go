@@ -27,6 +27,7 @@ const (
 // release. The node of two of them is killed and starts again, the phones of the other two
 // move to another node: the end stays what it was, and at their end they are ready.
 func TestWrapUp_KeepsItsEnd(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, cluster.Config{Nodes: 3, Loopback: true}, false)
 	must(t, c.Start(t.Context()))
 	one, two, three := c.Node(1), c.Node(2), c.Node(3)

@@ -53,7 +53,7 @@ func main() {
 func run() (int, error) {
 	var o options
 	layer := flag.String("layer", string(broken.Unit), "`layer` whose faults are tried: unit or e2e")
-	flag.IntVar(&o.workers, "workers", runtime.GOMAXPROCS(0), "how many unit tests are built and run at a time")
+	flag.IntVar(&o.workers, "workers", 2*runtime.GOMAXPROCS(0), "how many unit tests are built and run at a time: those of a broken server wait in vain most of the time")
 	flag.DurationVar(&o.timeout, "timeout", time.Minute, "bound of one unit test; those with clusters have four times as much")
 	flag.BoolVar(&o.whole, "whole", false, "run the whole package, not only the test that must find the fault")
 	flag.IntVar(&o.most, "most", 0, "the first `N` faults of each kind only; 0: all")
