@@ -3,6 +3,7 @@ package fsm
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 
@@ -73,14 +74,12 @@ func (w *Watcher) Next(ctx context.Context) (Changes, error) {
 
 func (w *Watcher) take() (Changes, bool) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	c := w.pending
-	for n := range w.dns {
-		c.DNs = append(c.DNs, n)
-	}
-	slices.Sort(c.DNs)
+	c, dns, closed := w.pending, w.dns, w.closed
 	w.pending, w.dns = Changes{}, map[string]struct{}{}
-	return c, w.closed
+	w.mu.Unlock()
+	c.DNs = slices.AppendSeq(c.DNs, maps.Keys(dns))
+	slices.Sort(c.DNs)
+	return c, closed
 }
 
 // Close ends the Watcher and a Next that waits.
