@@ -77,7 +77,7 @@ func (d *Diagnosis) ExplainDN(ctx context.Context, req *tcpb.ExplainDNRequest) (
 		return nil, status.Errorf(codes.NotFound, "DN %s is neither configured nor known here", number)
 	}
 	r := &tcpb.ExplainDNResponse{Conditions: dnview.Conditions(view, config, &st)}
-	r.Sentence = dnview.Sentence(string(number), r.Conditions, st.Reason)
+	r.Sentence = dnview.Sentence(string(number), config, r.Conditions, st.Reason)
 	r.Views = append([]*tcpb.DNView{d.ViewDN(number, req.GetChanges())}, d.ask(ctx, view, string(number), req.GetChanges())...)
 	return r, nil
 }

@@ -51,10 +51,15 @@ func TestConditions_AreThoseOfRoutable(t *testing.T) {
 		if (unmet < 0) != Routable(view, config, &st) {
 			t.Fatalf("%v, %+v: routable %v, the conditions %v", config, st, !(unmet < 0), all)
 		}
-		sentence := Sentence("1", all, st.Reason)
-		if unmet < 0 {
+		sentence := Sentence("1", config, all, st.Reason)
+		if k := config.GetKind(); !config.GetDisabled() && (k == configpb.DNKind_DN_KIND_ROUTING_POINT || k == configpb.DNKind_DN_KIND_TRUNK) {
+			first[all[unmet].GetKind()]++
+			if strings.Contains(sentence, "gets no calls") {
+				t.Fatalf("of a %s: %s", k.Word(), sentence)
+			}
+		} else if unmet < 0 {
 			first[tcpb.ConditionKind_CONDITION_KIND_UNSPECIFIED]++
-		} else if k := all[unmet].GetKind(); !strings.Contains(sentence, whyNot[k]) || todo[k] == "" || !strings.Contains(sentence, todo[k]) && !strings.Contains(sentence, todoWhen[st.Reason]) {
+		} else if k := all[unmet].GetKind(); !strings.Contains(sentence, whyNot[k]) || todo[k] == "" || !strings.Contains(sentence, todo[k]) && !strings.Contains(sentence, register(config, st.Reason)) {
 			t.Fatalf("%v: %q", all[unmet], sentence)
 		} else {
 			first[k]++
