@@ -149,6 +149,9 @@ func (a *Availability) page(req pageRequest, routable bool) ([]*tcpb.DNStatus, s
 		}
 		p.add(r)
 	}
+	if len(p.dns) == 0 && after == "" {
+		return nil, "", f.unknown(view)
+	}
 	return p.dns, "", nil
 }
 

@@ -290,13 +290,13 @@ func TestListDNs_Filters(t *testing.T) {
 		want string
 	}{
 		{"owner", &tcpb.Filter{Owner: "sip2"}, "[0999 1002]"},
-		{"unknown owner", &tcpb.Filter{Owner: "sip9"}, "[]"},
 		{"site", &tcpb.Filter{Site: "dc1"}, "[1001 1003]"},
 		{"group", &tcpb.Filter{Group: "sales"}, "[1001 1002]"},
 		{"kind", &tcpb.Filter{Kind: configpb.DNKind_DN_KIND_PSTN}, "[2001]"},
 		{"prefix", &tcpb.Filter{Prefix: "100"}, "[1001 1002 1003 1004]"},
 		{"the whole number", &tcpb.Filter{Prefix: "1002"}, "[1002]"},
 		{"InSrv", &tcpb.Filter{State: tcpb.DNState_DN_STATE_IN_SRV}, "[0999 1001 1002 3000 4000]"},
+		{"nobody of an owner", &tcpb.Filter{Owner: "sip2", Prefix: "5"}, "[]"},
 		{"OOS of a kind", &tcpb.Filter{State: tcpb.DNState_DN_STATE_OOS, Kind: configpb.DNKind_DN_KIND_SIP}, "[1003 1004]"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -331,6 +331,19 @@ func TestListDNs_PagesEveryDNOnce(t *testing.T) {
 		}
 		if got := fmt.Sprint(all); got != "[0999 1001 1002 1003 1004 2001 3000 4000]" {
 			t.Errorf("size %d: %s", size, got)
+		}
+	}
+}
+
+// A name that nothing has is a mistake, and no empty list: in both lists.
+func TestListDNs_UnknownNamesAreNotFound(t *testing.T) {
+	s := everyKind(t)
+	for _, f := range []*tcpb.Filter{{Owner: "sip9"}, {Group: "slaes"}, {Site: "dc9"}} {
+		if _, err := s.client.ListDNs(t.Context(), &tcpb.ListDNsRequest{Filter: f}); status.Code(err) != codes.NotFound {
+			t.Errorf("%v: %v", f, err)
+		}
+		if _, err := s.client.ListRoutable(t.Context(), &tcpb.ListRoutableRequest{Filter: f}); status.Code(err) != codes.NotFound {
+			t.Errorf("routable, %v: %v", f, err)
 		}
 	}
 }

@@ -4,9 +4,13 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/dnview"
 	"github.com/sipcluster/sipcluster/api/tcpb"
+	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
@@ -22,6 +26,21 @@ func newFilter(f *tcpb.Filter) filter {
 		owner: f.GetOwner(), site: f.GetSite(), group: f.GetGroup(), prefix: f.GetPrefix(),
 		kind: f.GetKind(), state: f.GetState(),
 	}
+}
+
+// unknown is NOT_FOUND for a name that nothing has: who asks for what passes, and gets
+// nothing, has mistyped it.
+func (f *filter) unknown(view *fsm.View) error {
+	nodes := view.Nodes()
+	switch {
+	case f.group != "" && view.Group(f.group) == nil:
+		return status.Errorf(codes.NotFound, "group %.64q is not configured", f.group)
+	case f.owner != "" && view.NodeByName(f.owner) == nil:
+		return status.Errorf(codes.NotFound, "node %.64q is not in the roster", f.owner)
+	case f.site != "" && !slices.ContainsFunc(nodes, func(n *configpb.Node) bool { return n.GetSite() == f.site }):
+		return status.Errorf(codes.NotFound, "no node of the roster is at site %.64q", f.site)
+	}
+	return nil
 }
 
 // behind tells that neither number nor any greater one can pass.

@@ -6,6 +6,16 @@ import (
 	"github.com/sipcluster/sipcluster/api/tcpb"
 )
 
+// Known asks whether there is what a filter names: its node, site and group. A watch would
+// wait for them for ever.
+func (c *Client) Known(ctx context.Context, f *tcpb.Filter) error {
+	if f.GetGroup()+f.GetOwner()+f.GetSite() == "" {
+		return nil
+	}
+	_, err := Unary(ctx, c, c.Availability.ListDNs, &tcpb.ListDNsRequest{Filter: f, PageSize: 1})
+	return err
+}
+
 // EachDN pages through a list.
 func (c *Client) EachDN(ctx context.Context, f *tcpb.Filter, routable bool, fn func(*tcpb.DNStatus) error) error {
 	const pageSize = 5_000

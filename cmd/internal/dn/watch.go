@@ -42,6 +42,9 @@ a restart of the node it begins with a new snapshot.`,
 				return err
 			}
 			defer cl.Close()
+			if err := cl.Known(cmd.Context(), &f.filter); err != nil {
+				return fmt.Errorf("dn watch: %w", err)
+			}
 			w := &client.Watcher{Client: cl, Req: &tcpb.WatchRequest{Filter: &f.filter, OwnOnly: own}, View: &dnLines{con: c.Console}}
 			if err := w.Run(cmd.Context()); err != nil {
 				return fmt.Errorf("dn watch: %w", err)

@@ -88,8 +88,8 @@ With --follow it goes on with what happens until Ctrl-C: all nodes are asked eac
 for what each has told itself. Who falls silent is said, and what it told meanwhile is
 shown when it answers again.
 
-A time is RFC 3339, a time of the last 24 hours as 14:00 or 14:02:30 in local time, or how
-long ago as 90s, 10m, 2h.
+A time is RFC 3339, a time of the last 24 hours as 14:00 or 14:02:30, one with its day as
+"2026-01-02 14:00", both in local time, or how long ago as 90s, 10m, 2h.
 
 With -o json a line for each event:
   {"time","node","kind","dn","change":{"state","reason","owner","busy","reserved",
@@ -136,8 +136,16 @@ func fill(r *tcpb.ListEventsRequest, now time.Time, since, until string, kinds [
 	if r.Until, err = moment(now, "until", until); err != nil {
 		return err
 	}
-	if r.GetLimit() == 0 {
-		return console.Usagef("--limit 0: want 1 to 10000")
+	if from, to := r.GetSince().AsTime(), r.GetUntil().AsTime(); r.Since != nil {
+		switch {
+		case from.After(now.Add(early)):
+			return console.Usagef("--since %s is still to come", since)
+		case r.Until != nil && from.After(to):
+			return console.Usagef("--since %s is later than --until %s: there is nothing between them", since, until)
+		}
+	}
+	if r.GetLimit() == 0 || r.GetLimit() > most {
+		return console.Usagef("--limit %d: want 1 to %d", r.GetLimit(), most)
 	}
 	names := kindNames()
 	for _, k := range kinds {
@@ -150,6 +158,16 @@ func fill(r *tcpb.ListEventsRequest, now time.Time, since, until string, kinds [
 	return nil
 }
 
+// most is how many events a node tells at once; early is how far a time may be ahead of
+// this machine's clock, which need not be the node's.
+const (
+	most  = 10_000
+	early = 5 * time.Minute
+)
+
+// days are times with a date, in local time, as this program shows them.
+var days = []string{time.DateTime, "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04", time.DateOnly}
+
 // moment reads a time of the command line; "" is none.
 func moment(now time.Time, flag, s string) (*timestamppb.Timestamp, error) {
 	if s == "" {
@@ -160,6 +178,11 @@ func moment(now time.Time, flag, s string) (*timestamppb.Timestamp, error) {
 	}
 	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
 		return timestamppb.New(t), nil
+	}
+	for _, layout := range days {
+		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
+			return timestamppb.New(t), nil
+		}
 	}
 	for _, layout := range []string{"15:04", "15:04:05"} {
 		t, err := time.Parse(layout, s)
@@ -173,7 +196,7 @@ func moment(now time.Time, flag, s string) (*timestamppb.Timestamp, error) {
 		}
 		return timestamppb.New(at), nil
 	}
-	return nil, console.Usagef("--%s %q: want a time as 14:00, 2026-01-02T14:00:00Z, or how long ago as 10m", flag, s)
+	return nil, console.Usagef("--%s %q: want a time as 14:00, 2026-01-02 14:00, 2026-01-02T14:00:00Z, or how long ago as 10m", flag, s)
 }
 
 func (c commands) events(ctx context.Context, req *tcpb.ListEventsRequest, follows bool) error {
@@ -183,6 +206,9 @@ func (c commands) events(ctx context.Context, req *tcpb.ListEventsRequest, follo
 	}
 	defer cl.Close()
 	r, err := client.Unary(ctx, cl, tcpb.NewDiagnosisClient(cl.Conn).ListEvents, req)
+	if err == nil && len(r.GetEvents()) == 0 && req.GetDn() != "" { // one that was deleted may have events still
+		_, err = client.Unary(ctx, cl, cl.Availability.GetDN, &tcpb.GetDNStatusRequest{Dn: req.GetDn()})
+	}
 	if err != nil {
 		return err
 	}
@@ -221,7 +247,7 @@ func timeText(now, t time.Time) string {
 	if now.Sub(t) < 20*time.Hour {
 		return t.Local().Format("15:04:05.000")
 	}
-	return t.Local().Format("01-02 15:04:05.000")
+	return t.Local().Format("2006-01-02 15:04:05.000")
 }
 
 // notes are what an answer does not have of what was asked for.

@@ -75,6 +75,9 @@ asked node was lost and the end was missed.`,
 				return err
 			}
 			defer cl.Close()
+			if err := cl.Known(cmd.Context(), &f); err != nil {
+				return fmt.Errorf("watch: %w", err)
+			}
 			w := &client.Watcher{Client: cl, Req: &tcpb.WatchRequest{Filter: &f, OwnOnly: own, Agents: true}}
 			if err := c.watch(cmd.Context(), w, &f); err != nil {
 				return fmt.Errorf("watch: %w", err)
