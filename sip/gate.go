@@ -6,8 +6,10 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"net/netip"
+	"slices"
 
 	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/gruu"
 	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/registrar"
@@ -230,8 +232,20 @@ func (g *gate) exhausted(m *message.Message) bool {
 	return !ok || len(u.User) > 0 || !g.guard.Mine(u.Host)
 }
 
-// screenExtensions refuses what Require and Proxy-Require demand beyond path and privacy
-// (RFC 3261 §8.2.2.3). What Require says is not for a proxy (§16.3).
+// extensions are those of what this node serves itself.
+var extensions = [...]string{"path", gruu.Option}
+
+// met tells whether this node has an extension that a request demands of it (RFC 3261
+// §8.2.2.3), of a proxy on its way (§16.3): privacy.
+func met(tag []byte, k message.Kind) bool {
+	if k == message.ProxyRequire {
+		return message.EqualFold(tag, "privacy")
+	}
+	return slices.ContainsFunc(extensions[:], func(e string) bool { return message.EqualFold(tag, e) })
+}
+
+// screenExtensions refuses what Require and Proxy-Require demand beyond what is known. What
+// Require says is not for a proxy (§16.3).
 func screenExtensions(m *message.Message, a *answer.Answer, forwarded bool) {
 	var unsupported []byte
 	for _, k := range [...]message.Kind{message.Require, message.ProxyRequire} {
@@ -240,7 +254,7 @@ func screenExtensions(m *message.Message, a *answer.Answer, forwarded bool) {
 		}
 		for v := range m.All(k) {
 			for tag := range message.Elements(v) {
-				if len(tag) == 0 || message.EqualFold(tag, "path") && k == message.Require || message.EqualFold(tag, "privacy") && forwarded {
+				if len(tag) == 0 || met(tag, k) {
 					continue
 				}
 				if len(unsupported) > 0 {

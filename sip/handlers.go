@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -12,6 +13,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/answer"
+	"github.com/sipcluster/sipcluster/sip/gruu"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/proxy"
@@ -164,8 +166,9 @@ func fillRegister(r *registrar.Request, req *sip.Request) *message.Fault {
 	for _, v := range values(nil, req, "Path") {
 		r.Path = slices.AppendSeq(r.Path, message.Elements(v))
 	}
-	r.SupportsPath = message.HasOption(values(nil, req, "Supported"), "path") || message.HasOption(values(nil, req, "Require"), "path")
-	r.SupportsGRUU = slices.ContainsFunc(values(nil, req, "Supported"), registrar.AsksGRUU)
+	knows := values(values(nil, req, "Supported"), req, "Require")
+	r.SupportsPath, r.SupportsGRUU = message.HasOption(knows, "path"), message.HasOption(knows, gruu.Option)
+	r.SupportsOutbound = message.HasOption(knows, registrar.Outbound)
 	r.UserAgent = []byte(value(req, "user-agent"))
 	r.Transport, r.Source = origin(req)
 	if h, ok := message.ParseVia([]byte(value(req, "via"))); ok && r.Transport == location.UDP {
@@ -198,7 +201,7 @@ func (s *Server) onOptions(req *sip.Request, a *answer.Answer) {
 	a.Set(200, "OK")
 	a.Header("Allow", s.gate.allow())
 	a.Header("Accept", "application/sdp")
-	a.Header("Supported", "path")
+	a.Header("Supported", strings.Join(extensions[:], ", "))
 }
 
 // fromTrunk tells whether a gateway asks. Where phones may be as well, one of the cluster

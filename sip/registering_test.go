@@ -38,6 +38,72 @@ func TestRegistrar_PathNeedsOneWord(t *testing.T) {
 	}
 }
 
+// TestRegistrar_WhatItHasMayBeRequired: 420 names what is demanded and not there, and no more.
+func TestRegistrar_WhatItHasMayBeRequired(t *testing.T) {
+	w := newWorld(t, nil)
+	w.put(phoneDN("1001"))
+	w.run()
+	for i, c := range []struct{ line, unsupported string }{
+		{"Require: path", ""}, {"Require: gruu", ""}, {"Require: GRUU, path", ""}, {"Require: gruu, x, path", "x"},
+		{"Proxy-Require: privacy", ""}, {"Proxy-Require: privacy, gruu", "gruu"}, {"Require: privacy", "privacy"},
+	} {
+		res := w.dial("udp").register(reg{dn: "1001", callID: "c", cseq: 1 + 10*i, headers: []string{`Contact: <sip:1001@127.0.0.1:5999>;+sip.instance="<urn:uuid:1>"`, c.line}})
+		if got := res.get("Unsupported"); got != c.unsupported || (res.code == 200) != (got == "") {
+			t.Errorf("%s: %d %s, Unsupported %q, want %q", c.line, res.code, res.reason, got, c.unsupported)
+		}
+		if gives := strings.Contains(res.get("Contact"), "pub-gruu"); res.code == 200 && gives != strings.Contains(strings.ToLower(c.line), "gruu") {
+			t.Errorf("%s: %s", c.line, res.get("Contact"))
+		}
+	}
+}
+
+// TestRegistrar_SaysThatItKeepsFlows (RFC 5626 §6): to a phone that knows them, of a
+// connection with nothing between.
+func TestRegistrar_SaysThatItKeepsFlows(t *testing.T) {
+	w := newWorld(t, nil)
+	w.put(phoneDN("1001"))
+	w.run()
+	const flow, path = `;reg-id=1;+sip.instance="<urn:uuid:1>"`, "Path: <sip:edge.test;lr>"
+	for i, c := range []struct {
+		transport, params string
+		headers           []string
+		says              bool
+	}{
+		{"tcp", flow, []string{"Supported: outbound, path"}, true},
+		{"tcp", flow, []string{"Supported: path", "Supported: Outbound"}, true},
+		{"tcp", flow, []string{"Supported: path"}, false},
+		{"tcp", ";reg-id=1", []string{"Supported: outbound"}, false},
+		{"tcp", `;+sip.instance="<urn:uuid:1>"`, []string{"Supported: outbound"}, false},
+		{"tcp", flow, []string{"Supported: outbound, path", path}, false},
+		{"tcp", flow + ";expires=0", []string{"Supported: outbound"}, false},
+		{"udp", flow, []string{"Supported: outbound, path"}, false},
+	} {
+		res := w.dial(c.transport).register(reg{dn: "1001", callID: "c", cseq: 1 + 10*i, headers: append([]string{"Contact: <sip:1001@127.0.0.1:5999>" + c.params}, c.headers...)})
+		if res.code != 200 || (res.get("Require") == "outbound") != c.says {
+			t.Errorf("%s %s %s: %d, Require: %q", c.transport, c.params, c.headers, res.code, res.get("Require"))
+		}
+	}
+}
+
+// TestRegistrar_OneStar: "Contact: *" stands alone (RFC 3261 §10.2.2).
+func TestRegistrar_OneStar(t *testing.T) {
+	w := newWorld(t, nil)
+	w.put(phoneDN("1001"))
+	w.run()
+	for i, c := range []struct {
+		contacts []string
+		want     int
+	}{{[]string{"*"}, 200}, {[]string{"*", "*"}, 400}, {[]string{"*", "<sip:1001@127.0.0.1:5999>"}, 400}, {[]string{"<sip:1001@127.0.0.1:5999>", "*"}, 400}} {
+		headers := []string{"Expires: 0"}
+		for _, v := range c.contacts {
+			headers = append(headers, "Contact: "+v)
+		}
+		if res := w.dial("udp").register(reg{dn: "1001", callID: "c", cseq: 1 + 10*i, headers: headers}); res.code != c.want {
+			t.Errorf("%s: %d %s", c.contacts, res.code, res.reason)
+		}
+	}
+}
+
 // TestOverload_WhoWentAwayIsNew: only a DN that has a binding is refreshed
 // whatever the rate.
 func TestOverload_WhoWentAwayIsNew(t *testing.T) {

@@ -2,6 +2,7 @@ package registrar
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -11,6 +12,18 @@ import (
 // device is what a phone calls itself in its Contact: the instance stays the same
 // over restarts and addresses, and each of its flows has a reg-id (RFC 5626 §4).
 type device struct{ instance, regID []byte }
+
+// Outbound is the option tag of phones that know flows (RFC 5626 §11.1).
+const Outbound = "outbound"
+
+// flows tells whether a request registers a flow as RFC 5626 §6 wants it: the phone is known
+// by its instance and reg-id, and says that it knows this. The flow is a connection, and
+// leads here with nothing between: over UDP a phone that reads in the answer that its flow
+// is kept would ask by STUN whether it is.
+func (r *Request) flows() bool {
+	return r.SupportsOutbound && r.Transport.Connected() && len(r.Path) == 0 && r.registers() &&
+		slices.ContainsFunc(r.contacts, func(c contact) bool { _, ok := deviceOf(c.params); return ok })
+}
 
 // deviceOf reads a Contact's parameters. Not ok: the phone says nothing by which
 // it would be known again.

@@ -143,17 +143,12 @@ func (f *Fast) header(k message.Kind, v []byte) (ok bool) {
 	case message.UserAgent:
 		f.userAgent = v
 	case message.Supported:
-		f.reg.SupportsGRUU = AsksGRUU(v)
+		f.reg.SupportsGRUU, f.reg.SupportsOutbound = message.Lists(v, gruu.Option), message.Lists(v, Outbound)
 	case message.ContentType:
 	default:
 		return false // Require, Path, Route and their like
 	}
 	return true
-}
-
-// AsksGRUU tells whether the value of a Supported header does.
-func AsksGRUU(v []byte) bool {
-	return message.Lists(v, gruu.Option)
 }
 
 const needed = 1<<message.Via | 1<<message.From | 1<<message.To | 1<<message.CallID | 1<<message.CSeq | 1<<message.Contact

@@ -29,9 +29,11 @@ type Request struct {
 	SupportsPath   bool
 	// SupportsGRUU: it asks for URIs that lead to each of its phones.
 	SupportsGRUU bool
-	UserAgent    []byte
-	Transport    location.Transport
-	Source       netip.AddrPort
+	// SupportsOutbound: it knows flows (RFC 5626).
+	SupportsOutbound bool
+	UserAgent        []byte
+	Transport        location.Transport
+	Source           netip.AddrPort
 	// Mapped as in location.Binding.
 	Mapped bool
 	// bindings is room for the next state of the DN, kept from use to use.
@@ -75,12 +77,13 @@ func ParseExpires(v []byte) int64 {
 	return n
 }
 
-// AddContacts reads the value of a Contact header; false when it is none. Those of other
+// AddContacts reads the value of a Contact header; false when it is none, or a second "*". Those of other
 // schemes (mailto) are left out: no call can be sent to them.
 func (r *Request) AddContacts(v []byte) bool {
 	if string(v) == "*" {
+		once := !r.star
 		r.star = true
-		return true
+		return once
 	}
 	for one := range message.Elements(v) {
 		a, ok := message.ParseAddress(one)

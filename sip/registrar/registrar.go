@@ -184,6 +184,9 @@ func (g *Registrar) accept(r *Request, dec *decision, a *answer.Answer, now time
 	for _, p := range r.Path {
 		a.Header("Path", text(p))
 	}
+	if r.flows() {
+		a.Header("Require", Outbound) // by this the phone knows that it may open another flow
+	}
 }
 
 // appendContacts lists the bindings with the seconds that they have left (RFC 3261 §10.3 step 8).
