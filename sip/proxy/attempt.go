@@ -293,7 +293,7 @@ func (a *Attempt) judge() (Outcome, bool) {
 		}
 		noWord := a.wordless()
 		a.leave()
-		if len(a.later) == 0 {
+		if a.spare(); len(a.later) == 0 {
 			results := make([]result, 0, len(a.branches))
 			for _, b := range a.branches {
 				results = append(results, *b.final)

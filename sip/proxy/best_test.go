@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 )
 
@@ -102,6 +103,44 @@ func TestVerdict_SaysHowLongAServerWantsToBeLeftAlone(t *testing.T) {
 			if out := verdict([]result{{code: code, res: res}}, nil); out.RetryAfter != want[i] {
 				t.Errorf("%d, %s: %v, want %v", code, line, out.RetryAfter, want[i])
 			}
+		}
+	}
+}
+
+// TestGroups_APhoneRingsOnce: of its flows one is called, one that answers if there is one;
+// phones without flows, and what is no phone, ring as they are.
+func TestGroups_APhoneRingsOnce(t *testing.T) {
+	flow := func(phone, id string, dead bool) leg {
+		return leg{q: 1000, phone: &location.Binding{Contact: phone + id, Params: `;+sip.instance="<` + phone + `>";reg-id=` + id, Unresponsive: dead}}
+	}
+	bare := leg{q: 1000, phone: &location.Binding{Contact: "bare", Params: `;+sip.instance="<a>"`}}
+	for name, c := range map[string]struct {
+		legs []leg
+		want string
+	}{
+		"two flows of one":       {[]leg{flow("a", "1", false), flow("a", "2", false)}, "a1|a2"},
+		"of either case":         {[]leg{flow("a", "1", false), flow("A", "2", false)}, "a1|A2"},
+		"two phones":             {[]leg{flow("a", "1", false), flow("b", "1", false)}, "a1 b1"},
+		"two flows of two":       {[]leg{flow("a", "1", false), flow("b", "1", false), flow("a", "2", false), flow("b", "2", false)}, "a1 b1|a2 b2"},
+		"the first is dead":      {[]leg{flow("a", "1", true), flow("b", "1", false), flow("a", "2", false)}, "a2 b1|a1"},
+		"both are dead":          {[]leg{flow("a", "1", true), flow("a", "2", true)}, "a1|a2"},
+		"a binding that is none": {[]leg{flow("a", "1", false), bare, bare}, "a1 bare bare"},
+		"no phones":              {[]leg{{q: 1000}, {q: 1000}}, "- -"},
+	} {
+		var groupsOf []string
+		for _, g := range groups(c.legs) {
+			var one []string
+			for _, l := range g {
+				if l.phone == nil {
+					one = append(one, "-")
+				} else {
+					one = append(one, l.phone.Contact)
+				}
+			}
+			groupsOf = append(groupsOf, strings.Join(one, " "))
+		}
+		if got := strings.Join(groupsOf, "|"); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
 }

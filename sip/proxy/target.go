@@ -176,7 +176,7 @@ func quality(b *location.Binding) int {
 	return int(q * 1000)
 }
 
-// groups are the legs that ring together, the best first.
+// groups are the legs that ring together, the best first, and no phone twice.
 func groups(legs []leg) (out [][]leg) {
 	if len(legs) == 1 {
 		return [][]leg{legs}
@@ -187,7 +187,7 @@ func groups(legs []leg) (out [][]leg) {
 		for j < len(legs) && legs[j].q == legs[i].q {
 			j++
 		}
-		out = append(out, legs[i:j])
+		out = append(out, apart(legs[i:j])...)
 		i = j
 	}
 	return out
