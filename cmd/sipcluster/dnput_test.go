@@ -98,6 +98,7 @@ func TestDNPut_WritesWhatTheFlagsSay(t *testing.T) {
 		"one that is asked":        {at(trunk("gw:5060", "0", 3)), "--inbound-user gw --inbound-password-file -", "p\n", secured(&configpb.Trunk{InboundAuth: userAs(md5, "gw", "example.org", "p")}), true, "", ""},
 		"one that asks":            {at(trunk("gw:5060", "0", 3)), "--outbound-user us --outbound-realm carrier --outbound-password-file - --algorithm sha-256", "p\n", secured(&configpb.Trunk{OutboundRealm: "carrier", OutboundAuth: userAs(sha, "us", "carrier", "p")}), true, "", ""},
 		"one that asks for any":    {at(secured(&configpb.Trunk{OutboundRealm: "carrier", OutboundAuth: userAs(sha, "us", "carrier", "o")})), "--outbound-user us --outbound-password-file -", "p\n", secured(&configpb.Trunk{OutboundRealm: "carrier", OutboundAuth: bothAs("us", "carrier", "p")}), true, "", ""},
+		"one whose user is none":   {at(secured(&configpb.Trunk{OutboundRealm: "carrier", OutboundAuth: userAs(sha, "us", "carrier", "p")})), "--outbound-user=", "", secured(&configpb.Trunk{}), true, "", ""},
 		"one that asks no more":    {at(secured(&configpb.Trunk{OutboundRealm: "carrier", OutboundAuth: userAs(sha, "us", "carrier", "p")})), "--outbound-user= --outbound-realm=", "", secured(&configpb.Trunk{}), true, "", ""},
 		"its numbers": {at(trunk("gw:5060", "0", 3)), "--inbound-called 0:1:+49 --inbound-called 1::9 --outbound-caller +49:3:0", "", secured(&configpb.Trunk{
 			InboundNumbers:  &configpb.NumberRules{Called: []*configpb.NumberRule{{Match: "0", Strip: 1, Prepend: "+49"}, {Match: "1", Prepend: "9"}}},

@@ -75,6 +75,9 @@ func (f *trunkFlags) change(flags *pflag.FlagSet, d *configpb.DN) (err error) {
 			set(d.Trunk)
 		}
 	}
+	if flags.Changed("outbound-user") && f.outbound.user == "" && !flags.Changed("outbound-realm") {
+		d.Trunk.OutboundRealm = "" // it is that user's
+	}
 	if err != nil {
 		return console.Usagef("--transport %s: %w", f.transport, err)
 	}
