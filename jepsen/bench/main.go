@@ -40,6 +40,7 @@ type options struct {
 	seconds  int
 	rate     int
 	latRate  int
+	clusters string
 	offered  int
 	profile  string
 	serve    bool
@@ -71,6 +72,7 @@ var parts = []part{
 	{"kill", "a killed node's DNs out of service elsewhere", func(ctx context.Context, b *bench) error { return b.kills(ctx) }},
 	{"cut", "a silent cut to out of service", func(ctx context.Context, b *bench) error { return b.cuts(ctx) }},
 	{"mem", "memory per DN, lists, and the heal of a big cluster", func(ctx context.Context, b *bench) error { return b.big(ctx) }},
+	{"size", "what depends on how many DNs and nodes there are (-sizes)", func(ctx context.Context, b *bench) error { return b.sizes(ctx) }},
 	{"list", "see mem", nil},
 	{"heal", "see mem", nil},
 	{"idle", "what nodes cost that have nothing to do", func(ctx context.Context, b *bench) error { return b.nothing(ctx) }},
@@ -148,6 +150,7 @@ func (b *bench) flags() {
 	flag.Float64Var(&b.minutes, "minutes", 1, "`minutes` of each quiet run")
 	flag.IntVar(&b.trials, "trials", 20, "kills, and cuts of each kind")
 	flag.IntVar(&b.dns, "dns", 100_000, "DNs of the big cluster")
+	flag.StringVar(&b.clusters, "sizes", "", "`NODESxDNS,...` of part size (default 3x10000,3x100000; with -full also 3x1000000,5x100000,7x100000,15x100000)")
 	flag.IntVar(&b.seconds, "seconds", 6, "`seconds` of each measured load")
 	flag.IntVar(&b.rate, "rate", 3000, "registrations/s at which CPU is measured")
 	flag.IntVar(&b.offered, "offered", 5000, "calls/s that are offered to a node in part overload")
@@ -161,6 +164,12 @@ func (b *bench) flags() {
 	flag.Parse()
 	if b.full {
 		b.minutes = 10
+	}
+	if b.clusters == "" {
+		b.clusters = "3x10000,3x100000"
+		if b.full {
+			b.clusters += ",3x1000000,5x100000,7x100000,15x100000"
+		}
 	}
 }
 
