@@ -26,7 +26,6 @@ type town struct {
 	script
 	a, b    *siptest.UA // of 1001 and 1002
 	gateway *siptest.UA
-	steps   int
 }
 
 func newTown(t *testing.T, n int) *town {
