@@ -114,15 +114,23 @@ func (c *Copy) Close() {
 	}
 }
 
-// retell brings the visible stream up to date with all that a node has said.
+// retell brings the visible stream up to date with all that a node has said: first of the
+// DNs that it owns, which it finds at once, then of those at which it stands by.
 func (t *Table) retell(node uint8) {
-	_ = t.walk(func(e *entry) error { // visit never fails
+	say := func(e *entry) error { // never fails
 		if e.by(node) != nil {
 			t.settleOwner(e)
 			t.tell(e, NoReason)
 		}
 		return nil
-	})
+	}
+	t.mu.RLock()
+	o := t.nodes[node]
+	t.mu.RUnlock()
+	if o != nil { // else it was forgotten meanwhile
+		_ = t.walkOver(o.owns, say)
+		_ = t.walk(say)
+	}
 }
 
 // Current returns ErrFenced when the copy has a newer feed.
@@ -315,21 +323,24 @@ func (c *Copy) sweep() error {
 }
 
 // walk visits all entries, holding the write lock for a chunk at a time.
-func (t *Table) walk(visit func(*entry) error) error {
+func (t *Table) walk(visit func(*entry) error) error { return t.walkOver(t.order, visit) }
+
+// walkOver is walk for the entries of an order.
+func (t *Table) walkOver(o order, visit func(*entry) error) error {
 	chunk := make([]*entry, 0, chunkSize)
 	for after, more := Number(""), true; more; {
 		var err error
-		if after, more, err = t.walkChunk(chunk, after, visit); err != nil {
+		if after, more, err = t.walkChunk(o, chunk, after, visit); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *Table) walkChunk(chunk []*entry, after Number, visit func(*entry) error) (last Number, more bool, err error) {
+func (t *Table) walkChunk(o order, chunk []*entry, after Number, visit func(*entry) error) (last Number, more bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	last, more = t.order.behind(after, chunkSize, func(e *entry) { chunk = append(chunk, e) })
+	last, more = o.behind(after, chunkSize, func(e *entry) { chunk = append(chunk, e) })
 	for _, e := range chunk {
 		if err := visit(e); err != nil {
 			return last, false, err
