@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/sipcluster/sipcluster/internal/bubble"
 	"github.com/sipcluster/sipcluster/sip/proxy"
@@ -45,6 +46,11 @@ func TestRing_MakesAnEarlyDialog(t *testing.T) {
 				e.ok(in.Ring())
 				synctest.Wait()
 				e.do(out, "BYE", 200) // in the dialog with the node
+				<-time.After(time.Second)
+				synctest.Wait()
+				if len(in.Requests) > 0 {
+					t.Errorf("the phone that rings hears %s", (<-in.Requests).Method)
+				}
 				e.ok(in.Answer())
 				e.await(out, 200)
 				e.ok(out.Ack())

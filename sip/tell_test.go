@@ -29,7 +29,7 @@ func TestTell_InPlaceOfThe180(t *testing.T) {
 				out := e.place(e.from, "1002", requires)
 				first := e.await(out, 180)
 				close(told)
-				reliable := name == "reliably"
+				reliable, began := name == "reliably", time.Now()
 				if reliable {
 					e.do(out, "PRACK", 200, rackOf(first))
 				} else if res := e.await(out, 182); res.Reason != "Queued, position 2" || res.Header("Warning") != `399 `+testRealm+` "Queued, position 2"` {
@@ -43,10 +43,13 @@ func TestTell_InPlaceOfThe180(t *testing.T) {
 				if want := `Queued, "position 1`; last.Reason != want || last.Header("Warning") != `399 `+testRealm+` "Queued, \"position 1"` || (last.Header("RSeq") != "") != reliable {
 					t.Errorf("%+v", last)
 				}
+				if d := time.Since(began); d > 10*time.Second { // of the bubble: as soon as it may be said
+					t.Errorf("it is told after %v", d)
+				}
 				if reliable {
 					e.do(out, "PRACK", 200, rackOf(last))
 				}
-				began := time.Now()
+				began = time.Now()
 				if again := e.await(out, 182); again.Reason != last.Reason || time.Since(began) < 55*time.Second {
 					t.Errorf("%+v after %v", again, time.Since(began))
 				}
