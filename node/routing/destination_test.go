@@ -138,8 +138,8 @@ func TestRouteCall_WhereNoTrunkGoes(t *testing.T) {
 	}
 }
 
-// TestRouteCall_ComesBack: what was in vain is noted, and the router asked again;
-// the whole call is refused by 600 and above only.
+// TestRouteCall_ComesBack: what was in vain is noted, by whatever code, and the router
+// asked again; the call is refused when it says so.
 func TestRouteCall_ComesBack(t *testing.T) {
 	x := newExchange(t)
 	x.table.Register("1003", dn.Registered)
@@ -154,6 +154,7 @@ func TestRouteCall_ComesBack(t *testing.T) {
 		{Route{DN: "1003", UserData: map[string]string{"a": "1", "b": "2"}}, map[string]string{"a": "1", "b": "2"}, []dn.Number{"1003"}},
 		{Route{External: "+49"}, map[string]string{"a": "1", "b": "2"}, []dn.Number{"1003"}}, // no trunk for it
 		{Route{External: "+15559", UserData: map[string]string{"a": "", "c": "3"}}, map[string]string{"b": "2", "c": "3"}, []dn.Number{"1003"}},
+		{Route{DN: "1004"}, map[string]string{"b": "2", "c": "3"}, []dn.Number{"1003", "1004"}},
 	} {
 		if err := x.r.RouteCall(string(id), c.route); err != nil {
 			t.Fatal(i, err)
@@ -171,12 +172,12 @@ func TestRouteCall_ComesBack(t *testing.T) {
 			t.Errorf("step %d: %+v with %v", i, w, w.Call.UserData)
 		}
 	}
-	if err := x.r.RouteCall(string(id), Route{DN: "1004"}); err != nil {
+	if err := x.r.RouteCall(string(id), Route{Reject: 603}); err != nil {
 		t.Fatal(err)
 	}
 	x.await("the refusal", func() bool { calls, _ := x.r.Waiting(""); return len(calls) == 0 })
 	over()
-	if in.rejected != 600 {
+	if in.rejected != 603 {
 		t.Errorf("rejected with %d", in.rejected)
 	}
 }
