@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -43,6 +44,8 @@ type turn struct {
 	left bool
 	// next is a router's newer word.
 	next *Route
+	// why the place could not take the call, where that is known.
+	why error
 }
 
 // visit keeps a call at a routing point until somebody takes it, the caller
@@ -210,18 +213,32 @@ func (s *stay) follow(ctx context.Context, route Route) turn {
 		s.used("")
 		return turn{done: true, cause: s.refuse(route.Reject, "Rejected")}
 	}
+	var why error
 	places := append([]Route{route}, route.Overflow...)
 	for i, place := range places {
 		limit := route.Timeout
 		if i > 0 && i == len(places)-1 {
 			limit = 0
 		}
-		if t := s.to(ctx, place, limit); t.done || t.left || t.next != nil || ctx.Err() != nil {
+		t := s.to(ctx, place, limit)
+		if t.done || t.left || t.next != nil || ctx.Err() != nil {
 			return t
 		}
+		why = cmp.Or(t.why, why)
 	}
-	s.answer(refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "the destination could not take the call: it waits at its routing point"))
+	s.answer(notTaken(why))
 	return turn{}
+}
+
+// notTaken is the answer of a route whose places could not take the call: the last of them
+// that says so says why.
+func notTaken(why error) *refusal.Error {
+	text := "the destination could not take the call: it waits at its routing point"
+	var refused *refusal.Error
+	if errors.As(why, &refused) {
+		text += " (" + refused.Text + ")"
+	}
+	return refusal.New(tlibpb.ErrorCode_ERROR_CODE_OUT_OF_SERVICE, "%s", text)
 }
 
 // to sends the call to one place.
@@ -281,7 +298,7 @@ func (s *stay) toAgent(ctx context.Context, n dn.Number, giveBack func(), err er
 	case err != nil:
 		s.why = ""
 		s.missed(n, s.r.agentSince(n), pause, 0)
-		return turn{}
+		return turn{why: err}
 	}
 	since := s.r.agentSince(n)
 	return s.back(ctx, n, since, s.toReserved(ctx, n, giveBack))
