@@ -29,6 +29,9 @@ var workFactor = 18
 // ErrPassphrase says that a passphrase is not the file's, or that there is none.
 var ErrPassphrase = errors.New("wrong passphrase")
 
+// ErrDamaged says that a sealed file is not as it was written.
+var ErrDamaged = errors.New("it was cut off or changed")
+
 // Check refuses a passphrase that is none.
 func Check(passphrase string) error {
 	if n := len(passphrase); n < MinPassphrase || n > MaxPassphrase {
@@ -63,7 +66,7 @@ func Writer(w io.Writer, passphrase string) (io.WriteCloser, error) {
 
 // Reader opens a sealed file, and passes on one that isn't sealed. ask is asked for the
 // passphrase when one is needed. The error wraps ErrPassphrase when it is wrong; one of
-// a Read says that the file was changed.
+// a Read wraps ErrDamaged.
 func Reader(r io.Reader, ask func() (string, error)) (io.Reader, error) {
 	in := bufio.NewReader(r)
 	if head, _ := in.Peek(len(magic)); !bytes.Equal(head, []byte(magic)) {
@@ -82,8 +85,23 @@ func Reader(r io.Reader, ask func() (string, error)) (io.Reader, error) {
 	}
 	out, err := age.Decrypt(in, id)
 	var none *age.NoIdentityMatchError
-	if errors.As(err, &none) {
+	switch {
+	case errors.As(err, &none):
 		return nil, ErrPassphrase
+	case err != nil:
+		return nil, fmt.Errorf("%w (%w)", ErrDamaged, err)
 	}
-	return out, err
+	return whole{out}, nil
+}
+
+// whole is a sealed file that is read: whatever keeps it from being read to its end is said
+// in words of the file, not of its format.
+type whole struct{ io.Reader }
+
+func (w whole) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w (%w)", ErrDamaged, err)
+	}
+	return n, err
 }
