@@ -156,9 +156,9 @@ func clusterport(r *running) *grpc.ClientConn { return r.clusterport }
 // doors are those of every method.
 var doors = map[protoreflect.FullName]door{
 	"sipcluster.config.v1.Configuration.Write":      unary(tcport),
-	"sipcluster.config.v1.Configuration.Import":     streamed(tcport),
+	"sipcluster.config.v1.Configuration.Import":     answered(tcport),
 	"sipcluster.config.v1.Configuration.Backup":     streamed(tcport),
-	"sipcluster.config.v1.Configuration.Restore":    streamed(tcport),
+	"sipcluster.config.v1.Configuration.Restore":    answered(tcport),
 	"sipcluster.config.v1.Configuration.GetDN":      unary(tcport),
 	"sipcluster.config.v1.Configuration.Export":     streamed(tcport),
 	"sipcluster.config.v1.Configuration.GetOptions": unary(tcport),
@@ -260,7 +260,13 @@ func unary(p port) door {
 }
 
 // streamed sends one request and reads up to the first answer.
-func streamed(p port) door {
+func streamed(p port) door { return stream(p, false) }
+
+// answered is streamed for a request whose answers report progress: it is done behind the
+// last of them.
+func answered(p port) door { return stream(p, true) }
+
+func stream(p port, whole bool) door {
 	return func(n *running, m protoreflect.MethodDescriptor, req proto.Message) error {
 		ctx, cancel := context.WithTimeout(n.t.Context(), 20*time.Second)
 		defer cancel()
@@ -270,10 +276,14 @@ func streamed(p port) door {
 		}
 		_ = s.SendMsg(req) // the answer says why not
 		_ = s.CloseSend()
-		if err := s.RecvMsg(answerOf(n.t, m)); err != nil && !errors.Is(err, io.EOF) {
-			return err
+		err = s.RecvMsg(answerOf(n.t, m))
+		for whole && err == nil {
+			err = s.RecvMsg(answerOf(n.t, m))
 		}
-		return nil
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		return err
 	}
 }
 
