@@ -115,7 +115,7 @@ func freshThird() []Fault {
 		in("./node/session", "^TestMonitorAll_", Snapshots, "group-without-own", "who monitors a group gets no row of a DN of his that is not in it",
 			Edit{"node/session/audience.go", "merged(behind(mine, after), m.dns", "merged(nil, m.dns"}),
 		in("./node/session", "^TestMonitorAll_BeginsWith", Snapshots, "inside-of-before", "a snapshot has DNs that were in the one before it",
-			Edit{"node/session/feeder.go", "\t\t\t\tclear(f.audience.inside)\n", ""}),
+			Edit{"node/session/feeder.go", "\t\t\t\tf.audience.beginAnew()\n", ""}),
 		in("./node/call", "^TestCarry_BeforeItsNode", Calls, "done-before-told", "who carries a call can't end it when a snapshot came before its node told of it",
 			Edit{"node/call/table.go", "\t\tl.done = l.done && l.Of != o.id\n", "\t\t_ = l\n"}),
 		in("./node/session", "^TestPace_Routers", Latency, "routers-paced", "routers wait as long as those who monitor everything",

@@ -26,6 +26,8 @@ type audience struct {
 	// inside are DNs that a client of the default port, or one that monitors
 	// only some owners, believes to be there.
 	inside map[dn.Number]struct{}
+	// chosen are the registrations, in order, of which the snapshot has rows.
+	chosen []dn.Number
 }
 
 // wanted tells whether the client hears of such an event of the DN.
@@ -39,6 +41,7 @@ func (a *audience) rows(view func() *fsm.View) func(after dn.Number) iter.Seq[dn
 	m := a.monitor
 	wants := func(kinds ...tlibpb.EventKind) bool { return slices.ContainsFunc(kinds, m.wants) }
 	mine := slices.Sorted(maps.Keys(a.dns))
+	a.chosen = mine
 	switch {
 	case !wants(tlibpb.EventKind_EVENT_KIND_DN, tlibpb.EventKind_EVENT_KIND_AGENT, tlibpb.EventKind_EVENT_KIND_USE):
 		return func(after dn.Number) iter.Seq[dn.Number] { return slices.Values(behind(mine, after)) }
@@ -46,6 +49,16 @@ func (a *audience) rows(view func() *fsm.View) func(after dn.Number) iter.Seq[dn
 		return func(after dn.Number) iter.Seq[dn.Number] { return merged(behind(mine, after), m.dns(view(), after)) }
 	}
 	return nil
+}
+
+// beginAnew forgets what the client believed before a snapshot, whose rows tell it anew; but
+// not of what it registered when the rows were chosen already, which its answer told.
+func (a *audience) beginAnew() {
+	maps.DeleteFunc(a.inside, func(n dn.Number, _ struct{}) bool {
+		_, mine := a.dns[n]
+		_, again := slices.BinarySearch(a.chosen, n)
+		return !mine || again
+	})
 }
 
 // behind are the numbers of a sorted list that come behind one.

@@ -59,7 +59,7 @@ func (f *feeder) take(ctx context.Context, b batch[dn.Item]) error {
 				return nil
 			}
 			if f.hearing.snapshot {
-				clear(f.audience.inside)
+				f.audience.beginAnew()
 			} else if f.audience.monitor != nil && f.audience.monitor.pending {
 				f.endMonitorAll(it.Seq, true)
 			}

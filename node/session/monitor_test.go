@@ -10,8 +10,10 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tlibpb"
+	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/feed"
 )
 
 const (
@@ -364,4 +366,20 @@ func TestMonitorAll_BeginsWithTheClientsOwn(t *testing.T) {
 var agentAnswers = map[dn.AgentState]tlibpb.Message{
 	dn.LoggedOut: tlibpb.Message_MESSAGE_EVENT_AGENT_LOGOUT, dn.LoggedIn: tlibpb.Message_MESSAGE_EVENT_AGENT_LOGIN,
 	dn.NotReady: tlibpb.Message_MESSAGE_EVENT_AGENT_NOT_READY, dn.Ready: tlibpb.Message_MESSAGE_EVENT_AGENT_READY,
+}
+
+// What a client registers while a snapshot begins is in no row of it: that it is there was
+// told by the answer, and that it leaves is told yet.
+func TestMonitorAll_ForgetsNothingThatWasRegisteredMeanwhile(t *testing.T) {
+	a := &audience{self: "a", port: DefaultPort, dns: map[dn.Number]place{"1001": {}}, inside: map[dn.Number]struct{}{"1001": {}, "2001": {}}}
+	a.rows(func() *fsm.View { return nil })
+	a.dns["1002"], a.inside["1002"] = place{}, struct{}{}
+	a.beginAnew()
+	if _, late := a.inside["1002"]; !late || len(a.inside) != 1 {
+		t.Fatalf("inside are %v, want 1002", a.inside)
+	}
+	left := dn.Item{Kind: feed.Change, What: dn.OwnerChange, Status: dn.Status{Number: "1002", Keeper: "b", State: dn.InSrv}}
+	if !a.judge(&left) || left.Status.State != dn.OOS {
+		t.Errorf("that it left is told as %+v", left)
+	}
 }

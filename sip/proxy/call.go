@@ -202,7 +202,7 @@ func (c *Call) finish() {
 		c.reliable.stop()
 	}
 	if c.rang {
-		delete(c.sh.waiting, c.earlyKey())
+		c.leaveEarly()
 	}
 	c.req, c.last = nil, Outcome{} // what comes late needs no more of them
 	c.rings.Stop()

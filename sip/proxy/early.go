@@ -38,6 +38,13 @@ func (c *Call) earlyKey() string {
 	return string(answer.AppendToTag(append(bytes.Clone(callID), ' '), c.sh.tagSeed, callID, cseq))
 }
 
+// leaveEarly ends the early dialog, unless a later INVITE of the same Call-ID has it.
+func (c *Call) leaveEarly() {
+	if key := c.earlyKey(); c.sh.waiting[key] == c {
+		delete(c.sh.waiting, key)
+	}
+}
+
 // early serves a request within an early dialog of ours; false when it is in none.
 func (sh *shard) early(m *message.Message, in *packet, key transaction.Key, d *route.Dialog) bool {
 	c := sh.waiting[string(d.CallID)+" "+string(d.To)]
