@@ -42,19 +42,27 @@ type Thief struct {
 // of the configuration.
 var stolen = []string{"node.key", "node.crt", "seal.key", "trust", "config.db"}
 
-// Steal copies the node's files into an empty directory. Who has them stands at the place.
-func Steal(n *cluster.Node, place *cluster.Place, dir string) (*Thief, error) {
-	for _, name := range stolen {
-		b, err := os.ReadFile(filepath.Join(n.DataDir(), name))
+// take copies the files that are there; the store of the configuration has to be.
+func take(from, to string, names []string) error {
+	for _, name := range names {
+		b, err := os.ReadFile(filepath.Join(from, name))
 		if errors.Is(err, fs.ErrNotExist) && name != "config.db" {
 			continue
 		}
 		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, name), b, 0o600)
+			err = os.WriteFile(filepath.Join(to, name), b, 0o600)
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
+	}
+	return nil
+}
+
+// Steal copies the node's files into an empty directory. Who has them stands at the place.
+func Steal(n *cluster.Node, place *cluster.Place, dir string) (*Thief, error) {
+	if err := take(n.DataDir(), dir, stolen); err != nil {
+		return nil, err
 	}
 	m, err := fsm.Open(fsm.Config{Path: filepath.Join(dir, "config.db")}) // it may be torn: the node writes it
 	if err != nil {
@@ -67,26 +75,32 @@ func Steal(n *cluster.Node, place *cluster.Place, dir string) (*Thief, error) {
 	}
 	t := &Thief{dir: dir, Of: n.Name(), ID: own.GetId(), Own: own.GetId(), place: place, view: m.View()}
 	t.who, err = identity.Open(identity.Config{Dir: dir, ID: t.ID, Name: n.Name(), Log: slog.New(slog.DiscardHandler)})
-	return t, err
+	return t, t.certified(err)
+}
+
+// ErrTorn says that the files don't belong together: the node wrote them meanwhile.
+var ErrTorn = errors.New("no certificate of the key among the files")
+
+// certified is err, or ErrTorn without a certificate to show.
+func (t *Thief) certified(err error) error {
+	if err == nil && t.who.Certificate() == nil {
+		return ErrTorn
+	}
+	return err
 }
 
 // As is the thief with a certificate of the cluster's authority that names another
 // node, which the seal among the files lets it sign. dir is an empty directory.
 func (t *Thief) As(other *configpb.Node, dir string) (*Thief, error) {
-	for _, name := range []string{"node.key", "seal.key", "trust"} {
-		b, err := os.ReadFile(filepath.Join(t.dir, name))
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, name), b, 0o600)
-		}
-		if err != nil {
-			return nil, err
-		}
+	if err := take(t.dir, dir, []string{"node.key", "seal.key", "trust"}); err != nil {
+		return nil, err
 	}
 	who, err := identity.Open(identity.Config{Dir: dir, ID: other.GetId(), Name: other.GetName(), Log: slog.New(slog.DiscardHandler)})
-	if err == nil {
-		err = who.Renew(t.view.Epoch(), t.view.Security().GetAuthorities(), time.Now())
+	if err != nil {
+		return nil, err
 	}
-	return &Thief{dir: dir, Of: t.Of, ID: other.GetId(), Own: t.Own, place: t.place, who: who, view: t.view}, err
+	signed := &Thief{dir: dir, Of: t.Of, ID: other.GetId(), Own: t.Own, place: t.place, who: who, view: t.view}
+	return signed, signed.certified(who.Renew(t.view.Epoch(), t.view.Security().GetAuthorities(), time.Now()))
 }
 
 // Forget takes the files away.

@@ -73,7 +73,11 @@ func (w *Liars) steal(n *cluster.Node) (*liar.Thief, error) {
 	if err != nil {
 		return nil, err
 	}
-	return liar.Steal(n, w.Cluster.Visitor(), dir)
+	thief, err := liar.Steal(n, w.Cluster.Visitor(), dir)
+	if err != nil {
+		_ = os.RemoveAll(dir)
+	}
+	return thief, err
 }
 
 // Run tries until ctx ends.
@@ -116,10 +120,10 @@ func (w *Liars) another(ctx context.Context, r *rand.Rand, to *cluster.Node) {
 		if err != nil {
 			return
 		}
+		defer func() { _ = os.RemoveAll(dir) }()
 		if thief, err = thief.As(name, dir); err != nil {
 			return
 		}
-		defer thief.Forget()
 		has += ", a certificate of " + as.Name()
 	}
 	w.asNode(ctx, r, thief, has, name, to)
