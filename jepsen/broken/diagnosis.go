@@ -14,7 +14,7 @@ func diagnosisFaults() []Fault {
 		unitFault("bundle-with-digests", "a bundle has the digests of passwords", "./cmd/sipcluster", "^TestSupport",
 			Edit{"cmd/internal/support/bundle.go", "&configpb.ExportRequest{}", "&configpb.ExportRequest{Secrets: true}"}),
 		unitFault("past-of-one-block", "older events are not found behind many of others", "./node/history", "^TestStore_",
-			Edit{"node/history/ring.go", "		if b.first <= seq {\n", "		if i >= 0 {\n"}),
+			Edit{"node/history/ring.go", "		if b.first <= begin {\n", "		if i >= 0 {\n"}),
 		unitFault("past-grows", "every event that there ever was stays in memory", "./node/history", "^TestStore_",
 			Edit{"node/history/ring.go", "(r.size > r.bytes || r.count-r.blocks[0].n >= r.events)", "r.size < 0"}),
 		unitFault("events-told-by-all", "what several nodes know is told by each of them", "./node", "^TestEvents_",

@@ -44,6 +44,8 @@ func (k Kind) String() string {
 // to calls.
 type Event struct {
 	Kind Kind
+	// Seq is its position among those of its Kind: how many were told before it.
+	Seq uint64
 	// At is when this node saw it, by its clock, ns since the epoch.
 	At int64
 	// By is the node whose word it is, which tells the same: the owner of the DN, or that
@@ -85,6 +87,8 @@ type Config struct {
 // lock for moments.
 type Store struct {
 	cfg Config
+	// id is when it was made, by which its positions are told from those of other stores.
+	id uint64
 
 	mu    sync.Mutex
 	rings [Kinds]ring
@@ -103,13 +107,17 @@ func New(cfg Config) *Store {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Store{cfg: cfg, names: names{of: map[dn.Node]uint64{}}}
 	began := cfg.Now().UnixNano()
+	s := &Store{cfg: cfg, id: uint64(began), names: names{of: map[dn.Node]uint64{}}}
 	for k := range s.rings {
 		s.rings[k] = ring{events: cfg.Events, bytes: cfg.Bytes / int(Kinds), since: began}
 	}
 	return s
 }
+
+// ID tells this store from all that its node had before: a Position is void in another one.
+// It is never 0.
+func (s *Store) ID() uint64 { return s.id }
 
 // DN takes what clients are told of a DN; it waits for nothing (dn.Config.Told).
 func (s *Store) DN(n dn.Number, c dn.Past) {

@@ -90,6 +90,7 @@ func TestStore_KeepsTheLastOfEachKind(t *testing.T) {
 				t.Fatalf("seed %d: the oldest of kind %v is of %d, not of %d", seed, k, held[k].Oldest, want[0].At)
 			}
 			for i := range got {
+				want[i].Seq = uint64(len(model[k]) - len(got) + i)
 				if !reflect.DeepEqual(got[i], want[i]) {
 					t.Fatalf("seed %d: kind %v, event %d\n%+v, want\n%+v", seed, k, i, got[i], want[i])
 				}
@@ -110,9 +111,13 @@ func TestStore_ReadsWhatIsAskedFor(t *testing.T) {
 	c := &clock{ns: 1e18}
 	s := New(Config{Self: "self", Now: c.now})
 	var all []Event
+	var told [Kinds]uint64
 	for range 5000 {
 		c.ns += int64(10 + r.IntN(1000))
-		all = append(all, some(r, s, c))
+		e := some(r, s, c)
+		e.Seq = told[e.Kind]
+		told[e.Kind]++
+		all = append(all, e)
 	}
 	for range 200 {
 		q := Query{From: 1e18 + r.Int64N(c.ns-1e18), DN: []dn.Number{"", "1007"}[r.IntN(2)]}
@@ -132,6 +137,69 @@ func TestStore_ReadsWhatIsAskedFor(t *testing.T) {
 			t.Fatalf("%+v: %d events, want %d", q, len(got), len(want))
 		}
 	}
+}
+
+// Who goes on from the position where he stopped, by as much as he likes each time, gets what
+// is told meanwhile whole, each event once, in the order in which those of its kind were told,
+// whatever was dropped before it and however the clock was set; and so does who reads the last
+// ones first.
+func TestStore_IsReadByPositions(t *testing.T) {
+	for seed := range uint64(6) {
+		r := rand.New(rand.NewPCG(seed, 17))
+		c := &clock{ns: 1e18}
+		s := New(Config{Self: "self", Events: 300, Now: c.now})
+		var next, head Position
+		tell := func(n int) {
+			for range n {
+				c.ns += r.Int64N(2000) - 900
+				head[some(r, s, c).Kind]++
+			}
+		}
+		tell(r.IntN(3000))
+		for next != head {
+			most, n := 1+r.IntN(400), 0
+			span := s.Read(&Query{Begin: next}, func(e *Event) bool {
+				if n++; n > most {
+					return false
+				}
+				if e.Seq != next[e.Kind] && next[e.Kind] >= s.firstOf(e.Kind) {
+					t.Fatalf("seed %d: of kind %v came %d, want %d", seed, e.Kind, e.Seq, next[e.Kind])
+				}
+				next[e.Kind] = e.Seq + 1
+				return true
+			})
+			for k := range next {
+				next[k] = max(next[k], span.First[k])
+			}
+			if span.Next != next {
+				t.Fatalf("seed %d: it goes on with %v, and %v was told", seed, span.Next, next)
+			}
+			if r.IntN(3) == 0 {
+				tell(r.IntN(100))
+			}
+		}
+		for end := head; ; {
+			var last []Event
+			span := s.Read(&Query{End: &end}, func(e *Event) bool { last = append(last, *e); return true })
+			if span.Next != end {
+				t.Fatalf("seed %d: until %v was read, and it goes on with %v", seed, end, span.Next)
+			}
+			if len(last) == 0 {
+				break
+			}
+			for i := len(last) - 1; i >= max(0, len(last)-97); i-- {
+				if k := last[i].Kind; last[i].Seq+1 != end[k] {
+					t.Fatalf("seed %d: of kind %v came %d before %d", seed, k, last[i].Seq, end[k])
+				}
+				end[last[i].Kind]--
+			}
+		}
+	}
+}
+
+// firstOf is the position of the oldest event of a kind.
+func (s *Store) firstOf(k Kind) uint64 {
+	return s.Read(&Query{}, func(*Event) bool { return false }).First[k]
 }
 
 // Bytes bound what is kept too, and count what is kept.

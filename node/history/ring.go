@@ -67,17 +67,29 @@ func (r *ring) oldest() (at int64) {
 	return at
 }
 
-// from is where the events from a position on are read.
-func (r *ring) from(seq uint64) (c cursor) {
-	if seq >= r.head {
+// first is the position of the oldest event that is kept; head without one.
+func (r *ring) first() uint64 {
+	if len(r.blocks) == 0 {
+		return r.head
+	}
+	return r.blocks[0].first
+}
+
+// between is where the events of positions are read, the first included, the last not.
+func (r *ring) between(begin, end uint64) cursor {
+	c := cursor{end: min(end, r.head)}
+	if begin >= c.end {
 		return c
 	}
 	c.blocks = make([]block, 0, 8)
 	for i := len(r.blocks) - 1; i >= 0; i-- {
 		b := *r.blocks[i]
+		if b.first >= c.end {
+			continue
+		}
 		c.blocks = append(c.blocks, b)
-		if b.first <= seq {
-			c.skip = int(seq - b.first)
+		if b.first <= begin {
+			c.skip = int(begin - b.first)
 			break
 		}
 	}
@@ -90,27 +102,34 @@ type cursor struct {
 	data   []byte
 	// skip so many events of the first block.
 	skip int
+	// seq is the position of the next event in data, end that behind the last one.
+	seq, end uint64
 }
 
-// next returns the next event that may be within a time; false at the end. What it returns
-// is not to be changed.
-func (c *cursor) next(from, until int64) ([]byte, bool) {
+// next returns the next event that may be within a time, and its position; false at the end.
+// What it returns is not to be changed.
+func (c *cursor) next(from, until int64) (event []byte, seq uint64, more bool) {
 	for len(c.data) == 0 {
 		last := len(c.blocks) - 1
 		if last < 0 {
-			return nil, false
+			return nil, 0, false
 		}
 		b := c.blocks[last]
 		c.blocks = c.blocks[:last]
 		if b.newest >= from && b.oldest <= until {
-			c.data = b.data
+			c.data, c.seq = b.data, b.first
 			for ; c.skip > 0; c.skip-- {
 				c.event()
 			}
 		}
 		c.skip = 0
 	}
-	return c.event(), true
+	if c.seq >= c.end {
+		c.blocks, c.data = nil, nil
+		return nil, 0, false
+	}
+	seq = c.seq
+	return c.event(), seq, true
 }
 
 func (c *cursor) event() []byte {
@@ -118,5 +137,6 @@ func (c *cursor) event() []byte {
 	end := n + int(size)
 	event := c.data[n:end:end]
 	c.data = c.data[end:]
+	c.seq++
 	return event
 }
