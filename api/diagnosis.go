@@ -19,6 +19,7 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/history"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // usualChanges of a DN are told where nobody says how many.
@@ -43,9 +44,9 @@ type DiagnosisConfig struct {
 	Report    func() []*tcpb.ReportFile
 	AskReport func(ctx context.Context, node dn.Node) ([]*tcpb.ReportFile, error)
 	// History is what this node has told its clients; AskHistory asks another one, and says
-	// how much its clock is ahead.
+	// how much its clock is ahead. Of the request it fills in the cluster and the time.
 	History    *history.Store
-	AskHistory func(ctx context.Context, node dn.Node, query *tcpb.ListEventsRequest) (*tcpb.EventsPart, time.Duration, error)
+	AskHistory func(ctx context.Context, node dn.Node, req *peerpb.HistoryRequest) (*tcpb.EventsPart, time.Duration, error)
 }
 
 // Diagnosis is the service of that name.

@@ -10,7 +10,6 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -22,6 +21,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/history"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 )
 
 // historyTime is how long another node may take for its part.
@@ -38,18 +38,39 @@ func (d *Diagnosis) ListEvents(ctx context.Context, req *tcpb.ListEventsRequest)
 	if err := checkEvents(view, req); err != nil {
 		return nil, err
 	}
+	token := pageOf(req)
+	after, err := token.readText(req.GetPageToken())
+	if err != nil {
+		return nil, err
+	}
+	page := newEventsPage(after)
 	nodes := slices.DeleteFunc(others(view, self), func(n *configpb.Node) bool { return req.GetNode() != "" && n.GetName() != req.GetNode() })
-	parts := askEach(ctx, nodes, historyTime, func(ctx context.Context, n *configpb.Node) *tcpb.EventsPart { return d.askEvents(ctx, n, req) })
-	began := make(map[dn.Node]int64, len(parts))
+	parts := askEach(ctx, nodes, historyTime, func(ctx context.Context, n *configpb.Node) *tcpb.EventsPart {
+		return d.askEvents(ctx, n, page.ask(dn.Node(n.GetId()), req))
+	})
+	ids, began := idsOf(self, nodes), make([]int64, len(nodes)+1)
+	of := make(map[dn.Node]int64, len(parts))
 	for i, p := range parts {
-		began[dn.Node(nodes[i].GetId())] = beganAt(p)
+		began[i+1] = page.began(ids[i+1], p)
+		of[ids[i+1]] = began[i+1]
 	}
-	own := d.events(req, 0, speaks(self, req.GetNode(), view, began))
+	own := d.events(&asking{HistoryRequest: page.ask(self, req), tells: speaks(self, req.GetNode(), view, of)})
+	began[0] = page.began(self, own)
+	var writes []*tcpb.HistoryEvent
+	if d.asked(req, self) && mayRead(ctx) {
+		writes, page.next.Audit = d.writes(view, req, 0, after.GetAudit())
+	}
+	r := page.answer(ids, append([]*tcpb.EventsPart{own}, parts...), began, writes, limitOf(req))
+	if page.next != nil {
+		r.NextPageToken = token.text(page.next)
+	}
+	return r, nil
+}
+
+// mayRead tells whether a client is told who changed the configuration.
+func mayRead(ctx context.Context) bool {
 	who := access.From(ctx)
-	if d.asked(req, self) && (who == nil || who.Role == configpb.Role_ROLE_ADMIN) {
-		own.Events = append(own.Events, d.writes(req)...)
-	}
-	return gathered(append([]*tcpb.EventsPart{own}, parts...), limitOf(req)), nil
+	return who == nil || who.Role == configpb.Role_ROLE_ADMIN
 }
 
 // beganAt is since when a node tells its own, by this node's clock: what was before, others
@@ -104,11 +125,9 @@ func limitOf(req *tcpb.ListEventsRequest) int {
 }
 
 // askEvents asks another node for its part.
-func (d *Diagnosis) askEvents(ctx context.Context, n *configpb.Node, req *tcpb.ListEventsRequest) *tcpb.EventsPart {
-	query := proto.CloneOf(req)
-	query.Node = ""
+func (d *Diagnosis) askEvents(ctx context.Context, n *configpb.Node, req *peerpb.HistoryRequest) *tcpb.EventsPart {
 	began := time.Now()
-	p, ahead, err := d.cfg.AskHistory(ctx, dn.Node(n.GetId()), query)
+	p, ahead, err := d.cfg.AskHistory(ctx, dn.Node(n.GetId()), req)
 	took := time.Since(began)
 	if err != nil {
 		p = &tcpb.EventsPart{Error: status.Convert(err).Message()}
@@ -122,36 +141,56 @@ func (d *Diagnosis) askEvents(ctx context.Context, n *configpb.Node, req *tcpb.L
 	return p
 }
 
-// gathered are the events of all parts by time, the last so many.
-func gathered(parts []*tcpb.EventsPart, limit int) *tcpb.ListEventsResponse {
-	r := &tcpb.ListEventsResponse{Parts: parts}
-	for _, p := range parts {
-		r.Events = append(r.Events, p.GetEvents()...)
-		p.Events = nil
-	}
-	slices.SortStableFunc(r.Events, func(a, b *tcpb.HistoryEvent) int { return a.GetTime().AsTime().Compare(b.GetTime().AsTime()) })
-	if more := len(r.Events) - limit; more > 0 {
-		r.Events, parts[0].Cut = r.Events[more:], true
-	}
-	return r
-}
-
 // OwnEvents is what this node tells of itself to another one that asks, whose clock is so
 // much behind.
-func (d *Diagnosis) OwnEvents(req *tcpb.ListEventsRequest, ahead time.Duration) *tcpb.EventsPart {
+func (d *Diagnosis) OwnEvents(req *peerpb.HistoryRequest, ahead time.Duration) *tcpb.EventsPart {
 	self := d.cfg.Table.Self()
-	return d.events(req, ahead, func(by dn.Node, _ int64) bool { return by == self })
+	return d.events(&asking{HistoryRequest: req, ahead: ahead, tells: func(by dn.Node, _ int64) bool { return by == self }})
 }
 
-// events are the last ones that this node knows, by its clock, which is so much ahead of that
-// of the times asked for, of nodes whose word tells wants.
-func (d *Diagnosis) events(req *tcpb.ListEventsRequest, ahead time.Duration, tells func(by dn.Node, at int64) bool) *tcpb.EventsPart {
-	view := d.cfg.View()
+// asking is how a node is asked for its part.
+type asking struct {
+	*peerpb.HistoryRequest
+	// ahead is how much this node's clock is ahead of that of the times asked for.
+	ahead time.Duration
+	// tells whether the word of a node is told here.
+	tells func(by dn.Node, at int64) bool
+}
+
+// events are the last ones that this node knows, by its clock, or the first ones.
+func (d *Diagnosis) events(a *asking) *tcpb.EventsPart {
+	view, store := d.cfg.View(), d.cfg.History
 	self := view.Node(string(d.cfg.Table.Self()))
 	part := &tcpb.EventsPart{Node: self.GetName(), Site: self.GetSite()}
-	q, limit := d.query(view, req, ahead, tells), limitOf(req)
-	last, n := make([]history.Event, 0, min(limit, 64)), 0
-	d.cfg.History.Read(q, func(e *history.Event) bool {
+	q := d.query(view, a)
+	var events []history.Event
+	var span history.Span
+	if a.GetOldestFirst() {
+		events, span, part.Cut = firstEvents(store, q, a.GetQuery())
+	} else {
+		events, span, part.Cut = lastEvents(store, q, a.GetQuery())
+	}
+	for i := range events {
+		part.Events = append(part.Events, eventOf(view, &events[i]))
+	}
+	since, began := int64(0), int64(math.MaxInt64)
+	for k, h := range store.Held() {
+		began = min(began, h.Since)
+		if !q.Without[k] {
+			since = max(since, h.Since)
+			part.Lost = part.Lost || a.GetFrom() != nil && q.Begin[k] < span.First[k]
+		}
+	}
+	part.Since, part.Began = moment(since), moment(began)
+	part.End = &tcpb.EventsPosition{Store: store.ID(), Next: span.Next[:]}
+	return part
+}
+
+// lastEvents are those up to the limit of the request; cut: there are older ones.
+func lastEvents(store *history.Store, q *history.Query, req *tcpb.ListEventsRequest) (last []history.Event, span history.Span, cut bool) {
+	limit, n := limitOf(req), 0
+	last = make([]history.Event, 0, min(limit, 64))
+	span = store.Read(q, func(e *history.Event) bool {
 		if !wantedEvent(req, e) {
 			return true
 		}
@@ -162,23 +201,28 @@ func (d *Diagnosis) events(req *tcpb.ListEventsRequest, ahead time.Duration, tel
 		}
 		return true
 	})
-	oldest := 0
-	if n > limit {
-		oldest = n % limit
+	if n <= limit {
+		return last, span, false
 	}
-	for i := range last {
-		part.Events = append(part.Events, eventOf(view, &last[(oldest+i)%len(last)]))
-	}
-	part.Cut = n > limit
-	since, began := int64(0), int64(math.MaxInt64)
-	for k, h := range d.cfg.History.Held() {
-		began = min(began, h.Since)
-		if !q.Without[k] {
-			since = max(since, h.Since)
+	oldest := n % limit
+	return slices.Concat(last[oldest:], last[:oldest]), span, true
+}
+
+// firstEvents are those up to the limit of the request; cut: there are later ones.
+func firstEvents(store *history.Store, q *history.Query, req *tcpb.ListEventsRequest) (first []history.Event, span history.Span, cut bool) {
+	limit := limitOf(req)
+	span = store.Read(q, func(e *history.Event) bool {
+		switch {
+		case !wantedEvent(req, e):
+			return true
+		case len(first) == limit:
+			cut = true
+			return false
 		}
-	}
-	part.Since, part.Began = moment(since), moment(began)
-	return part
+		first = append(first, *e)
+		return true
+	})
+	return first, span, cut
 }
 
 // historyKinds are those of the store, by what they are called.
@@ -187,7 +231,8 @@ var historyKinds = map[tcpb.HistoryKind]history.Kind{
 	tcpb.HistoryKind_HISTORY_KIND_CALL: history.Call, tcpb.HistoryKind_HISTORY_KIND_LINK: history.Link,
 }
 
-func (d *Diagnosis) query(view *fsm.View, req *tcpb.ListEventsRequest, ahead time.Duration, tells func(by dn.Node, at int64) bool) *history.Query {
+func (d *Diagnosis) query(view *fsm.View, a *asking) *history.Query {
+	req, ahead := a.GetQuery(), a.ahead
 	q := &history.Query{DN: dn.Number(req.GetDn()), Until: math.MaxInt64}
 	if t := req.GetSince(); t != nil {
 		q.From = nanoseconds(t.AsTime().Add(ahead))
@@ -204,10 +249,31 @@ func (d *Diagnosis) query(view *fsm.View, req *tcpb.ListEventsRequest, ahead tim
 		q.Without[k] = q.Without[k] || req.GetConnId() != "" || req.GetAgent() != "" && k != history.Agent
 	}
 	q.Without[history.Call] = q.Without[history.Call] || req.GetAgent() != ""
+	d.places(q, a)
 	q.Told = func(e *history.Event) bool {
-		return (req.GetEachNode() || tells(e.By, e.At)) && (req.GetGroup() == "" || slices.Contains(view.DN(string(e.DN)).GetGroups(), req.GetGroup()))
+		return (req.GetEachNode() || a.tells(e.By, e.At)) && (req.GetGroup() == "" || slices.Contains(view.DN(string(e.DN)).GetGroups(), req.GetGroup()))
 	}
 	return q
+}
+
+// places are the positions between which a query reads. Those of another store are void: all
+// that this one has happened behind them. Nothing is told of kinds that who asks doesn't know.
+func (d *Diagnosis) places(q *history.Query, a *asking) {
+	id := d.cfg.History.ID()
+	for _, p := range []*tcpb.EventsPosition{a.GetFrom(), a.GetUntil()} {
+		for k := range history.Kinds {
+			q.Without[k] = q.Without[k] || p != nil && int(k) >= len(p.GetNext())
+		}
+	}
+	if p := a.GetFrom(); p.GetStore() == id {
+		copy(q.Begin[:], p.GetNext())
+	}
+	if p := a.GetUntil(); p != nil {
+		q.End = &history.Position{}
+		if p.GetStore() == id {
+			copy(q.End[:], p.GetNext())
+		}
+	}
 }
 
 // nanoseconds since the epoch, as far as they can be counted.
@@ -233,7 +299,7 @@ func wantedEvent(req *tcpb.ListEventsRequest, e *history.Event) bool {
 }
 
 func eventOf(view *fsm.View, e *history.Event) *tcpb.HistoryEvent {
-	m := &tcpb.HistoryEvent{Time: moment(e.At), Node: dnview.NodeName(view, e.By), Dn: string(e.DN)}
+	m := &tcpb.HistoryEvent{Position: e.Seq, Time: moment(e.At), Node: dnview.NodeName(view, e.By), Dn: string(e.DN)}
 	for name, k := range historyKinds {
 		if k == e.Kind {
 			m.Kind = name
@@ -268,14 +334,18 @@ var callWords = map[call.Kind]string{
 	call.Changed: "talks to another party", call.Added: "joined", call.Deleted: "lost a party",
 }
 
-// writes are the changes of the configuration that are asked for.
-func (d *Diagnosis) writes(req *tcpb.ListEventsRequest) (list []*tcpb.HistoryEvent) {
+// writes are the changes of the configuration that are asked for, behind one index and before
+// another one, 0: no end; and behind which there are none yet.
+func (d *Diagnosis) writes(view *fsm.View, req *tcpb.ListEventsRequest, after, before uint64) (list []*tcpb.HistoryEvent, end uint64) {
+	end = cmp.Or(before, view.Index()+1)
 	wanted := len(req.GetKinds()) == 0 || slices.Contains(req.GetKinds(), tcpb.HistoryKind_HISTORY_KIND_CONFIGURATION)
 	if !wanted || req.GetGroup()+req.GetAgent()+req.GetConnId() != "" {
-		return nil
+		return nil, end
 	}
-	view := d.cfg.View()
-	for e := range view.Audit(0) {
+	for e := range view.Audit(after) {
+		if e.GetIndex() >= end {
+			break
+		}
 		at := time.UnixMilli(int64(e.GetTimeMs()))
 		if t := req.GetSince(); t != nil && at.Before(t.AsTime()) {
 			continue
@@ -294,5 +364,5 @@ func (d *Diagnosis) writes(req *tcpb.ListEventsRequest) (list []*tcpb.HistoryEve
 			Write: &tcpb.HistoryWrite{Index: e.GetIndex(), By: configpb.Who(e.GetActor(), "the node itself"), Changes: changes, Mutations: e.GetMutations(), Refused: e.GetRefused()},
 		})
 	}
-	return list
+	return list, end
 }

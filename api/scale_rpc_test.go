@@ -26,6 +26,7 @@ import (
 	"github.com/sipcluster/sipcluster/node/call"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/history"
+	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/node/statistics"
 )
 
@@ -72,7 +73,7 @@ func (d *desk) diagnosis() *Diagnosis {
 		Ask:       func(context.Context, dn.Node, string, uint32) (*tcpb.DNView, error) { return &tcpb.DNView{}, nil },
 		AskStatus: func(context.Context, dn.Node) (*tcpb.StatusResponse, error) { return &tcpb.StatusResponse{}, nil },
 		AskReport: func(context.Context, dn.Node) ([]*tcpb.ReportFile, error) { return nil, nil },
-		AskHistory: func(context.Context, dn.Node, *tcpb.ListEventsRequest) (*tcpb.EventsPart, time.Duration, error) {
+		AskHistory: func(context.Context, dn.Node, *peerpb.HistoryRequest) (*tcpb.EventsPart, time.Duration, error) {
 			return &tcpb.EventsPart{}, 0, nil
 		},
 	})

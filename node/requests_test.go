@@ -55,6 +55,7 @@ var special = map[protoreflect.FullName]func(n int) any{
 	"sipcluster.tc.v1.ListRoutableRequest.page_token": atMostNone(bounds.MaxPageToken),
 	"sipcluster.tc.v1.ListDNsRequest.page_token":      atMostNone(bounds.MaxPageToken),
 	"sipcluster.tc.v1.ListCallsRequest.page_token":    atMostNone(bounds.MaxPageToken),
+	"sipcluster.tc.v1.ListEventsRequest.page_token":   atMostNone(bounds.MaxEventsPlaces),
 	"sipcluster.tc.v1.WatchRequest.resume_cursor":     cursorOf,
 	"sipcluster.tlib.v1.OpenSession.resume_cursor":    cursorOf,
 	"sipcluster.tlib.v1.MonitorAll.resume_cursor":     cursorOf,
@@ -282,6 +283,8 @@ func (r *running) fillList(m protoreflect.Message, fd protoreflect.FieldDescript
 			list.Append(protoreflect.ValueOfMessage(m.ProtoReflect()))
 		case fd.Enum() != nil:
 			list.Append(protoreflect.ValueOfEnum(1))
+		case fd.Kind() == protoreflect.Uint64Kind:
+			list.Append(protoreflect.ValueOfUint64(uint64(i)))
 		case items[fd.FullName()] != nil:
 			list.Append(protoreflect.ValueOfString(items[fd.FullName()](i, e.value)))
 		case e.value > 0:

@@ -61,7 +61,7 @@ func (w witness) History(_ context.Context, req *peerpb.HistoryRequest) (*peerpb
 		return nil, errOtherCluster
 	}
 	now := time.Now()
-	part := w.n.diagnosis().OwnEvents(req.GetQuery(), now.Sub(req.GetNow().AsTime()))
+	part := w.n.diagnosis().OwnEvents(req, now.Sub(req.GetNow().AsTime()))
 	return &peerpb.HistoryResponse{Part: part, Now: timestamppb.New(now)}, nil
 }
 
@@ -107,13 +107,14 @@ func (n *Node) askReport(ctx context.Context, id dn.Node) ([]*tcpb.ReportFile, e
 }
 
 // askHistory asks another node what it has told its clients.
-func (n *Node) askHistory(ctx context.Context, id dn.Node, query *tcpb.ListEventsRequest) (*tcpb.EventsPart, time.Duration, error) {
+func (n *Node) askHistory(ctx context.Context, id dn.Node, req *peerpb.HistoryRequest) (*tcpb.EventsPart, time.Duration, error) {
 	conn, err := n.peers.conn(id)
 	if err != nil {
 		return nil, 0, err
 	}
 	began := time.Now()
-	r, err := peerpb.NewWitnessClient(conn).History(ctx, &peerpb.HistoryRequest{ClusterId: n.lineage(), Query: query, Now: timestamppb.Now()}, grpc.MaxCallRecvMsgSize(maxHistory))
+	req.ClusterId, req.Now = n.lineage(), timestamppb.New(began)
+	r, err := peerpb.NewWitnessClient(conn).History(ctx, req, grpc.MaxCallRecvMsgSize(maxHistory))
 	if err != nil {
 		return nil, 0, unanswered(err)
 	}

@@ -32,10 +32,15 @@ const (
 	maxTimeMS = 7_258_118_400_000
 	// MaxPageToken is the length of a page token.
 	MaxPageToken = 128
+	// MaxEventsPlaces is the length of what says where each node's events go on, as bytes or
+	// as text: of each of 255 nodes some 190 bytes.
+	MaxEventsPlaces = 64 << 10
 	// MaxChanges of a DN are told at most.
 	MaxChanges = 1000
 	// MaxKinds of events in a filter.
 	MaxKinds = 16
+	// maxEventKinds are in a position in a node's history, those of later versions too.
+	maxEventKinds = 64
 	// maxGroups are asked for at once.
 	maxGroups = 1000
 	// maxURI is the length of a number or a URI that somebody asks about.
@@ -267,6 +272,10 @@ var availability = map[protoreflect.FullName]Bound{
 	"tc.v1.ListEventsRequest.kinds":          items(MaxKinds),
 	"tc.v1.ListEventsRequest.node":           text(fsm.MaxNodeName),
 	"tc.v1.ListEventsRequest.limit":          number(0, MaxPage).capped(),
+	"tc.v1.ListEventsRequest.page_token":     text(MaxEventsPlaces),
+	"tc.v1.EventsPosition.store":             identity,
+	"tc.v1.EventsPosition.next":              items(maxEventKinds),
+	"tc.v1.EventsPosition.next[]":            position,
 	"tc.v1.ListCallsRequest.dn":              text(dn.MaxNumber),
 	"tc.v1.ListCallsRequest.node":            text(fsm.MaxNodeName),
 	"tc.v1.ListCallsRequest.routing_point":   text(dn.MaxNumber),

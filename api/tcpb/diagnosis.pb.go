@@ -1044,7 +1044,9 @@ type ListEventsRequest struct {
 	// What several nodes know is told by each of them.
 	EachNode bool `protobuf:"varint,9,opt,name=each_node,json=eachNode,proto3" json:"each_node,omitempty"`
 	// The last so many; 0 means 1,000; more than 10,000 is 10,000.
-	Limit         uint32 `protobuf:"varint,10,opt,name=limit,proto3" json:"limit,omitempty"`
+	Limit uint32 `protobuf:"varint,10,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Where the page before ended, of the same question but for limit; it works at every node.
+	PageToken     string `protobuf:"bytes,11,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1149,12 +1151,22 @@ func (x *ListEventsRequest) GetLimit() uint32 {
 	return 0
 }
 
+func (x *ListEventsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
 type ListEventsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// By time, the oldest first.
 	Events []*HistoryEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
 	// What was heard of each node of the roster; the one that was asked comes first.
-	Parts         []*EventsPart `protobuf:"bytes,2,rep,name=parts,proto3" json:"parts,omitempty"`
+	Parts []*EventsPart `protobuf:"bytes,2,rep,name=parts,proto3" json:"parts,omitempty"`
+	// Of the page with what was before; "" of the last one. Where nodes gave no answer meanwhile
+	// the last one is empty, and its own token tells what they have when they do.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1203,6 +1215,13 @@ func (x *ListEventsResponse) GetParts() []*EventsPart {
 	return nil
 }
 
+func (x *ListEventsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 // EventsPart is what one node has said, or how it was asked.
 type EventsPart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1223,7 +1242,12 @@ type EventsPart struct {
 	Events []*HistoryEvent `protobuf:"bytes,8,rep,name=events,proto3" json:"events,omitempty"`
 	// Since when it remembers anything, by its clock: what it told before it was started, the
 	// node that was asked tells.
-	Began         *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=began,proto3" json:"began,omitempty"`
+	Began *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=began,proto3" json:"began,omitempty"`
+	// Between nodes alone: where its store goes on behind what is told; of the last events,
+	// where what is told ends.
+	End *EventsPosition `protobuf:"bytes,10,opt,name=end,proto3" json:"end,omitempty"`
+	// Between nodes alone: some of what was asked for by its position was dropped.
+	Lost          bool `protobuf:"varint,11,opt,name=lost,proto3" json:"lost,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1321,6 +1345,75 @@ func (x *EventsPart) GetBegan() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *EventsPart) GetEnd() *EventsPosition {
+	if x != nil {
+		return x.End
+	}
+	return nil
+}
+
+func (x *EventsPart) GetLost() bool {
+	if x != nil {
+		return x.Lost
+	}
+	return false
+}
+
+// EventsPosition is a place in what one node remembers.
+type EventsPosition struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which of the stores that the node had: each start of it makes another one.
+	Store uint64 `protobuf:"fixed64,1,opt,name=store,proto3" json:"store,omitempty"`
+	// How many events it had told before, by kind from STATE on.
+	Next          []uint64 `protobuf:"varint,2,rep,packed,name=next,proto3" json:"next,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventsPosition) Reset() {
+	*x = EventsPosition{}
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventsPosition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventsPosition) ProtoMessage() {}
+
+func (x *EventsPosition) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventsPosition.ProtoReflect.Descriptor instead.
+func (*EventsPosition) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *EventsPosition) GetStore() uint64 {
+	if x != nil {
+		return x.Store
+	}
+	return 0
+}
+
+func (x *EventsPosition) GetNext() []uint64 {
+	if x != nil {
+		return x.Next
+	}
+	return nil
+}
+
 // HistoryEvent is something that a node told its clients.
 type HistoryEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1332,17 +1425,19 @@ type HistoryEvent struct {
 	// What it is about; "" of a LINK and of the CONFIGURATION.
 	Dn string `protobuf:"bytes,4,opt,name=dn,proto3" json:"dn,omitempty"`
 	// Of STATE, AGENT and USE: what the DN was then.
-	Change        *DNChange     `protobuf:"bytes,5,opt,name=change,proto3" json:"change,omitempty"`
-	Call          *HistoryCall  `protobuf:"bytes,6,opt,name=call,proto3" json:"call,omitempty"`
-	Link          *HistoryLink  `protobuf:"bytes,7,opt,name=link,proto3" json:"link,omitempty"`
-	Write         *HistoryWrite `protobuf:"bytes,8,opt,name=write,proto3" json:"write,omitempty"`
+	Change *DNChange     `protobuf:"bytes,5,opt,name=change,proto3" json:"change,omitempty"`
+	Call   *HistoryCall  `protobuf:"bytes,6,opt,name=call,proto3" json:"call,omitempty"`
+	Link   *HistoryLink  `protobuf:"bytes,7,opt,name=link,proto3" json:"link,omitempty"`
+	Write  *HistoryWrite `protobuf:"bytes,8,opt,name=write,proto3" json:"write,omitempty"`
+	// Between nodes alone: its position among those of its kind at its node.
+	Position      uint64 `protobuf:"varint,9,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HistoryEvent) Reset() {
 	*x = HistoryEvent{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[15]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1354,7 +1449,7 @@ func (x *HistoryEvent) String() string {
 func (*HistoryEvent) ProtoMessage() {}
 
 func (x *HistoryEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[15]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1367,7 +1462,7 @@ func (x *HistoryEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryEvent.ProtoReflect.Descriptor instead.
 func (*HistoryEvent) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{15}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *HistoryEvent) GetTime() *timestamppb.Timestamp {
@@ -1426,6 +1521,13 @@ func (x *HistoryEvent) GetWrite() *HistoryWrite {
 	return nil
 }
 
+func (x *HistoryEvent) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
 type HistoryCall struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	ConnId string                 `protobuf:"bytes,1,opt,name=conn_id,json=connId,proto3" json:"conn_id,omitempty"`
@@ -1447,7 +1549,7 @@ type HistoryCall struct {
 
 func (x *HistoryCall) Reset() {
 	*x = HistoryCall{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[16]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1459,7 +1561,7 @@ func (x *HistoryCall) String() string {
 func (*HistoryCall) ProtoMessage() {}
 
 func (x *HistoryCall) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[16]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1472,7 +1574,7 @@ func (x *HistoryCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryCall.ProtoReflect.Descriptor instead.
 func (*HistoryCall) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{16}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *HistoryCall) GetConnId() string {
@@ -1543,7 +1645,7 @@ type HistoryLink struct {
 
 func (x *HistoryLink) Reset() {
 	*x = HistoryLink{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[17]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1555,7 +1657,7 @@ func (x *HistoryLink) String() string {
 func (*HistoryLink) ProtoMessage() {}
 
 func (x *HistoryLink) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[17]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1568,7 +1670,7 @@ func (x *HistoryLink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryLink.ProtoReflect.Descriptor instead.
 func (*HistoryLink) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{17}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *HistoryLink) GetPeer() string {
@@ -1609,7 +1711,7 @@ type HistoryWrite struct {
 
 func (x *HistoryWrite) Reset() {
 	*x = HistoryWrite{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[18]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1621,7 +1723,7 @@ func (x *HistoryWrite) String() string {
 func (*HistoryWrite) ProtoMessage() {}
 
 func (x *HistoryWrite) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[18]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1634,7 +1736,7 @@ func (x *HistoryWrite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryWrite.ProtoReflect.Descriptor instead.
 func (*HistoryWrite) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{18}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *HistoryWrite) GetIndex() uint64 {
@@ -1733,7 +1835,7 @@ const file_api_tcpb_diagnosis_proto_rawDesc = "" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x122\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1e.sipcluster.tc.v1.DNChangeKindR\x04kind\x122\n" +
 	"\x06status\x18\x03 \x01(\v2\x1a.sipcluster.tc.v1.DNStatusR\x06status\x12!\n" +
-	"\fcooling_down\x18\x04 \x01(\bR\vcoolingDown\"\xc8\x02\n" +
+	"\fcooling_down\x18\x04 \x01(\bR\vcoolingDown\"\xe7\x02\n" +
 	"\x11ListEventsRequest\x120\n" +
 	"\x05since\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
 	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x0e\n" +
@@ -1745,10 +1847,13 @@ const file_api_tcpb_diagnosis_proto_rawDesc = "" +
 	"\x04node\x18\b \x01(\tR\x04node\x12\x1b\n" +
 	"\teach_node\x18\t \x01(\bR\beachNode\x12\x14\n" +
 	"\x05limit\x18\n" +
-	" \x01(\rR\x05limit\"\x80\x01\n" +
+	" \x01(\rR\x05limit\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\v \x01(\tR\tpageToken\"\xa8\x01\n" +
 	"\x12ListEventsResponse\x126\n" +
 	"\x06events\x18\x01 \x03(\v2\x1e.sipcluster.tc.v1.HistoryEventR\x06events\x122\n" +
-	"\x05parts\x18\x02 \x03(\v2\x1c.sipcluster.tc.v1.EventsPartR\x05parts\"\xd8\x02\n" +
+	"\x05parts\x18\x02 \x03(\v2\x1c.sipcluster.tc.v1.EventsPartR\x05parts\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\xa0\x03\n" +
 	"\n" +
 	"EventsPart\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
@@ -1759,7 +1864,13 @@ const file_api_tcpb_diagnosis_proto_rawDesc = "" +
 	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x10\n" +
 	"\x03cut\x18\a \x01(\bR\x03cut\x126\n" +
 	"\x06events\x18\b \x03(\v2\x1e.sipcluster.tc.v1.HistoryEventR\x06events\x120\n" +
-	"\x05began\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x05began\"\xe5\x02\n" +
+	"\x05began\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x05began\x122\n" +
+	"\x03end\x18\n" +
+	" \x01(\v2 .sipcluster.tc.v1.EventsPositionR\x03end\x12\x12\n" +
+	"\x04lost\x18\v \x01(\bR\x04lost\":\n" +
+	"\x0eEventsPosition\x12\x14\n" +
+	"\x05store\x18\x01 \x01(\x06R\x05store\x12\x12\n" +
+	"\x04next\x18\x02 \x03(\x04R\x04next\"\x81\x03\n" +
 	"\fHistoryEvent\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x121\n" +
@@ -1768,7 +1879,8 @@ const file_api_tcpb_diagnosis_proto_rawDesc = "" +
 	"\x06change\x18\x05 \x01(\v2\x1a.sipcluster.tc.v1.DNChangeR\x06change\x121\n" +
 	"\x04call\x18\x06 \x01(\v2\x1d.sipcluster.tc.v1.HistoryCallR\x04call\x121\n" +
 	"\x04link\x18\a \x01(\v2\x1d.sipcluster.tc.v1.HistoryLinkR\x04link\x124\n" +
-	"\x05write\x18\b \x01(\v2\x1e.sipcluster.tc.v1.HistoryWriteR\x05write\"\xb6\x01\n" +
+	"\x05write\x18\b \x01(\v2\x1e.sipcluster.tc.v1.HistoryWriteR\x05write\x12\x1a\n" +
+	"\bposition\x18\t \x01(\x04R\bposition\"\xb6\x01\n" +
 	"\vHistoryCall\x12\x17\n" +
 	"\aconn_id\x18\x01 \x01(\tR\x06connId\x12\x12\n" +
 	"\x04what\x18\x02 \x01(\tR\x04what\x12\x16\n" +
@@ -1835,7 +1947,7 @@ func file_api_tcpb_diagnosis_proto_rawDescGZIP() []byte {
 }
 
 var file_api_tcpb_diagnosis_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_api_tcpb_diagnosis_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_api_tcpb_diagnosis_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_api_tcpb_diagnosis_proto_goTypes = []any{
 	(ConditionKind)(0),             // 0: sipcluster.tc.v1.ConditionKind
 	(DNChangeKind)(0),              // 1: sipcluster.tc.v1.DNChangeKind
@@ -1855,61 +1967,63 @@ var file_api_tcpb_diagnosis_proto_goTypes = []any{
 	(*ListEventsRequest)(nil),      // 15: sipcluster.tc.v1.ListEventsRequest
 	(*ListEventsResponse)(nil),     // 16: sipcluster.tc.v1.ListEventsResponse
 	(*EventsPart)(nil),             // 17: sipcluster.tc.v1.EventsPart
-	(*HistoryEvent)(nil),           // 18: sipcluster.tc.v1.HistoryEvent
-	(*HistoryCall)(nil),            // 19: sipcluster.tc.v1.HistoryCall
-	(*HistoryLink)(nil),            // 20: sipcluster.tc.v1.HistoryLink
-	(*HistoryWrite)(nil),           // 21: sipcluster.tc.v1.HistoryWrite
-	(*durationpb.Duration)(nil),    // 22: google.protobuf.Duration
-	(*StatusResponse)(nil),         // 23: sipcluster.tc.v1.StatusResponse
-	(*DNStatus)(nil),               // 24: sipcluster.tc.v1.DNStatus
-	(*timestamppb.Timestamp)(nil),  // 25: google.protobuf.Timestamp
+	(*EventsPosition)(nil),         // 18: sipcluster.tc.v1.EventsPosition
+	(*HistoryEvent)(nil),           // 19: sipcluster.tc.v1.HistoryEvent
+	(*HistoryCall)(nil),            // 20: sipcluster.tc.v1.HistoryCall
+	(*HistoryLink)(nil),            // 21: sipcluster.tc.v1.HistoryLink
+	(*HistoryWrite)(nil),           // 22: sipcluster.tc.v1.HistoryWrite
+	(*durationpb.Duration)(nil),    // 23: google.protobuf.Duration
+	(*StatusResponse)(nil),         // 24: sipcluster.tc.v1.StatusResponse
+	(*DNStatus)(nil),               // 25: sipcluster.tc.v1.DNStatus
+	(*timestamppb.Timestamp)(nil),  // 26: google.protobuf.Timestamp
 }
 var file_api_tcpb_diagnosis_proto_depIdxs = []int32{
 	5,  // 0: sipcluster.tc.v1.CollectReportsResponse.files:type_name -> sipcluster.tc.v1.ReportFile
-	22, // 1: sipcluster.tc.v1.CollectReportsResponse.took:type_name -> google.protobuf.Duration
+	23, // 1: sipcluster.tc.v1.CollectReportsResponse.took:type_name -> google.protobuf.Duration
 	8,  // 2: sipcluster.tc.v1.SurveyResponse.views:type_name -> sipcluster.tc.v1.ClusterView
-	23, // 3: sipcluster.tc.v1.ClusterView.status:type_name -> sipcluster.tc.v1.StatusResponse
-	22, // 4: sipcluster.tc.v1.ClusterView.took:type_name -> google.protobuf.Duration
+	24, // 3: sipcluster.tc.v1.ClusterView.status:type_name -> sipcluster.tc.v1.StatusResponse
+	23, // 4: sipcluster.tc.v1.ClusterView.took:type_name -> google.protobuf.Duration
 	11, // 5: sipcluster.tc.v1.ExplainDNResponse.conditions:type_name -> sipcluster.tc.v1.Condition
 	12, // 6: sipcluster.tc.v1.ExplainDNResponse.views:type_name -> sipcluster.tc.v1.DNView
 	0,  // 7: sipcluster.tc.v1.Condition.kind:type_name -> sipcluster.tc.v1.ConditionKind
-	24, // 8: sipcluster.tc.v1.DNView.status:type_name -> sipcluster.tc.v1.DNStatus
+	25, // 8: sipcluster.tc.v1.DNView.status:type_name -> sipcluster.tc.v1.DNStatus
 	13, // 9: sipcluster.tc.v1.DNView.bindings:type_name -> sipcluster.tc.v1.DNBinding
 	14, // 10: sipcluster.tc.v1.DNView.changes:type_name -> sipcluster.tc.v1.DNChange
-	22, // 11: sipcluster.tc.v1.DNView.took:type_name -> google.protobuf.Duration
-	25, // 12: sipcluster.tc.v1.DNBinding.expires:type_name -> google.protobuf.Timestamp
-	25, // 13: sipcluster.tc.v1.DNChange.time:type_name -> google.protobuf.Timestamp
+	23, // 11: sipcluster.tc.v1.DNView.took:type_name -> google.protobuf.Duration
+	26, // 12: sipcluster.tc.v1.DNBinding.expires:type_name -> google.protobuf.Timestamp
+	26, // 13: sipcluster.tc.v1.DNChange.time:type_name -> google.protobuf.Timestamp
 	1,  // 14: sipcluster.tc.v1.DNChange.kind:type_name -> sipcluster.tc.v1.DNChangeKind
-	24, // 15: sipcluster.tc.v1.DNChange.status:type_name -> sipcluster.tc.v1.DNStatus
-	25, // 16: sipcluster.tc.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
-	25, // 17: sipcluster.tc.v1.ListEventsRequest.until:type_name -> google.protobuf.Timestamp
+	25, // 15: sipcluster.tc.v1.DNChange.status:type_name -> sipcluster.tc.v1.DNStatus
+	26, // 16: sipcluster.tc.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
+	26, // 17: sipcluster.tc.v1.ListEventsRequest.until:type_name -> google.protobuf.Timestamp
 	2,  // 18: sipcluster.tc.v1.ListEventsRequest.kinds:type_name -> sipcluster.tc.v1.HistoryKind
-	18, // 19: sipcluster.tc.v1.ListEventsResponse.events:type_name -> sipcluster.tc.v1.HistoryEvent
+	19, // 19: sipcluster.tc.v1.ListEventsResponse.events:type_name -> sipcluster.tc.v1.HistoryEvent
 	17, // 20: sipcluster.tc.v1.ListEventsResponse.parts:type_name -> sipcluster.tc.v1.EventsPart
-	22, // 21: sipcluster.tc.v1.EventsPart.took:type_name -> google.protobuf.Duration
-	22, // 22: sipcluster.tc.v1.EventsPart.ahead:type_name -> google.protobuf.Duration
-	25, // 23: sipcluster.tc.v1.EventsPart.since:type_name -> google.protobuf.Timestamp
-	18, // 24: sipcluster.tc.v1.EventsPart.events:type_name -> sipcluster.tc.v1.HistoryEvent
-	25, // 25: sipcluster.tc.v1.EventsPart.began:type_name -> google.protobuf.Timestamp
-	25, // 26: sipcluster.tc.v1.HistoryEvent.time:type_name -> google.protobuf.Timestamp
-	2,  // 27: sipcluster.tc.v1.HistoryEvent.kind:type_name -> sipcluster.tc.v1.HistoryKind
-	14, // 28: sipcluster.tc.v1.HistoryEvent.change:type_name -> sipcluster.tc.v1.DNChange
-	19, // 29: sipcluster.tc.v1.HistoryEvent.call:type_name -> sipcluster.tc.v1.HistoryCall
-	20, // 30: sipcluster.tc.v1.HistoryEvent.link:type_name -> sipcluster.tc.v1.HistoryLink
-	21, // 31: sipcluster.tc.v1.HistoryEvent.write:type_name -> sipcluster.tc.v1.HistoryWrite
-	9,  // 32: sipcluster.tc.v1.Diagnosis.ExplainDN:input_type -> sipcluster.tc.v1.ExplainDNRequest
-	6,  // 33: sipcluster.tc.v1.Diagnosis.Survey:input_type -> sipcluster.tc.v1.SurveyRequest
-	15, // 34: sipcluster.tc.v1.Diagnosis.ListEvents:input_type -> sipcluster.tc.v1.ListEventsRequest
-	3,  // 35: sipcluster.tc.v1.Diagnosis.CollectReports:input_type -> sipcluster.tc.v1.CollectReportsRequest
-	10, // 36: sipcluster.tc.v1.Diagnosis.ExplainDN:output_type -> sipcluster.tc.v1.ExplainDNResponse
-	7,  // 37: sipcluster.tc.v1.Diagnosis.Survey:output_type -> sipcluster.tc.v1.SurveyResponse
-	16, // 38: sipcluster.tc.v1.Diagnosis.ListEvents:output_type -> sipcluster.tc.v1.ListEventsResponse
-	4,  // 39: sipcluster.tc.v1.Diagnosis.CollectReports:output_type -> sipcluster.tc.v1.CollectReportsResponse
-	36, // [36:40] is the sub-list for method output_type
-	32, // [32:36] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	23, // 21: sipcluster.tc.v1.EventsPart.took:type_name -> google.protobuf.Duration
+	23, // 22: sipcluster.tc.v1.EventsPart.ahead:type_name -> google.protobuf.Duration
+	26, // 23: sipcluster.tc.v1.EventsPart.since:type_name -> google.protobuf.Timestamp
+	19, // 24: sipcluster.tc.v1.EventsPart.events:type_name -> sipcluster.tc.v1.HistoryEvent
+	26, // 25: sipcluster.tc.v1.EventsPart.began:type_name -> google.protobuf.Timestamp
+	18, // 26: sipcluster.tc.v1.EventsPart.end:type_name -> sipcluster.tc.v1.EventsPosition
+	26, // 27: sipcluster.tc.v1.HistoryEvent.time:type_name -> google.protobuf.Timestamp
+	2,  // 28: sipcluster.tc.v1.HistoryEvent.kind:type_name -> sipcluster.tc.v1.HistoryKind
+	14, // 29: sipcluster.tc.v1.HistoryEvent.change:type_name -> sipcluster.tc.v1.DNChange
+	20, // 30: sipcluster.tc.v1.HistoryEvent.call:type_name -> sipcluster.tc.v1.HistoryCall
+	21, // 31: sipcluster.tc.v1.HistoryEvent.link:type_name -> sipcluster.tc.v1.HistoryLink
+	22, // 32: sipcluster.tc.v1.HistoryEvent.write:type_name -> sipcluster.tc.v1.HistoryWrite
+	9,  // 33: sipcluster.tc.v1.Diagnosis.ExplainDN:input_type -> sipcluster.tc.v1.ExplainDNRequest
+	6,  // 34: sipcluster.tc.v1.Diagnosis.Survey:input_type -> sipcluster.tc.v1.SurveyRequest
+	15, // 35: sipcluster.tc.v1.Diagnosis.ListEvents:input_type -> sipcluster.tc.v1.ListEventsRequest
+	3,  // 36: sipcluster.tc.v1.Diagnosis.CollectReports:input_type -> sipcluster.tc.v1.CollectReportsRequest
+	10, // 37: sipcluster.tc.v1.Diagnosis.ExplainDN:output_type -> sipcluster.tc.v1.ExplainDNResponse
+	7,  // 38: sipcluster.tc.v1.Diagnosis.Survey:output_type -> sipcluster.tc.v1.SurveyResponse
+	16, // 39: sipcluster.tc.v1.Diagnosis.ListEvents:output_type -> sipcluster.tc.v1.ListEventsResponse
+	4,  // 40: sipcluster.tc.v1.Diagnosis.CollectReports:output_type -> sipcluster.tc.v1.CollectReportsResponse
+	37, // [37:41] is the sub-list for method output_type
+	33, // [33:37] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_api_tcpb_diagnosis_proto_init() }
@@ -1925,7 +2039,7 @@ func file_api_tcpb_diagnosis_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tcpb_diagnosis_proto_rawDesc), len(file_api_tcpb_diagnosis_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -43,7 +43,9 @@ type DiagnosisClient interface {
 	// and agents, what happened to calls, verdicts on peers, and for administrators who
 	// changed the configuration. What several nodes know is told once, by the node whose word
 	// it is. The other nodes are asked side by side, for 2 s at most: of one that does not
-	// answer there is what this node knows of it. Roles admin and operator.
+	// answer there is what this node knows of it. Pages go back from the newest; together they
+	// have each event once, also those that happened while they were read. Roles admin and
+	// operator.
 	ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error)
 	// CollectReports has every node report of itself what somebody needs who looks for a
 	// fault from afar: one answer a node, the asked one's first. Each is asked for 2 s at
@@ -125,7 +127,9 @@ type DiagnosisServer interface {
 	// and agents, what happened to calls, verdicts on peers, and for administrators who
 	// changed the configuration. What several nodes know is told once, by the node whose word
 	// it is. The other nodes are asked side by side, for 2 s at most: of one that does not
-	// answer there is what this node knows of it. Roles admin and operator.
+	// answer there is what this node knows of it. Pages go back from the newest; together they
+	// have each event once, also those that happened while they were read. Roles admin and
+	// operator.
 	ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error)
 	// CollectReports has every node report of itself what somebody needs who looks for a
 	// fault from afar: one answer a node, the asked one's first. Each is asked for 2 s at

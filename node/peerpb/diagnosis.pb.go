@@ -418,7 +418,13 @@ type HistoryRequest struct {
 	// Its times are by the clock of the node that asks.
 	Query *tcpb.ListEventsRequest `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
 	// That clock.
-	Now           *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=now,proto3" json:"now,omitempty"`
+	Now *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=now,proto3" json:"now,omitempty"`
+	// Only events from here on; until here, which is excluded. Of another store: all, or none.
+	// Of kinds that it has no place for nothing is told.
+	From  *tcpb.EventsPosition `protobuf:"bytes,4,opt,name=from,proto3" json:"from,omitempty"`
+	Until *tcpb.EventsPosition `protobuf:"bytes,5,opt,name=until,proto3" json:"until,omitempty"`
+	// The first of them up to limit, not the last ones.
+	OldestFirst   bool `protobuf:"varint,6,opt,name=oldest_first,json=oldestFirst,proto3" json:"oldest_first,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -474,6 +480,164 @@ func (x *HistoryRequest) GetNow() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *HistoryRequest) GetFrom() *tcpb.EventsPosition {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *HistoryRequest) GetUntil() *tcpb.EventsPosition {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *HistoryRequest) GetOldestFirst() bool {
+	if x != nil {
+		return x.OldestFirst
+	}
+	return false
+}
+
+// EventsPlaces is where a page of ListEvents goes on. Clients keep it.
+type EventsPlaces struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Nodes []*EventsPlace         `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// Of the audit log the index, excluded; 0: no end.
+	Audit uint64 `protobuf:"varint,2,opt,name=audit,proto3" json:"audit,omitempty"`
+	// When it was made, by the clock of the node that made it, ns since the epoch: a node that
+	// is not among the places begins there.
+	Time          int64 `protobuf:"fixed64,3,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventsPlaces) Reset() {
+	*x = EventsPlaces{}
+	mi := &file_node_peerpb_diagnosis_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventsPlaces) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventsPlaces) ProtoMessage() {}
+
+func (x *EventsPlaces) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_diagnosis_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventsPlaces.ProtoReflect.Descriptor instead.
+func (*EventsPlaces) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_diagnosis_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *EventsPlaces) GetNodes() []*EventsPlace {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *EventsPlaces) GetAudit() uint64 {
+	if x != nil {
+		return x.Audit
+	}
+	return 0
+}
+
+func (x *EventsPlaces) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+// EventsPlace is that of one node.
+type EventsPlace struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Absent: it gave none.
+	Position *tcpb.EventsPosition `protobuf:"bytes,2,opt,name=position,proto3" json:"position,omitempty"`
+	// The same as a time, by the clock of the node that was asked, ns since the epoch; 0: none.
+	Time int64 `protobuf:"fixed64,3,opt,name=time,proto3" json:"time,omitempty"`
+	// Since when it tells its own, by its clock; what was before, the others tell. 0: not known.
+	Began         int64 `protobuf:"fixed64,4,opt,name=began,proto3" json:"began,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventsPlace) Reset() {
+	*x = EventsPlace{}
+	mi := &file_node_peerpb_diagnosis_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventsPlace) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventsPlace) ProtoMessage() {}
+
+func (x *EventsPlace) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_diagnosis_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventsPlace.ProtoReflect.Descriptor instead.
+func (*EventsPlace) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_diagnosis_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *EventsPlace) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *EventsPlace) GetPosition() *tcpb.EventsPosition {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
+func (x *EventsPlace) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *EventsPlace) GetBegan() int64 {
+	if x != nil {
+		return x.Began
+	}
+	return 0
+}
+
 type HistoryResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Part  *tcpb.EventsPart       `protobuf:"bytes,1,opt,name=part,proto3" json:"part,omitempty"`
@@ -485,7 +649,7 @@ type HistoryResponse struct {
 
 func (x *HistoryResponse) Reset() {
 	*x = HistoryResponse{}
-	mi := &file_node_peerpb_diagnosis_proto_msgTypes[9]
+	mi := &file_node_peerpb_diagnosis_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -497,7 +661,7 @@ func (x *HistoryResponse) String() string {
 func (*HistoryResponse) ProtoMessage() {}
 
 func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_diagnosis_proto_msgTypes[9]
+	mi := &file_node_peerpb_diagnosis_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -510,7 +674,7 @@ func (x *HistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryResponse.ProtoReflect.Descriptor instead.
 func (*HistoryResponse) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_diagnosis_proto_rawDescGZIP(), []int{9}
+	return file_node_peerpb_diagnosis_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *HistoryResponse) GetPart() *tcpb.EventsPart {
@@ -555,12 +719,24 @@ const file_node_peerpb_diagnosis_proto_rawDesc = "" +
 	"\x04call\x18\x02 \x01(\tR\x04call\"n\n" +
 	"\rTraceResponse\x12/\n" +
 	"\x04view\x18\x01 \x01(\v2\x1b.sipcluster.tc.v1.CallTraceR\x04view\x12,\n" +
-	"\x03now\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x03now\"\x98\x01\n" +
+	"\x03now\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x03now\"\xa9\x02\n" +
 	"\x0eHistoryRequest\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x129\n" +
 	"\x05query\x18\x02 \x01(\v2#.sipcluster.tc.v1.ListEventsRequestR\x05query\x12,\n" +
-	"\x03now\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x03now\"q\n" +
+	"\x03now\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x03now\x124\n" +
+	"\x04from\x18\x04 \x01(\v2 .sipcluster.tc.v1.EventsPositionR\x04from\x126\n" +
+	"\x05until\x18\x05 \x01(\v2 .sipcluster.tc.v1.EventsPositionR\x05until\x12!\n" +
+	"\foldest_first\x18\x06 \x01(\bR\voldestFirst\"o\n" +
+	"\fEventsPlaces\x125\n" +
+	"\x05nodes\x18\x01 \x03(\v2\x1f.sipcluster.peer.v1.EventsPlaceR\x05nodes\x12\x14\n" +
+	"\x05audit\x18\x02 \x01(\x04R\x05audit\x12\x12\n" +
+	"\x04time\x18\x03 \x01(\x10R\x04time\"\x89\x01\n" +
+	"\vEventsPlace\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12<\n" +
+	"\bposition\x18\x02 \x01(\v2 .sipcluster.tc.v1.EventsPositionR\bposition\x12\x12\n" +
+	"\x04time\x18\x03 \x01(\x10R\x04time\x12\x14\n" +
+	"\x05began\x18\x04 \x01(\x10R\x05began\"q\n" +
 	"\x0fHistoryResponse\x120\n" +
 	"\x04part\x18\x01 \x01(\v2\x1c.sipcluster.tc.v1.EventsPartR\x04part\x12,\n" +
 	"\x03now\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x03now2\xad\x03\n" +
@@ -583,7 +759,7 @@ func file_node_peerpb_diagnosis_proto_rawDescGZIP() []byte {
 	return file_node_peerpb_diagnosis_proto_rawDescData
 }
 
-var file_node_peerpb_diagnosis_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_node_peerpb_diagnosis_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_node_peerpb_diagnosis_proto_goTypes = []any{
 	(*ViewDNRequest)(nil),          // 0: sipcluster.peer.v1.ViewDNRequest
 	(*ViewDNResponse)(nil),         // 1: sipcluster.peer.v1.ViewDNResponse
@@ -594,40 +770,47 @@ var file_node_peerpb_diagnosis_proto_goTypes = []any{
 	(*TraceRequest)(nil),           // 6: sipcluster.peer.v1.TraceRequest
 	(*TraceResponse)(nil),          // 7: sipcluster.peer.v1.TraceResponse
 	(*HistoryRequest)(nil),         // 8: sipcluster.peer.v1.HistoryRequest
-	(*HistoryResponse)(nil),        // 9: sipcluster.peer.v1.HistoryResponse
-	(*tcpb.DNView)(nil),            // 10: sipcluster.tc.v1.DNView
-	(*tcpb.StatusResponse)(nil),    // 11: sipcluster.tc.v1.StatusResponse
-	(*tcpb.ReportFile)(nil),        // 12: sipcluster.tc.v1.ReportFile
-	(*tcpb.CallTrace)(nil),         // 13: sipcluster.tc.v1.CallTrace
-	(*timestamppb.Timestamp)(nil),  // 14: google.protobuf.Timestamp
-	(*tcpb.ListEventsRequest)(nil), // 15: sipcluster.tc.v1.ListEventsRequest
-	(*tcpb.EventsPart)(nil),        // 16: sipcluster.tc.v1.EventsPart
+	(*EventsPlaces)(nil),           // 9: sipcluster.peer.v1.EventsPlaces
+	(*EventsPlace)(nil),            // 10: sipcluster.peer.v1.EventsPlace
+	(*HistoryResponse)(nil),        // 11: sipcluster.peer.v1.HistoryResponse
+	(*tcpb.DNView)(nil),            // 12: sipcluster.tc.v1.DNView
+	(*tcpb.StatusResponse)(nil),    // 13: sipcluster.tc.v1.StatusResponse
+	(*tcpb.ReportFile)(nil),        // 14: sipcluster.tc.v1.ReportFile
+	(*tcpb.CallTrace)(nil),         // 15: sipcluster.tc.v1.CallTrace
+	(*timestamppb.Timestamp)(nil),  // 16: google.protobuf.Timestamp
+	(*tcpb.ListEventsRequest)(nil), // 17: sipcluster.tc.v1.ListEventsRequest
+	(*tcpb.EventsPosition)(nil),    // 18: sipcluster.tc.v1.EventsPosition
+	(*tcpb.EventsPart)(nil),        // 19: sipcluster.tc.v1.EventsPart
 }
 var file_node_peerpb_diagnosis_proto_depIdxs = []int32{
-	10, // 0: sipcluster.peer.v1.ViewDNResponse.view:type_name -> sipcluster.tc.v1.DNView
-	11, // 1: sipcluster.peer.v1.ViewClusterResponse.status:type_name -> sipcluster.tc.v1.StatusResponse
-	12, // 2: sipcluster.peer.v1.ReportResponse.files:type_name -> sipcluster.tc.v1.ReportFile
-	13, // 3: sipcluster.peer.v1.TraceResponse.view:type_name -> sipcluster.tc.v1.CallTrace
-	14, // 4: sipcluster.peer.v1.TraceResponse.now:type_name -> google.protobuf.Timestamp
-	15, // 5: sipcluster.peer.v1.HistoryRequest.query:type_name -> sipcluster.tc.v1.ListEventsRequest
-	14, // 6: sipcluster.peer.v1.HistoryRequest.now:type_name -> google.protobuf.Timestamp
-	16, // 7: sipcluster.peer.v1.HistoryResponse.part:type_name -> sipcluster.tc.v1.EventsPart
-	14, // 8: sipcluster.peer.v1.HistoryResponse.now:type_name -> google.protobuf.Timestamp
-	0,  // 9: sipcluster.peer.v1.Witness.ViewDN:input_type -> sipcluster.peer.v1.ViewDNRequest
-	2,  // 10: sipcluster.peer.v1.Witness.ViewCluster:input_type -> sipcluster.peer.v1.ViewClusterRequest
-	4,  // 11: sipcluster.peer.v1.Witness.Report:input_type -> sipcluster.peer.v1.ReportRequest
-	8,  // 12: sipcluster.peer.v1.Witness.History:input_type -> sipcluster.peer.v1.HistoryRequest
-	6,  // 13: sipcluster.peer.v1.Witness.Trace:input_type -> sipcluster.peer.v1.TraceRequest
-	1,  // 14: sipcluster.peer.v1.Witness.ViewDN:output_type -> sipcluster.peer.v1.ViewDNResponse
-	3,  // 15: sipcluster.peer.v1.Witness.ViewCluster:output_type -> sipcluster.peer.v1.ViewClusterResponse
-	5,  // 16: sipcluster.peer.v1.Witness.Report:output_type -> sipcluster.peer.v1.ReportResponse
-	9,  // 17: sipcluster.peer.v1.Witness.History:output_type -> sipcluster.peer.v1.HistoryResponse
-	7,  // 18: sipcluster.peer.v1.Witness.Trace:output_type -> sipcluster.peer.v1.TraceResponse
-	14, // [14:19] is the sub-list for method output_type
-	9,  // [9:14] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	12, // 0: sipcluster.peer.v1.ViewDNResponse.view:type_name -> sipcluster.tc.v1.DNView
+	13, // 1: sipcluster.peer.v1.ViewClusterResponse.status:type_name -> sipcluster.tc.v1.StatusResponse
+	14, // 2: sipcluster.peer.v1.ReportResponse.files:type_name -> sipcluster.tc.v1.ReportFile
+	15, // 3: sipcluster.peer.v1.TraceResponse.view:type_name -> sipcluster.tc.v1.CallTrace
+	16, // 4: sipcluster.peer.v1.TraceResponse.now:type_name -> google.protobuf.Timestamp
+	17, // 5: sipcluster.peer.v1.HistoryRequest.query:type_name -> sipcluster.tc.v1.ListEventsRequest
+	16, // 6: sipcluster.peer.v1.HistoryRequest.now:type_name -> google.protobuf.Timestamp
+	18, // 7: sipcluster.peer.v1.HistoryRequest.from:type_name -> sipcluster.tc.v1.EventsPosition
+	18, // 8: sipcluster.peer.v1.HistoryRequest.until:type_name -> sipcluster.tc.v1.EventsPosition
+	10, // 9: sipcluster.peer.v1.EventsPlaces.nodes:type_name -> sipcluster.peer.v1.EventsPlace
+	18, // 10: sipcluster.peer.v1.EventsPlace.position:type_name -> sipcluster.tc.v1.EventsPosition
+	19, // 11: sipcluster.peer.v1.HistoryResponse.part:type_name -> sipcluster.tc.v1.EventsPart
+	16, // 12: sipcluster.peer.v1.HistoryResponse.now:type_name -> google.protobuf.Timestamp
+	0,  // 13: sipcluster.peer.v1.Witness.ViewDN:input_type -> sipcluster.peer.v1.ViewDNRequest
+	2,  // 14: sipcluster.peer.v1.Witness.ViewCluster:input_type -> sipcluster.peer.v1.ViewClusterRequest
+	4,  // 15: sipcluster.peer.v1.Witness.Report:input_type -> sipcluster.peer.v1.ReportRequest
+	8,  // 16: sipcluster.peer.v1.Witness.History:input_type -> sipcluster.peer.v1.HistoryRequest
+	6,  // 17: sipcluster.peer.v1.Witness.Trace:input_type -> sipcluster.peer.v1.TraceRequest
+	1,  // 18: sipcluster.peer.v1.Witness.ViewDN:output_type -> sipcluster.peer.v1.ViewDNResponse
+	3,  // 19: sipcluster.peer.v1.Witness.ViewCluster:output_type -> sipcluster.peer.v1.ViewClusterResponse
+	5,  // 20: sipcluster.peer.v1.Witness.Report:output_type -> sipcluster.peer.v1.ReportResponse
+	11, // 21: sipcluster.peer.v1.Witness.History:output_type -> sipcluster.peer.v1.HistoryResponse
+	7,  // 22: sipcluster.peer.v1.Witness.Trace:output_type -> sipcluster.peer.v1.TraceResponse
+	18, // [18:23] is the sub-list for method output_type
+	13, // [13:18] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_node_peerpb_diagnosis_proto_init() }
@@ -641,7 +824,7 @@ func file_node_peerpb_diagnosis_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_diagnosis_proto_rawDesc), len(file_node_peerpb_diagnosis_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

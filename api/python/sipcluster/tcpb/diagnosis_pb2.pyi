@@ -126,12 +126,14 @@ class DNView(_message.Message):
     def __init__(self, node: _Optional[str] = ..., site: _Optional[str] = ..., error: _Optional[str] = ..., status: _Optional[_Union[_availability_pb2.DNStatus, _Mapping]] = ..., bindings: _Optional[_Iterable[_Union[DNBinding, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[DNChange, _Mapping]]] = ..., took: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class EventsPart(_message.Message):
-    __slots__ = ["ahead", "began", "cut", "error", "events", "node", "since", "site", "took"]
+    __slots__ = ["ahead", "began", "cut", "end", "error", "events", "lost", "node", "since", "site", "took"]
     AHEAD_FIELD_NUMBER: _ClassVar[int]
     BEGAN_FIELD_NUMBER: _ClassVar[int]
     CUT_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
     SITE_FIELD_NUMBER: _ClassVar[int]
@@ -139,13 +141,23 @@ class EventsPart(_message.Message):
     ahead: _duration_pb2.Duration
     began: _timestamp_pb2.Timestamp
     cut: bool
+    end: EventsPosition
     error: str
     events: _containers.RepeatedCompositeFieldContainer[HistoryEvent]
+    lost: bool
     node: str
     since: _timestamp_pb2.Timestamp
     site: str
     took: _duration_pb2.Duration
-    def __init__(self, node: _Optional[str] = ..., site: _Optional[str] = ..., error: _Optional[str] = ..., took: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., ahead: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., cut: bool = ..., events: _Optional[_Iterable[_Union[HistoryEvent, _Mapping]]] = ..., began: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, node: _Optional[str] = ..., site: _Optional[str] = ..., error: _Optional[str] = ..., took: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., ahead: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., cut: bool = ..., events: _Optional[_Iterable[_Union[HistoryEvent, _Mapping]]] = ..., began: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., end: _Optional[_Union[EventsPosition, _Mapping]] = ..., lost: bool = ...) -> None: ...
+
+class EventsPosition(_message.Message):
+    __slots__ = ["next", "store"]
+    NEXT_FIELD_NUMBER: _ClassVar[int]
+    STORE_FIELD_NUMBER: _ClassVar[int]
+    next: _containers.RepeatedScalarFieldContainer[int]
+    store: int
+    def __init__(self, store: _Optional[int] = ..., next: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ExplainDNRequest(_message.Message):
     __slots__ = ["changes", "dn"]
@@ -186,13 +198,14 @@ class HistoryCall(_message.Message):
     def __init__(self, conn_id: _Optional[str] = ..., what: _Optional[str] = ..., caller: bool = ..., other: _Optional[str] = ..., cause: _Optional[int] = ..., why: _Optional[str] = ..., ani: _Optional[str] = ..., dnis: _Optional[str] = ...) -> None: ...
 
 class HistoryEvent(_message.Message):
-    __slots__ = ["call", "change", "dn", "kind", "link", "node", "time", "write"]
+    __slots__ = ["call", "change", "dn", "kind", "link", "node", "position", "time", "write"]
     CALL_FIELD_NUMBER: _ClassVar[int]
     CHANGE_FIELD_NUMBER: _ClassVar[int]
     DN_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     LINK_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
     WRITE_FIELD_NUMBER: _ClassVar[int]
     call: HistoryCall
@@ -201,9 +214,10 @@ class HistoryEvent(_message.Message):
     kind: HistoryKind
     link: HistoryLink
     node: str
+    position: int
     time: _timestamp_pb2.Timestamp
     write: HistoryWrite
-    def __init__(self, time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., node: _Optional[str] = ..., kind: _Optional[_Union[HistoryKind, str]] = ..., dn: _Optional[str] = ..., change: _Optional[_Union[DNChange, _Mapping]] = ..., call: _Optional[_Union[HistoryCall, _Mapping]] = ..., link: _Optional[_Union[HistoryLink, _Mapping]] = ..., write: _Optional[_Union[HistoryWrite, _Mapping]] = ...) -> None: ...
+    def __init__(self, time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., node: _Optional[str] = ..., kind: _Optional[_Union[HistoryKind, str]] = ..., dn: _Optional[str] = ..., change: _Optional[_Union[DNChange, _Mapping]] = ..., call: _Optional[_Union[HistoryCall, _Mapping]] = ..., link: _Optional[_Union[HistoryLink, _Mapping]] = ..., write: _Optional[_Union[HistoryWrite, _Mapping]] = ..., position: _Optional[int] = ...) -> None: ...
 
 class HistoryLink(_message.Message):
     __slots__ = ["heard", "peer", "why"]
@@ -230,7 +244,7 @@ class HistoryWrite(_message.Message):
     def __init__(self, index: _Optional[int] = ..., by: _Optional[str] = ..., changes: _Optional[_Iterable[str]] = ..., mutations: _Optional[int] = ..., refused: _Optional[str] = ...) -> None: ...
 
 class ListEventsRequest(_message.Message):
-    __slots__ = ["agent", "conn_id", "dn", "each_node", "group", "kinds", "limit", "node", "since", "until"]
+    __slots__ = ["agent", "conn_id", "dn", "each_node", "group", "kinds", "limit", "node", "page_token", "since", "until"]
     AGENT_FIELD_NUMBER: _ClassVar[int]
     CONN_ID_FIELD_NUMBER: _ClassVar[int]
     DN_FIELD_NUMBER: _ClassVar[int]
@@ -239,6 +253,7 @@ class ListEventsRequest(_message.Message):
     KINDS_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
     UNTIL_FIELD_NUMBER: _ClassVar[int]
     agent: str
@@ -249,17 +264,20 @@ class ListEventsRequest(_message.Message):
     kinds: _containers.RepeatedScalarFieldContainer[HistoryKind]
     limit: int
     node: str
+    page_token: str
     since: _timestamp_pb2.Timestamp
     until: _timestamp_pb2.Timestamp
-    def __init__(self, since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., dn: _Optional[str] = ..., group: _Optional[str] = ..., agent: _Optional[str] = ..., conn_id: _Optional[str] = ..., kinds: _Optional[_Iterable[_Union[HistoryKind, str]]] = ..., node: _Optional[str] = ..., each_node: bool = ..., limit: _Optional[int] = ...) -> None: ...
+    def __init__(self, since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., dn: _Optional[str] = ..., group: _Optional[str] = ..., agent: _Optional[str] = ..., conn_id: _Optional[str] = ..., kinds: _Optional[_Iterable[_Union[HistoryKind, str]]] = ..., node: _Optional[str] = ..., each_node: bool = ..., limit: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListEventsResponse(_message.Message):
-    __slots__ = ["events", "parts"]
+    __slots__ = ["events", "next_page_token", "parts"]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     PARTS_FIELD_NUMBER: _ClassVar[int]
     events: _containers.RepeatedCompositeFieldContainer[HistoryEvent]
+    next_page_token: str
     parts: _containers.RepeatedCompositeFieldContainer[EventsPart]
-    def __init__(self, events: _Optional[_Iterable[_Union[HistoryEvent, _Mapping]]] = ..., parts: _Optional[_Iterable[_Union[EventsPart, _Mapping]]] = ...) -> None: ...
+    def __init__(self, events: _Optional[_Iterable[_Union[HistoryEvent, _Mapping]]] = ..., parts: _Optional[_Iterable[_Union[EventsPart, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class ReportFile(_message.Message):
     __slots__ = ["cut", "gzip", "name"]

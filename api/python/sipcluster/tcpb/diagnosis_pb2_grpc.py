@@ -62,7 +62,9 @@ class DiagnosisServicer(object):
         and agents, what happened to calls, verdicts on peers, and for administrators who
         changed the configuration. What several nodes know is told once, by the node whose word
         it is. The other nodes are asked side by side, for 2 s at most: of one that does not
-        answer there is what this node knows of it. Roles admin and operator.
+        answer there is what this node knows of it. Pages go back from the newest; together they
+        have each event once, also those that happened while they were read. Roles admin and
+        operator.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
