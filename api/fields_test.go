@@ -110,7 +110,7 @@ func TestStatus_SaysWhatKeepsCallsAway(t *testing.T) {
 		t.Errorf("what is configured: %v", got)
 	}
 	slab := newEventSlab(s.view, 1)
-	event := slab.event(dn.Item{Status: s.status(t, "1001")})
+	event := slab.event(&dn.Item{Status: s.status(t, "1001")})
 	st := s.status(t, "1001")
 	addUse(event, s.view, &st)
 	list, err := a.ListDNs(t.Context(), &tcpb.ListDNsRequest{})

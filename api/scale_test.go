@@ -128,7 +128,7 @@ func watched(t *testing.T, f *tcpb.Filter, rows int) func(o *office) (int, error
 			}
 			over = items[len(items)-1].Kind == feed.EndOfSnapshot
 			for _, e := range items {
-				found += boolean(e.Kind == feed.Row && w.filter.judge(e.Status, &nodeNames{view: o.view()}))
+				found += boolean(e.Kind == feed.Row && w.filter.judge(&e.Status, &nodeNames{view: o.view()}))
 			}
 		}
 		return found / rows, err

@@ -132,9 +132,10 @@ func (w *watch) next(ctx context.Context, buf []dn.Item) ([]dn.Item, error) {
 func (w *watch) send(events []dn.Item) error {
 	view := w.service.view()
 	slab := newEventSlab(view, len(events))
-	for _, e := range events {
+	for i := range events {
+		e := &events[i]
 		if e.Kind == feed.Row || e.Kind == feed.Change {
-			if (w.agents || e.What == dn.StateChange || e.What == dn.OwnerChange) && w.filter.judge(e.Status, slab.names) {
+			if (w.agents || e.What == dn.StateChange || e.What == dn.OwnerChange) && w.filter.judge(&e.Status, slab.names) {
 				m := slab.event(e)
 				if w.agents {
 					addUse(m, view, &e.Status)
@@ -165,7 +166,7 @@ func (w *watch) flush() error {
 }
 
 // mark sends the begin of a snapshot or tail, or the end of a snapshot.
-func (w *watch) mark(view *fsm.View, e dn.Item) error {
+func (w *watch) mark(view *fsm.View, e *dn.Item) error {
 	if e.Kind == feed.EndOfSnapshot {
 		w.snapshot = false
 		return w.stream.Send(&tcpb.WatchResponse{Body: &tcpb.WatchResponse_EndOfSnapshot{EndOfSnapshot: &tcpb.EndOfSnapshot{Seq: e.Seq, Cursor: w.cursor(e.Seq)}}})
@@ -192,8 +193,8 @@ type watchFilter struct {
 func (f *watchFilter) moves() bool { return f.owner != "" || f.site != "" || f.self != "" }
 
 // judge tells whether the client hears of the change.
-func (f *watchFilter) judge(s dn.Status, n *nodeNames) bool {
-	if !strings.HasPrefix(string(s.Number), f.prefix) || !f.configPasses(n.view.DN(string(s.Number))) {
+func (f *watchFilter) judge(s *dn.Status, n *nodeNames) bool {
+	if !strings.HasPrefix(string(s.Number), f.prefix) || f.byConfig() && !f.configPasses(n.view.DN(string(s.Number))) {
 		return false
 	}
 	if f.inside == nil {
@@ -206,6 +207,11 @@ func (f *watchFilter) judge(s dn.Status, n *nodeNames) bool {
 	_, left := f.inside[s.Number]
 	delete(f.inside, s.Number)
 	return left
+}
+
+// byConfig tells whether the configuration of a DN counts.
+func (f *watchFilter) byConfig() bool {
+	return f.kind != configpb.DNKind_DN_KIND_UNSPECIFIED || f.group != ""
 }
 
 func (f *watchFilter) configPasses(config *configpb.DN) bool {
@@ -235,7 +241,7 @@ func newEventSlab(view *fsm.View, n int) *eventSlab {
 	}
 }
 
-func (s *eventSlab) event(e dn.Item) *tcpb.DNEvent {
+func (s *eventSlab) event(e *dn.Item) *tcpb.DNEvent {
 	i := len(s.events)
 	s.events = s.events[:i+1]
 	m, t := &s.events[i], &s.stamps[i]

@@ -14,12 +14,17 @@ func streamFaults() []Fault {
 		},
 		{
 			Name: "journal-claims-more", Kind: Streams, What: "the journal claims one change more than it holds",
-			Edits:   []Edit{{"node/dn/journal.go", "min(j.head, uint64(len(j.ring)))", "min(j.head, uint64(len(j.ring)+1))"}},
+			Edits:   []Edit{{"node/dn/journal.go", "uint64(max(j.least, j.of.tree.Len()))", "uint64(max(j.least, j.of.tree.Len())+1)"}},
+			Package: "./node/dn", Run: "^TestResume_",
+		},
+		{
+			Name: "journal-claims-no-more-than-least", Kind: Streams, What: "a word on more DNs than the journal holds at least has every reader begin anew",
+			Edits:   []Edit{{"node/dn/journal.go", "uint64(max(j.least, j.of.tree.Len()))", "uint64(j.least)"}},
 			Package: "./node/dn", Run: "^TestResume_",
 		},
 		{
 			Name: "journal-claims-less", Kind: Streams, What: "who lags by exactly the journal's length gets a snapshot",
-			Edits:   []Edit{{"node/dn/journal.go", "min(j.head, uint64(len(j.ring)))", "min(j.head, uint64(len(j.ring)-1))"}},
+			Edits:   []Edit{{"node/dn/journal.go", "uint64(max(j.least, j.of.tree.Len()))", "uint64(max(j.least, j.of.tree.Len())-1)"}},
 			Package: "./node/dn", Run: "^TestResume_",
 		},
 		{

@@ -37,8 +37,8 @@ type Config struct {
 	// Told is told of each change that clients are told of, in order. It must not wait nor
 	// call the table; nil: nobody is told.
 	Told func(Number, Past)
-	// History is how many changes a reader of a stream may lag behind before
-	// it gets a snapshot again; 0 means feed.DefaultHistory.
+	// History is how many changes a reader of a stream may lag behind at least before
+	// it gets a snapshot again; more when there are more DNs. 0 means feed.DefaultHistory.
 	History int
 }
 

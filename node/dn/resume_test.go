@@ -16,34 +16,50 @@ import (
 func TestResume_AtTheEdgesOfTheJournal(t *testing.T) {
 	const size, incarnation = 8, 7
 	for _, wrapped := range []int{0, 1, size - 1, size, size + 1, 3*size + 2} { // changes before
-		for behind := range size + 4 {
-			for _, kind := range []string{"visible", "own"} {
-				t.Run(fmt.Sprintf("%s, %d before, %d behind", kind, wrapped, behind), func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) {
+		for _, known := range []int{3, size + 5} {
+			for behind := range known + size + 4 {
+				for _, kind := range []string{"visible", "own"} {
+					t.Run(fmt.Sprintf("%s, %d DNs, %d before, %d behind", kind, known, wrapped, behind), func(t *testing.T) {
 						tab := New(Config{Self: "a", Incarnation: incarnation, History: size})
-						for i := range wrapped + 1 {
-							tab.Register(numbered(i), Registered)
+						change := changing(tab, known)
+						for range wrapped {
+							change()
 						}
 						open := map[string]func(feed.Position) *Stream{"visible": tab.Watch, "own": tab.Follow}[kind]
 						at := feed.Position{Incarnation: incarnation, Seq: open(feed.Position{}).Head()}
 						var want []Number
-						for i := range behind {
-							n := Number(fmt.Sprint("later", i))
-							tab.Register(n, Registered)
-							want = append(want, n)
+						for range behind {
+							n := change()
+							want = append(slices.DeleteFunc(want, func(m Number) bool { return m == n }), n)
 						}
-						items := drain(t, open(at))
-						if resumed := behind <= size; items[0].Resumed != resumed {
+						items := unread(open(at))
+						if resumed := behind <= max(size, known); items[0].Resumed != resumed {
 							t.Fatalf("resumed: %v, want %v", items[0].Resumed, resumed)
 						} else if !resumed {
-							checkSnapshot(t, items, wrapped+1+behind)
+							checkSnapshot(t, items, known)
 							return
 						}
-						checkChanges(t, items[1:], at.Seq, want)
+						checkChanges(t, items[1:], at.Seq+uint64(behind-len(want)), want)
 					})
-				})
+				}
 			}
 		}
+	}
+}
+
+// changing registers so many DNs, and returns what changes the next of them each time: its
+// phone answers no more, or again.
+func changing(tab *Table, known int) func() Number {
+	claims := make([]int64, known)
+	for i := range claims {
+		claims[i] = tab.Register(numbered(i), Registered).ClaimTime
+	}
+	next := 0
+	return func() Number {
+		i, answers := next%known, next/known%2 == 1
+		next++
+		tab.Answers(numbered(i), claims[i], answers)
+		return numbered(i)
 	}
 }
 
@@ -89,7 +105,10 @@ func TestResume_WhoFallsBehindBeginsAnew(t *testing.T) {
 		s := map[string]func(feed.Position) *Stream{"visible": tab.Watch, "own": tab.Follow}[kind](feed.Position{})
 		for i := range 3 {
 			for n := range size + 1 {
-				tab.Register(Number(fmt.Sprint(9-i, n)), Registered) // in front of those that were read last
+				r := tab.Register(Number(fmt.Sprint(9-i, n)), Registered) // in front of those that were read last
+				for answers := range 2 * (i + 1) {
+					tab.Answers(r.Number, r.ClaimTime, answers%2 == 1)
+				}
 			}
 			items := unread(s)
 			if items[0].Kind != feed.Started || items[0].Resumed {
@@ -97,6 +116,39 @@ func TestResume_WhoFallsBehindBeginsAnew(t *testing.T) {
 			}
 			checkSnapshot(t, items, (i+1)*(size+1))
 		}
+	}
+}
+
+// A word on all DNs, however many there are, is told as changes to who reads then: a
+// snapshot would tell of all others, too.
+func TestResume_AWordOnAllDNs(t *testing.T) {
+	const size = 8
+	tab := New(Config{Self: "a", Incarnation: 1, History: size})
+	c, err := tab.Sync("b", 1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := make([]Record, 3*journalBlock)
+	for i := range batch {
+		batch[i] = Record{Number: numbered(i), ClaimTime: int64(i + 1), State: InSrv, Reason: Registered}
+	}
+	if _, err = c.Apply(batch, 0); err == nil {
+		err = c.Synced(1)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := tab.Watch(feed.Position{})
+	checkSnapshot(t, unread(s), len(batch))
+	for _, heard := range []bool{true, false, true} {
+		tab.SetHeard("b", heard)
+		items := unread(s)
+		if len(items) != len(batch) || items[0].Kind != feed.Change {
+			t.Fatalf("heard: %v: %d items, which begin with %+v, want a change of each of %d DNs", heard, len(items), items[0], len(batch))
+		}
+	}
+	if kept := len(tab.journals[visible].blocks); kept > len(batch)/size+2 {
+		t.Errorf("%d blocks of changes are kept of %d DNs", kept, len(batch))
 	}
 }
 
@@ -126,7 +178,7 @@ func TestResume_FoldsToTheTableFromAnywhere(t *testing.T) {
 		for seq, was := range known {
 			s := tab.Watch(feed.Position{Incarnation: 1, Seq: seq})
 			items := unread(s)
-			if resumed := tab.Head()-seq <= size; items[0].Resumed != (resumed && seq > 0) {
+			if resumed := tab.Head()-seq <= max(size, uint64(tab.order.tree.Len())); items[0].Resumed != (resumed && seq > 0) {
 				t.Fatalf("from %d of %d: resumed: %v", seq, tab.Head(), items[0].Resumed)
 			}
 			was.fold(t, items)

@@ -45,7 +45,7 @@ const (
 // Stream reads one of the table's streams: a snapshot, its end, then the
 // changes in order. It has one reader; the writers never wait for it. A
 // reader that lags gets several changes of one DN as the last of them, or, when
-// it lags by more than Config.History changes, a snapshot again.
+// it lags by more changes than Config.History and than there are DNs, a snapshot again.
 type Stream struct {
 	t    *Table
 	kind int
