@@ -91,7 +91,12 @@ func TestWatch_ResumesAtTheEdges(t *testing.T) {
 				s.table.Register("1", dn.Registered)
 				seq := s.placeOf(t, place)
 				want := []string{fmt.Sprintf("started sip1 resumed=%v", behind <= size)}
-				for i := range behind {
+				for range 2 * max(0, behind-size) * size { // changes of one DN, and there are fewer DNs
+					r, _ := s.table.Own("1")
+					s.table.End("1", r.ClaimTime, dn.Expired)
+					s.table.Register("1", dn.Registered)
+				}
+				for i := range min(behind, size) {
 					n := fmt.Sprint("2", i)
 					s.table.Register(dn.Number(n), dn.Registered)
 					want = append(want, fmt.Sprintf("change %s IN_SRV sip1/dc1 REASON_REGISTERED", n))
