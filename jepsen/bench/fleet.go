@@ -29,6 +29,7 @@ type fleet struct {
 	phones  []phone
 	open    map[int]bool // phones with an outstanding request
 	settled int
+	passed  int // of them, those that were passed over
 	resends int
 	done    chan struct{} // closed when run's last phone is settled
 	want    int
@@ -72,10 +73,12 @@ type outcome struct {
 }
 
 // run makes count phones register, in turn from the one numbered first, over
-// and over: at the given rate in registrations/s, or as fast as it goes (0).
+// and over: at the given rate in registrations/s, or as fast as it goes (0). A phone
+// whose turn comes before it was answered is passed over, which is no registration. When
+// ctx ends, what is not answered is given up.
 func (f *fleet) run(ctx context.Context, first, count, rate int) (outcome, error) {
 	f.mu.Lock()
-	f.settled, f.want, f.resends, f.done = 0, count, 0, make(chan struct{})
+	f.settled, f.passed, f.want, f.resends, f.done = 0, 0, count, 0, make(chan struct{})
 	for i := range f.phones {
 		f.phones[i].failed = ""
 	}
@@ -85,10 +88,12 @@ func (f *fleet) run(ctx context.Context, first, count, rate int) (outcome, error
 	defer cancel()
 	go f.resend(ctx)
 	if err := f.send(ctx, first, count, rate); err != nil {
+		f.giveUp()
 		return outcome{}, err
 	}
 	select {
 	case <-ctx.Done():
+		f.giveUp()
 		return outcome{}, ctx.Err()
 	case <-f.done:
 	}
@@ -98,7 +103,7 @@ func (f *fleet) run(ctx context.Context, first, count, rate int) (outcome, error
 func (f *fleet) outcome(took time.Duration) outcome {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	o := outcome{accepted: f.want, resent: f.resends, took: took}
+	o := outcome{accepted: f.want - f.passed, resent: f.resends, took: took}
 	for i := range f.phones {
 		if p := &f.phones[i]; p.failed != "" {
 			o.failed++
@@ -137,6 +142,7 @@ func (f *fleet) begin(i int) {
 	defer f.mu.Unlock()
 	p := &f.phones[i]
 	if f.open[i] { // went round faster than it was answered
+		f.passed++
 		f.count()
 		return
 	}
@@ -151,6 +157,16 @@ func (f *fleet) transmit(p *phone) {
 	p.last = time.Now()
 	if _, err := f.conn.WriteToUDPAddrPort(p.out, f.to); err != nil && !errors.Is(err, net.ErrClosed) {
 		p.failed = err.Error()
+	}
+}
+
+// giveUp has no answer count that comes from now on.
+func (f *fleet) giveUp() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.open {
+		delete(f.open, i)
+		<-f.release
 	}
 }
 

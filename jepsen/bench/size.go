@@ -248,7 +248,7 @@ func (s *sized) kill(ctx context.Context) error {
 // would, until it is answered.
 func (s *sized) registers(ctx context.Context) error {
 	for {
-		once, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+		once, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 		o, err := s.fleets[s.victim].run(once, 0, 1, 0)
 		cancel()
 		if ctx.Err() != nil || err != nil && once.Err() == nil {
