@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -173,14 +174,9 @@ func (n *Node) openStores() (err error) {
 	if n.id, err = openCard(n.cfg.DataDir, n.cfg.Name, &n.damage); err != nil {
 		return err
 	}
-	if n.store, err = location.Open(location.Config{Dir: filepath.Join(n.cfg.DataDir, "location"), Log: n.log}); err != nil {
-		return fmt.Errorf("data directory %s: %w", n.cfg.DataDir, err)
-	}
-	n.onClose(n.store.Close)
-	if err := n.openMachine(); err != nil {
+	if err := n.openLarge(); err != nil {
 		return err
 	}
-	n.onClose(func() error { return n.machine.Close() })
 	n.lags = lag.New(dn.Node(n.id.ID), n.applied, n.leader)
 	if err := n.acceptRecovery(); err != nil {
 		return err
@@ -211,6 +207,25 @@ func (n *Node) openStores() (err error) {
 	n.calls = call.New(call.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Over: n.hangUp, Gone: n.peerGone, TalkEnds: n.talkEnds, Dials: n.making.Dials, Record: note, Told: n.history.CallEvent})
 	n.table = dn.New(dn.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Floor: meta.Floor, Busy: n.full, Uses: n.calls.Uses, Takes: n.takes, At: n.holdsAt, Class: n.classOf, Groups: n.groupsOf, Level: n.levelOf, Told: n.history.DN})
 	return nil
+}
+
+// openLarge opens side by side what grows with the DNs: the bindings, and the configuration.
+func (n *Node) openLarge() error {
+	var bindings errgroup.Group
+	bindings.Go(func() (err error) {
+		if n.store, err = location.Open(location.Config{Dir: filepath.Join(n.cfg.DataDir, "location"), Log: n.log}); err != nil {
+			return fmt.Errorf("data directory %s: %w", n.cfg.DataDir, err)
+		}
+		return nil
+	})
+	machine, store := n.openMachine(), bindings.Wait()
+	if store == nil {
+		n.onClose(n.store.Close)
+	}
+	if machine == nil {
+		n.onClose(func() error { return n.machine.Close() })
+	}
+	return cmp.Or(store, machine)
 }
 
 func (n *Node) bindPorts() (err error) {

@@ -30,6 +30,8 @@ type pings struct {
 	registrar *registrar.Registrar
 	out       *wire.Exits
 	now       func() time.Time
+	// before are the DNs with a phone that was silent before a restart.
+	before []dn.Number
 
 	mu     sync.Mutex
 	probes map[target]*probe

@@ -40,14 +40,15 @@ func (r *round) begin(numbers []dn.Number) {
 // run pings in rounds while the option is set, and asks for the silence of those
 // that were silent before a restart.
 func (p *pings) run(ctx context.Context) error {
-	p.store.Range(func(e *location.Entry) bool {
-		for i := range e.Bindings {
+	for _, n := range p.before {
+		e := p.store.Get(n)
+		for i := 0; e != nil && i < len(e.Bindings); i++ {
 			if b := &e.Bindings[i]; b.Unresponsive {
-				p.Silent(e.Record.Number, b.Contact, b.CallID, b.CSeq)
+				p.Silent(n, b.Contact, b.CallID, b.CSeq)
 			}
 		}
-		return true
-	})
+	}
+	p.before = nil
 	defer p.clean(0, true)
 	var r round
 	for part := 0; ; part = (part + 1) % parts {

@@ -98,7 +98,7 @@ func New(cfg Config) (*Server, error) {
 	if err := s.stack(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.registrar.Restore()
+	s.pings.before = s.registrar.Restore()
 	return s, nil
 }
 

@@ -99,6 +99,26 @@ func TestStore_KeepsWhatWasPut(t *testing.T) {
 	}
 }
 
+// Range tells of every entry once, in order of number, and ends with what it calls.
+func TestStore_RangesInOrder(t *testing.T) {
+	s := openAt(t, t.TempDir(), testBoot)
+	defer func() { _ = s.Close() }()
+	const many = 5*rangePiece + 1
+	for i := range many {
+		s.Put(entry(fmt.Sprint(9*many-i), int64(i+10), time.Now().Add(time.Hour)))
+	}
+	for _, most := range []int{many, 1, rangePiece + 1} {
+		var seen []dn.Number
+		s.Range(func(e *Entry) bool {
+			seen = append(seen, e.Record.Number)
+			return len(seen) < most
+		})
+		if len(seen) != most || !slices.IsSorted(seen) || len(slices.Compact(seen)) != most {
+			t.Errorf("%d of %d entries, in order: %v", len(seen), most, slices.IsSorted(seen))
+		}
+	}
+}
+
 func TestStore_ComesBackAfterFlushAndCrash(t *testing.T) {
 	dir := t.TempDir()
 	s := openAt(t, dir, testBoot)

@@ -34,8 +34,8 @@ func (g *Registrar) Run(ctx context.Context, flush func()) error {
 
 // Restore tells the table what the store kept over a restart. Bindings whose
 // lifetime is over, and those of connections, which ended with the process, go;
-// nothing else is written again.
-func (g *Registrar) Restore() {
+// nothing else is written again. It returns the DNs with a phone that did not answer.
+func (g *Registrar) Restore() (silent []dn.Number) {
 	now := g.cfg.Now()
 	gone := func(b *location.Binding) bool { return b.Transport.Connected() || !b.Expires.After(now) }
 	g.cfg.Store.Range(func(e *location.Entry) bool {
@@ -49,8 +49,12 @@ func (g *Registrar) Restore() {
 				break
 			}
 		}
+		if slices.ContainsFunc(e.Bindings, func(b location.Binding) bool { return b.Unresponsive }) {
+			silent = append(silent, rec.Number)
+		}
 		return true
 	})
+	return silent
 }
 
 // drop ends the bindings of a DN that gone picks; without one left the DN goes
@@ -132,12 +136,11 @@ func (g *Registrar) hold(back bool) bool {
 		turn, from, reason = g.cfg.Table.End, dn.InSrv, dn.Admin
 	}
 	turned := 0
-	g.cfg.Store.Range(func(e *location.Entry) bool {
-		if e.Record.State == from && len(e.Bindings) > 0 && g.turn(e.Record.Number, from, reason, turn) {
+	for _, n := range g.cfg.Store.Numbers() {
+		if rec, known := g.cfg.Table.Own(n); known && rec.State == from && g.turn(n, from, reason, turn) {
 			turned++
 		}
-		return true
-	})
+	}
 	switch {
 	case turned == 0:
 	case back:
@@ -205,10 +208,9 @@ func (g *Registrar) follow(ctx context.Context) error {
 			return err
 		}
 		if c.All {
-			g.cfg.Store.Range(func(e *location.Entry) bool {
-				g.reconcile(e.Record.Number)
-				return true
-			})
+			for _, n := range g.cfg.Store.Numbers() {
+				g.reconcile(n)
+			}
 		}
 		for _, n := range c.DNs {
 			g.reconcile(dn.Number(n))
