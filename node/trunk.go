@@ -49,7 +49,7 @@ func (n *Node) inquire(ctx context.Context, from numbering.Caller, called string
 			return i, fmt.Errorf("caller: %w", err)
 		}
 	}
-	number, secure, f, err := n.sip.Called(ctx, called)
+	number, secure, f, err := n.sip.Called(ctx, dn.Number(from.DN), called)
 	if err != nil {
 		return i, fmt.Errorf("called: %w", err)
 	}

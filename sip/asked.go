@@ -8,11 +8,11 @@ import (
 )
 
 // Called is what an INVITE would call by a text, as proxy.Proxy.Called; not without calls.
-func (s *Server) Called(ctx context.Context, text string) (called string, secure bool, f *message.Fault, err error) {
+func (s *Server) Called(ctx context.Context, from dn.Number, text string) (called string, secure bool, f *message.Fault, err error) {
 	if s.proxy == nil {
 		return text, false, nil, nil
 	}
-	return s.proxy.Called(ctx, text)
+	return s.proxy.Called(ctx, from, text)
 }
 
 // Caller is the number that a text shows, as proxy.Proxy.Caller.

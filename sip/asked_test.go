@@ -64,7 +64,7 @@ func TestCalled_IsWhatAnINVITECalls(t *testing.T) {
 		"mailto:a@b", "https://" + testRealm + "/1002", "javascript:alert(1)", "urn:service:sos", "sip:@" + testRealm, "sip:1002@", "sip:1002@a..b:70000", "1002:x",
 	} {
 		called, _, code := calls(uri, "<sip:+4930@gw.test>")
-		told, secure, f, err := w.server.Called(t.Context(), uri)
+		told, secure, f, err := w.server.Called(t.Context(), "9000", uri)
 		if secure {
 			continue // over datagrams it is refused for that
 		}
@@ -83,12 +83,12 @@ func TestCalled_IsWhatAnINVITECalls(t *testing.T) {
 	}
 	for number, uri := range map[string]string{"1002": "sip:1002@", "+49-30": "sip:+49-30@", "*50#": "sip:*50%23@", "anna.b": "sip:anna.b@"} {
 		called, _, _ := calls(uri+testRealm, "<sip:+4930@gw.test>")
-		if told, _, f, err := w.server.Called(t.Context(), number); told != called || f != nil || err != nil {
+		if told, _, f, err := w.server.Called(t.Context(), "9000", number); told != called || f != nil || err != nil {
 			t.Errorf("%s: told %q, %v, %v; the call goes to %q", number, told, f, err, called)
 		}
 	}
 	for _, text := range []string{"", `"x"`, `"x" <sip:1002@` + testRealm + ">", "<sip:1002@" + testRealm + ">", "030 123", "1002@" + testRealm, "+49(30)1"} {
-		if told, _, _, err := w.server.Called(t.Context(), text); err == nil {
+		if told, _, _, err := w.server.Called(t.Context(), "9000", text); err == nil {
 			t.Errorf("%q is told to be %q", text, told)
 		}
 	}
@@ -112,6 +112,35 @@ func TestCaller_IsWhoAnINVITESaysCalls(t *testing.T) {
 	for _, text := range []string{`"x"`, `"x <sip:1@h>`, "030 123", "<030123>"} {
 		if told, err := w.server.Caller(text); err == nil {
 			t.Errorf("%q is told to be %q", text, told)
+		}
+	}
+}
+
+// TestCalled_ATrunkCallsANumberWhateverTheHost, and nobody else does: not who is where the
+// trunk is and says to be a phone, and no number that is none.
+func TestCalled_ATrunkCallsANumberWhateverTheHost(t *testing.T) {
+	w, calls := askedWorld(t)
+	w.put(phoneDN("1001"))
+	const trunk, phone = "<sip:+4930@gw.test>", "<sip:1001@" + testRealm + ">"
+	for _, c := range []struct {
+		uri, from, called string
+		code              int
+	}{
+		{"sip:+493012@carrier.example", trunk, "+493012", 486},
+		{"sip:+493012@sip.customer.example:5080;transport=udp", trunk, "+493012", 486},
+		{"sip:+49-30-12@carrier.example;user=phone", trunk, "+493012", 486},
+		{"sip:carrier.example", trunk, "", 404},
+		{"tel:12;phone-context=carrier.example", trunk, "", 404},
+		{"sip:+493012@carrier.example", phone, "", 404},
+		{"sip:+493012@" + testRealm, phone, "", 407},
+	} {
+		if called, _, code := calls(c.uri, c.from); called != c.called || code != c.code {
+			t.Errorf("%s by %s calls %q and is answered %d, want %q, %d", c.uri, c.from, called, code, c.called, c.code)
+		}
+	}
+	for _, from := range []dn.Number{"1001", "9001"} { // a phone, and nobody
+		if _, _, f, err := w.server.Called(t.Context(), from, "sip:+493012@carrier.example"); f == nil || f.Code != 404 || err != nil {
+			t.Errorf("from %s: %v, %v", from, f, err)
 		}
 	}
 }

@@ -189,7 +189,7 @@ func origin(req *sip.Request) (location.Transport, netip.AddrPort) {
 }
 
 func (s *Server) onOptions(req *sip.Request, a *answer.Answer) {
-	mine := s.guard.Mine([]byte(req.Recipient.Host))
+	mine := s.isHere(req)
 	toNode := mine && req.Recipient.User == ""
 	switch {
 	case s.cfg.Draining() && (toNode || s.fromTrunk(req)): // for carriers and balancers to see
@@ -202,6 +202,12 @@ func (s *Server) onOptions(req *sip.Request, a *answer.Answer) {
 	a.Header("Allow", s.gate.allow())
 	a.Header("Accept", "application/sdp")
 	a.Header("Supported", strings.Join(extensions[:], ", "))
+}
+
+// isHere tells whether the Request-URI is one of this cluster, as which that of a trunk is
+// taken whatever its host: carriers write their own there.
+func (s *Server) isHere(req *sip.Request) bool {
+	return s.guard.Mine([]byte(req.Recipient.Host)) || s.fromTrunk(req)
 }
 
 // fromTrunk tells whether a gateway asks. Where phones may be as well, one of the cluster
@@ -240,7 +246,7 @@ func (s *Server) onOther(req *sip.Request, a *answer.Answer) {
 func (s *Server) reachable(req *sip.Request, a *answer.Answer) bool {
 	v := s.cfg.Machine.View()
 	var d *configpb.DN
-	if s.guard.Mine([]byte(req.Recipient.Host)) {
+	if s.isHere(req) {
 		d = v.DN(string(message.AppendUnescaped(nil, []byte(req.Recipient.User))))
 	}
 	if d == nil {

@@ -358,3 +358,45 @@ func TestTrunk_IsNotAnsweredForever(t *testing.T) {
 	ask(in, "carrier.test")
 	s.await(out, 487)
 }
+
+// TestTrunk_AsksAndProvesItselfByItsOwnDomain: OPTIONS, and calls with a digest, whose host is
+// the carrier's. Who is known by a user alone has to call this cluster: what somebody else
+// made it answer would let him in.
+func TestTrunk_AsksAndProvesItselfByItsOwnDomain(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*configpb.Trunk)
+		code   int
+	}{
+		{"by address", func(*configpb.Trunk) {}, 200},
+		{"by sources and digest", func(t *configpb.Trunk) { t.Sources, t.InboundAuth = []string{"127.0.0.1"}, gwAuth("secret") }, 200},
+		{"by digest alone", func(t *configpb.Trunk) { t.Address, t.InboundAuth = "192.0.2.1:5060", gwAuth("secret") }, 404},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w, s := callWorld(t, nil, "1002"), newScript(t)
+			gw := w.carrier("secret", c.change)
+			b := w.ua("udp", "1002")
+			out, err := gw.Place(s.ctx, "sip:1002@carrier.example")
+			s.ok(err)
+			res, err := gw.Do(s.ctx, siptest.Request{Method: "OPTIONS", URI: "sip:carrier.example", To: "<sip:carrier.example>"})
+			if s.ok(err); res.Code != c.code {
+				t.Errorf("OPTIONS %d", res.Code)
+			}
+			if c.code != 200 {
+				s.await(out, c.code)
+				return
+			}
+			in := s.take(b)
+			s.ok(in.Answer())
+			s.await(out, 200)
+			s.ok(out.Ack())
+			s.do(out, "BYE", 200)
+			s.expect(in, "BYE")
+		})
+	}
+	w, s := callWorld(t, nil, "1002"), newScript(t)
+	res, err := w.ua("udp", "1002").Do(s.ctx, siptest.Request{Method: "OPTIONS", URI: "sip:carrier.example", To: "<sip:carrier.example>"})
+	if s.ok(err); res.Code != 404 {
+		t.Errorf("a phone's OPTIONS %d", res.Code)
+	}
+}

@@ -78,7 +78,10 @@ type Claim struct {
 	// Number is the DN, whether or not there is one; the user of Trunk if that is set.
 	Number []byte
 	// Trunk is whose inbound user it is; nil for a phone.
-	Trunk  *configpb.DN
+	Trunk *configpb.DN
+	// Placed: it comes from where Trunk is known to be, so the uri of its credentials may
+	// name any host. Elsewhere they may be what somebody else has asked Trunk for.
+	Placed bool
 	Method []byte
 	// Credentials for the realm, unless it comes with None.
 	Credentials digest.Credentials
@@ -288,7 +291,7 @@ func (g *Guard) digestHost(c *Claim, realm string) bool {
 	if c.Role == AsProxy && message.EqualFold(u.Scheme, "tel") { // which has no host
 		return ok
 	}
-	return ok && u.IsSIP() && (g.Served(u.Host, realm) || message.IsNowhere(u.Host))
+	return ok && u.IsSIP() && (c.Placed || g.Served(u.Host, realm) || message.IsNowhere(u.Host))
 }
 
 // Mine tells whether a host names this cluster as it is configured now.

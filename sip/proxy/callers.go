@@ -29,8 +29,7 @@ func (cs *callers) identify(m *message.Message, in *packet, a *answer.Answer) (c
 	number, u := callerOf(m.Get(message.From))
 	o := callOrigin{number: number, hop: in.hop()}
 	v := cs.machine.View()
-	caller := v.DN(o.number)
-	phone := caller.GetKind() == configpb.DNKind_DN_KIND_SIP && cs.served(&u)
+	phone := cs.saysPhone(v, number, &u)
 	if k := cs.gateway(m, in, v, phone); k != nil {
 		return o, cs.admitTrunk(m, in, v, k, &o, a)
 	}
@@ -72,6 +71,26 @@ func (cs *callers) gateway(m *message.Message, in *packet, v *fsm.View, phone bo
 	return nil
 }
 
+// saysPhone tells whether a From, of that number and URI, is a phone's of this cluster.
+func (cs *callers) saysPhone(v *fsm.View, number string, u *message.URI) bool {
+	return v.DN(number).GetKind() == configpb.DNKind_DN_KIND_SIP && cs.served(u)
+}
+
+// sentByTrunk tells whether a request comes from where a trunk is known to be, and is the
+// trunk's. One that is known by its user alone is nowhere.
+func (cs *callers) sentByTrunk(m *message.Message, in *packet) bool {
+	v := cs.machine.View()
+	number, u := callerOf(m.Get(message.From))
+	k := cs.gateway(m, in, v, cs.saysPhone(v, number, &u))
+	return k != nil && cs.isAt(k, in)
+}
+
+// isAt tells whether a packet comes from where a trunk is known to be.
+func (cs *callers) isAt(k *trunk, in *packet) bool {
+	at, _ := cs.trunks.from(in)
+	return at != nil && at.number == k.number
+}
+
 // claim is that somebody is a DN or a trunk's user, with the credentials that go with it.
 func (cs *callers) claim(m *message.Message, in *packet, v *fsm.View, number []byte) guard.Claim {
 	c := guard.Claim{Role: guard.AsProxy, Number: number, Method: m.Method, Source: in.source}
@@ -104,7 +123,7 @@ func (cs *callers) admitTrunk(m *message.Message, in *packet, v *fsm.View, k *tr
 // filled in, or none is given.
 func (cs *callers) prove(m *message.Message, in *packet, v *fsm.View, k *trunk, a *answer.Answer) bool {
 	claim := cs.claim(m, in, v, []byte(k.asked().GetUser()))
-	claim.Trunk = k.config
+	claim.Trunk, claim.Placed = k.config, cs.isAt(k, in)
 	if cs.guard.Check(&claim, v, a) == nil {
 		return false
 	}

@@ -84,7 +84,7 @@ func (p *Proxy) fromOutside(sh *shard, m *message.Message, in *packet, key trans
 		a.Header("Allow", Allowed)
 		return
 	}
-	if f := p.callers.calls(m.URI, invite); f != nil {
+	if f := p.callers.calls(m, in, invite); f != nil {
 		a.Fault(f)
 		return
 	}

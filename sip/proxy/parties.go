@@ -12,14 +12,28 @@ import (
 // Who is called and who calls is read here alone: of a request, and of what somebody asks
 // about who makes none (Proxy.Called, Proxy.Caller).
 
-// calls is why a request from outside can't call a URI; nil when it can. invite: it is an
-// INVITE, which may call a Contact.
-func (cs *callers) calls(uri []byte, invite bool) *message.Fault {
+// calls is why a request from outside can't call its URI; nil when it can. invite: it is an
+// INVITE.
+func (cs *callers) calls(m *message.Message, in *packet, invite bool) *message.Fault {
+	return cs.reaches(m.URI, invite, func() bool { return cs.sentByTrunk(m, in) })
+}
+
+// reaches is why nobody is called by a URI; nil when somebody may be. invite: by an INVITE,
+// which may call a Contact. Of what a trunk sends the user part alone counts: carriers and
+// SBCs write their own domain there, that of the number, or a name that this node has for
+// others. No request goes to that host: it is sent to who has the number here (RFC 3261
+// §16.5), and what comes by a trunk leaves by none.
+func (cs *callers) reaches(uri []byte, invite bool, byTrunk func() bool) *message.Fault {
 	u, f := message.ParseCalled(uri)
-	if f == nil && !cs.served(&u) && !(invite && message.IsNowhere(u.Host)) {
-		f = errOtherDomain
+	switch {
+	case f != nil:
+		return f
+	case cs.served(&u), invite && message.IsNowhere(u.Host):
+		return nil
+	case u.IsSIP() && len(u.User) > 0 && byTrunk():
+		return nil
 	}
-	return f
+	return errOtherDomain
 }
 
 var errOtherDomain = &message.Fault{Code: 404, Reason: "Not a domain of this cluster"}
@@ -48,9 +62,9 @@ var (
 )
 
 // Called is what an INVITE would call by a text: a URI, or a number, of which a phone makes
-// one of this cluster. A fault is the answer to one that calls nobody here; an error says
-// that the text is none of both.
-func (p *Proxy) Called(ctx context.Context, text string) (called string, secure bool, f *message.Fault, err error) {
+// one of this cluster; from is the phone's DN, or the trunk, that calls. A fault is the answer
+// to one that calls nobody here; an error says that the text is none of both.
+func (p *Proxy) Called(ctx context.Context, from dn.Number, text string) (called string, secure bool, f *message.Fault, err error) {
 	uri := []byte(text)
 	if dn.ValidNumber(text) {
 		uri = p.own(text)
@@ -59,7 +73,7 @@ func (p *Proxy) Called(ctx context.Context, text string) (called string, secure 
 	}
 	u, _ := message.ParseURI(uri)
 	called = numbering.NumberOf(&u)
-	if f = p.callers.calls(uri, true); f == nil && p.calls.isContact(&u, called) {
+	if f = p.callers.reaches(uri, true, func() bool { return p.trunks.knowsBySource(from) }); f == nil && p.calls.isContact(&u, called) {
 		ctx, cancel := context.WithTimeout(ctx, findFor)
 		defer cancel()
 		n := p.calls.find(ctx, string(uri))

@@ -322,6 +322,17 @@ func (t *trunks) anyUser() (found *trunk) {
 	return found
 }
 
+// knowsBySource tells whether a DN is a trunk that is known by where it sends from, or by
+// its certificate.
+func (t *trunks) knowsBySource(n dn.Number) bool {
+	k := t.get(n)
+	if k == nil {
+		return false
+	}
+	c := k.config.GetTrunk()
+	return c.GetTlsName() != "" || len(c.GetSources()) > 0 || c.GetInboundAuth() == nil
+}
+
 // named tells whether there are trunks that are known by a certificate.
 func (t *trunks) named() bool {
 	t.mu.RLock()
