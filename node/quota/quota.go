@@ -32,9 +32,15 @@ const maxIdle = 1024
 type Table struct {
 	mu     sync.Mutex
 	of     map[key]*use
-	paused map[dn.Number]time.Time
+	paused map[dn.Number]pause
 	// tallies are of trunks that had calls.
 	tallies map[key]*tally
+}
+
+// pause is until when a trunk wants to be left alone, as of a revision of it.
+type pause struct {
+	until    time.Time
+	revision uint64
 }
 
 type key struct {
@@ -52,7 +58,7 @@ type use struct {
 
 // New makes a table that knows of nobody.
 func New() *Table {
-	return &Table{of: map[key]*use{}, paused: map[dn.Number]time.Time{}, tallies: map[key]*tally{}}
+	return &Table{of: map[key]*use{}, paused: map[dn.Number]pause{}, tallies: map[key]*tally{}}
 }
 
 // free gives back what was not counted.
@@ -125,25 +131,34 @@ func (t *Table) Calls(n dn.Number, d Direction) int {
 	return 0
 }
 
-// Pause leaves a trunk alone for a while, as it has asked for.
-func (t *Table) Pause(n dn.Number, d time.Duration, now time.Time) {
+// Pause leaves a trunk alone for a while, as it has asked for. The trunk is as it was when it
+// was asked: what was written of it since, another address or that it is enabled again, is
+// not what wants to be left alone.
+func (t *Table) Pause(trunk *configpb.DN, d time.Duration, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.paused) >= maxIdle {
-		for other, until := range walk.Map(&t.mu, t.paused) {
-			if !until.After(now) {
+		for other, p := range walk.Map(&t.mu, t.paused) {
+			if !p.until.After(now) {
 				delete(t.paused, other)
 			}
 		}
 	}
-	t.paused[n] = now.Add(min(d, MaxPause))
+	n, revision := dn.Number(trunk.GetNumber()), trunk.GetRevision()
+	if t.paused[n].revision <= revision {
+		t.paused[n] = pause{now.Add(min(d, MaxPause)), revision}
+	}
 }
 
-// Paused is how much longer a trunk is to be left alone; 0 for others.
-func (t *Table) Paused(n dn.Number, now time.Time) time.Duration {
+// Paused is how much longer a trunk, as it is now, is to be left alone; 0 for others.
+func (t *Table) Paused(trunk *configpb.DN, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return max(0, t.paused[n].Sub(now))
+	p := t.paused[dn.Number(trunk.GetNumber())]
+	if p.revision != trunk.GetRevision() {
+		return 0
+	}
+	return max(0, p.until.Sub(now))
 }
 
 // Held is for tests: the calls that are counted.

@@ -63,17 +63,26 @@ func TestTable_CallsInASecond(t *testing.T) {
 
 func TestTable_ATrunkThatWantsToBeLeftAlone(t *testing.T) {
 	q, now := quota.New(), time.Unix(100, 0)
-	q.Pause("gw", 7*time.Second, now)
-	q.Pause("other", time.Hour, now)
+	trunk := func(n string, revision uint64) *configpb.DN { return &configpb.DN{Number: n, Revision: revision} }
+	q.Pause(trunk("gw", 5), 7*time.Second, now)
+	q.Pause(trunk("other", 5), time.Hour, now)
 	for at, want := range map[time.Duration]time.Duration{0: 7 * time.Second, 6 * time.Second: time.Second, 7 * time.Second: 0, time.Minute: 0} {
-		if left := q.Paused("gw", now.Add(at)); left != want {
+		if left := q.Paused(trunk("gw", 5), now.Add(at)); left != want {
 			t.Errorf("after %v: %v more, want %v", at, left, want)
 		}
 	}
-	if left := q.Paused("other", now); left != quota.MaxPause {
+	if left := q.Paused(trunk("other", 5), now); left != quota.MaxPause {
 		t.Error("at most", left)
 	}
-	if q.Paused("third", now) != 0 {
+	if q.Paused(trunk("third", 5), now) != 0 {
 		t.Error("another trunk is left alone too")
+	}
+	if left := q.Paused(trunk("gw", 6), now); left != 0 {
+		t.Error("what was written since is left alone too", left)
+	}
+	q.Pause(trunk("gw", 6), 2*time.Second, now)
+	q.Pause(trunk("gw", 5), time.Minute, now) // a call that had left before
+	if left := q.Paused(trunk("gw", 6), now); left != 2*time.Second {
+		t.Error("the trunk of now is left alone for", left)
 	}
 }

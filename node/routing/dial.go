@@ -149,7 +149,7 @@ func (r *Engine) depart(sign *stopSign, in invite.Call, number string, as dn.Num
 			}
 			t := invite.Target{Number: e.Number, Trunk: trunk, NoAnswer: noAnswer, Tried: func(w invite.Way) { on.guard(func() { on.passedOver(trunk, w) }) }}
 			r.try(sign, in, t, party, on, func(out invite.Outcome) {
-				on.departed(trunk, give, out)
+				on.departed(e.Trunk, give, out)
 				next(out)
 			})
 			return

@@ -133,7 +133,7 @@ func (r *Engine) departs(i *Inquiry, from numbering.Caller, number string) {
 func (r *Engine) passesOver(trunk *configpb.DN) string {
 	n, now := dn.Number(trunk.GetNumber()), time.Now()
 	st, known := r.table.Get(n)
-	left := r.quotas.Paused(n, now)
+	left := r.quotas.Paused(trunk, now)
 	switch {
 	case known && st.State == dn.OOS:
 		return "none of its addresses answers"

@@ -31,7 +31,7 @@ func (r *Engine) admits(o invite.Origin) (give func(), ok bool) {
 // leaves counts a call that is to leave by a trunk; full is the outcome when it must not.
 func (r *Engine) leaves(trunk *configpb.DN) (give func(), full *invite.Outcome) {
 	n := dn.Number(trunk.GetNumber())
-	if left := r.quotas.Paused(n, time.Now()); left > 0 {
+	if left := r.quotas.Paused(trunk, time.Now()); left > 0 {
 		r.quotas.Limited(n, quota.Out)
 		return nil, &invite.Outcome{Code: 503, Reason: "The trunk wants to be left alone", Retry: true, RetryAfter: left}
 	}
@@ -45,17 +45,18 @@ func (r *Engine) leaves(trunk *configpb.DN) (give func(), full *invite.Outcome) 
 
 // departed is told what became of a try to leave by a trunk: the call that is up is counted
 // until its end.
-func (j *journey) departed(trunk dn.Number, give func(), out invite.Outcome) {
+func (j *journey) departed(trunk *configpb.DN, give func(), out invite.Outcome) {
+	n := dn.Number(trunk.GetNumber())
 	if out.RetryAfter > 0 {
 		j.r.quotas.Pause(trunk, out.RetryAfter, time.Now())
-		j.r.log.Warn("a trunk wants to be left alone", "dn", string(trunk), "for", out.RetryAfter)
+		j.r.log.Warn("a trunk wants to be left alone", "dn", string(n), "for", out.RetryAfter)
 	}
 	if !out.Answered {
-		j.r.quotas.Ended(trunk, quota.Out, out.Code)
+		j.r.quotas.Ended(n, quota.Out, out.Code)
 		give()
 		return
 	}
-	j.r.quotas.Ended(trunk, quota.Out, 200)
+	j.r.quotas.Ended(n, quota.Out, 200)
 	j.gives = append(j.gives, give)
 }
 

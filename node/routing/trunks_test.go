@@ -114,6 +114,37 @@ func TestTrunk_IsLeftAloneAsItWants(t *testing.T) {
 	}
 }
 
+// TestTrunk_IsTriedAgainWhenItWasChanged: another address, or that it was taken out of use
+// meanwhile, has not asked to be left alone.
+func TestTrunk_IsTriedAgainWhenItWasChanged(t *testing.T) {
+	x := newExchange(t)
+	tried := func(what, want string) {
+		t.Helper()
+		busy := invite.Outcome{Code: 503, Retry: true, RetryAfter: time.Minute}
+		in := &script{called: "+15559", origin: invite.Origin{DN: "1004"}, answers: map[string]invite.Outcome{"+15559 at gw3": busy, "+15559 at gw1": overAtOnce()}}
+		if tries, _ := x.sends(t, in); tries != want {
+			t.Errorf("%s: tried %q, want %q", what, tries, want)
+		}
+	}
+	enable := func(on bool) {
+		d := proto.CloneOf(x.machine.View().DN("gw3"))
+		d.Revision, d.Disabled = 0, !on
+		x.write(putDN(d))
+	}
+	const both, second = "+15559 at gw3;+15559 at gw1", "+15559 at gw1"
+	tried("at first", both)
+	tried("left alone", second)
+	x.configure("gw1", func(t *configpb.Trunk) { t.Priority++ })
+	tried("another trunk was changed", second)
+	x.configure("gw3", func(t *configpb.Trunk) { t.Address = "192.0.2.77:5060" })
+	tried("another address", both)
+	tried("left alone there", second)
+	enable(false)
+	tried("disabled", second)
+	enable(true)
+	tried("enabled again", both)
+}
+
 // TestTrunk_LeftAloneSaysUntilWhen: a caller who finds every trunk so is told when to try
 // again, by the call in which they said so and by those after.
 func TestTrunk_LeftAloneSaysUntilWhen(t *testing.T) {
