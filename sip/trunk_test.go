@@ -251,6 +251,30 @@ func TestTrunk_TheCarrierChoosesTheDigest(t *testing.T) {
 	}
 }
 
+// TestTrunk_IsAnsweredWithTheBodyOfTheCall: a carrier that takes auth-int alone, by a
+// session's algorithm, is answered over the session description that it gets.
+func TestTrunk_IsAnsweredWithTheBodyOfTheCall(t *testing.T) {
+	w, s := callWorld(t, nil, "1001"), newScript(t)
+	gw := w.carrier("", func(t *configpb.Trunk) {
+		t.OutboundRealm, t.OutboundAuth = "carrier.test", &configpb.TrunkAuth{User: "us", Ha1: md5Hex("us:carrier.test:secret")}
+	})
+	out := s.place(w.ua("udp", "1001"), "9000")
+	s.ok(s.take(gw).Refuse(407, "Who?", `Proxy-Authenticate: Digest realm="carrier.test", nonce="n", algorithm=MD5-sess, qop="auth-int"`))
+	in := s.take(gw)
+	m := in.Invite
+	var c digest.Credentials
+	if v := m.Headers("Proxy-Authorization"); len(v) != 1 || !c.Parse([]byte(v[0])) || string(c.QOP) != "auth-int" || m.Body == "" {
+		t.Fatalf("%q, a body of %d", v, len(m.Body))
+	}
+	ha1 := md5Hex(md5Hex("us:carrier.test:secret") + ":n:" + string(c.CNonce))
+	want := md5Hex(ha1 + ":n:00000001:" + string(c.CNonce) + ":auth-int:" + md5Hex("INVITE:"+m.URI+":"+md5Hex(m.Body)))
+	if string(c.Response) != want {
+		t.Errorf("%s, want %s", c.Response, want)
+	}
+	s.ok(in.Refuse(486, "Busy Here"))
+	s.await(out, 486)
+}
+
 // TestTrunk_IsAnsweredWithinACallToo: a carrier that asks for each request of a call hears
 // from the cluster, and the phone knows nothing of it.
 func TestTrunk_IsAnsweredWithinACallToo(t *testing.T) {

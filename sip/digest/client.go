@@ -11,9 +11,26 @@ import (
 type Challenge struct {
 	Realm, Nonce, Opaque []byte
 	Algorithm            Algorithm
-	// Protected: the server knows qop=auth.
-	Protected bool
+	// Session: the algorithm is the -sess variant (§3.4.2).
+	Session bool
+	// QOP is the quality of protection of the answer.
+	QOP QOP
 }
+
+// QOP is the quality of protection (RFC 7616 §3.4).
+type QOP uint8
+
+const (
+	// Unprotected: the server is older than qop (RFC 2069).
+	Unprotected QOP = iota
+	// Auth is qop=auth.
+	Auth
+	// AuthInt is qop=auth-int, which covers the body (§3.4.3).
+	AuthInt
+)
+
+// String is the name in a header, "" for Unprotected.
+func (q QOP) String() string { return [...]string{"", "auth", "auth-int"}[q] }
 
 // Parse reads the value of a WWW-Authenticate or Proxy-Authenticate header; false for one
 // that can't be answered here.
@@ -40,44 +57,89 @@ func (c *Challenge) take(name, value []byte) bool {
 	case message.EqualFold(name, "opaque"):
 		c.Opaque = value
 	case message.EqualFold(name, "algorithm"):
-		c.Algorithm = MD5
-		if message.EqualFold(value, "sha-256") {
-			c.Algorithm = SHA256
-		}
-		return c.Algorithm == SHA256 || message.EqualFold(value, "md5")
+		return c.hashesBy(value)
 	case message.EqualFold(name, "qop"):
-		c.Protected = message.Lists(value, "auth")
-		return c.Protected
+		switch {
+		case message.Lists(value, "auth"):
+			c.QOP = Auth
+		case message.Lists(value, "auth-int"):
+			c.QOP = AuthInt
+		default:
+			return false
+		}
 	}
 	return true
 }
 
+// hashesBy notes the algorithm; false for one that is not known.
+func (c *Challenge) hashesBy(name []byte) bool {
+	const session = "-sess"
+	if n := len(name) - len(session); n > 0 && message.EqualFold(name[n:], session) {
+		name, c.Session = name[:n], true
+	}
+	c.Algorithm = MD5
+	if message.EqualFold(name, "sha-256") {
+		c.Algorithm = SHA256
+	}
+	return c.Algorithm == SHA256 || message.EqualFold(name, "md5")
+}
+
+// Answered is the request with which a challenge is answered, and by whom.
+type Answered struct {
+	User, HA1, Method string
+	URI, Body         []byte
+	// CNonce has never been used before.
+	CNonce string
+}
+
+// hashOf hashes parts with colons between them.
+func (a Algorithm) hashOf(parts ...[]byte) []byte {
+	return a.appendHash(nil, bytes.Join(parts, []byte(":")))
+}
+
+// first is the count of a nonce that is used for the first time.
+const first = "00000001"
+
+// response is that of a request (RFC 7616 §3.4.1 to §3.4.3).
+func (c *Challenge) response(r *Answered) []byte {
+	hash, ha1, cnonce := c.Algorithm.hashOf, []byte(r.HA1), []byte(r.CNonce)
+	if c.Session {
+		ha1 = hash(ha1, c.Nonce, cnonce)
+	}
+	ha2 := hash([]byte(r.Method), r.URI)
+	if c.QOP == AuthInt {
+		ha2 = hash([]byte(r.Method), r.URI, hash(r.Body))
+	}
+	if c.QOP == Unprotected {
+		return hash(ha1, c.Nonce, ha2)
+	}
+	return hash(ha1, c.Nonce, []byte(first), cnonce, []byte(c.QOP.String()), ha2)
+}
+
 // AppendAnswer appends the value of the header that answers the challenge, whose nonce is
 // used for the first time.
-func (c *Challenge) AppendAnswer(dst []byte, user, ha1, method string, uri []byte, cnonce string) []byte {
-	const first = "00000001"
-	join := func(parts ...[]byte) []byte { return bytes.Join(parts, []byte(":")) }
-	hash := func(b []byte) []byte { return c.Algorithm.appendHash(nil, b) }
-	ha2 := hash(join([]byte(method), uri))
-	response := hash(join([]byte(ha1), c.Nonce, ha2))
-	if c.Protected {
-		response = hash(join([]byte(ha1), c.Nonce, []byte(first), []byte(cnonce), []byte("auth"), ha2))
-	}
+func (c *Challenge) AppendAnswer(dst []byte, r *Answered) []byte {
 	quoted := func(name string, value []byte) {
 		dst = append(append(append(append(dst, name...), `="`...), value...), `", `...)
 	}
 	dst = append(dst, "Digest "...)
-	quoted("username", []byte(user))
+	quoted("username", []byte(r.User))
 	quoted("realm", c.Realm)
 	quoted("nonce", c.Nonce)
-	quoted("uri", uri)
-	quoted("response", response)
+	quoted("uri", r.URI)
+	quoted("response", c.response(r))
 	if c.Opaque != nil {
 		quoted("opaque", c.Opaque)
 	}
+	if c.Session || c.QOP != Unprotected {
+		quoted("cnonce", []byte(r.CNonce))
+	}
 	dst = append(append(dst, "algorithm="...), c.Algorithm.String()...)
-	if c.Protected {
-		dst = append(append(append(dst, ", qop=auth, nc="+first+", cnonce=\""...), cnonce...), '"')
+	if c.Session {
+		dst = append(dst, "-sess"...)
+	}
+	if c.QOP != Unprotected {
+		dst = append(append(append(dst, ", qop="...), c.QOP.String()...), ", nc="+first...)
 	}
 	return dst
 }

@@ -60,12 +60,12 @@ func (ac account) challenges(res *message.Message) (list []digest.Challenge) {
 }
 
 // answer is the header line that answers the first challenge of a response for which there
-// is a digest; nil for none.
-func (ac account) answer(res *message.Message, method string, uri []byte) []byte {
+// is a digest; nil for none. The request is that with uri and body.
+func (ac account) answer(res *message.Message, method string, uri, body []byte) []byte {
 	for _, c := range ac.challenges(res) {
 		if ha1 := ac.digest(c.Algorithm); ha1 != "" {
 			_, says := headersOf(res.Status)
-			line := c.AppendAnswer([]byte(says+": "), ac.GetUser(), ha1, method, uri, cryptorand.Text())
+			line := c.AppendAnswer([]byte(says+": "), &digest.Answered{User: ac.GetUser(), HA1: ha1, Method: method, URI: uri, Body: body, CNonce: cryptorand.Text()})
 			return append(line, "\r\n"...)
 		}
 	}
@@ -104,7 +104,7 @@ func (b *branch) answers(res *message.Message) bool {
 	if b.asked == maxAsked || b.a == nil || b.a.stopped != nil || c.final {
 		return false
 	}
-	line := b.account.answer(res, string(c.req.Method), b.leg.uri)
+	line := b.account.answer(res, string(c.req.Method), b.leg.uri, c.req.Body)
 	if line == nil {
 		return false
 	}
@@ -179,7 +179,7 @@ func (x *relay) answers(res *message.Message) bool {
 		return false
 	}
 	x.account = accountAt(x.in.path.trunks.get(s.Last.Number).configured())
-	line := x.account.answer(res, string(m.Method), s.URI)
+	line := x.account.answer(res, string(m.Method), s.URI, m.Body)
 	to, f := x.in.path.next(&s, x.in.dialogs.Contact(x.at.Key, x.at.By.Other()), &d, x.method == methodBye)
 	if line == nil || f != nil || to == nil || x.method != methodBye && !x.in.dialogs.Raise(x.at) {
 		return false

@@ -74,7 +74,7 @@ func (q *enrolling) on(res *message.Message, err error) {
 		return
 	}
 	ac := accountAt(q.p.trunks.get(q.req.Trunk).configured())
-	if line := ac.answer(res, "REGISTER", []byte(q.req.Registrar)); line != nil && q.asked < maxAsked {
+	if line := ac.answer(res, "REGISTER", []byte(q.req.Registrar), nil); line != nil && q.asked < maxAsked {
 		q.asked++
 		q.send(line)
 		return
