@@ -25,6 +25,7 @@ func TestRun_WrongUsageIsStatus2(t *testing.T) {
 		{"dev cut", "sipcluster: A is missing (see sipcluster dev cut --help)"},
 		{"node drain", "sipcluster: NAME is missing (see sipcluster node drain --help)"},
 		{"statsu", `sipcluster: sipcluster has no command "statsu": did you mean stats or status? (see sipcluster --help)`},
+		{"dn wyh", `sipcluster: sipcluster dn has no command "wyh": did you mean why? (see sipcluster dn --help)`},
 		{"dn lst", `sipcluster: sipcluster dn has no command "lst": did you mean list? (see sipcluster dn --help)`},
 		{"dn put a;b", `sipcluster: "a;b" is not a DN: want 1 to 64 characters of A-Z a-z 0-9 + - . _ * # (see sipcluster dn put --help)`},
 		{"status --addr here", "sipcluster: --addr here: want HOST:PORT of a node's TCport (see sipcluster status --help)"},

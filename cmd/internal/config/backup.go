@@ -126,13 +126,11 @@ func (c commands) backup(ctx context.Context, file, secret string, fresh bool) e
 		if err := c.OwnerOnly(true); err != nil {
 			return err
 		}
-		_, err := c.writeBackup(ctx, cl, c.Out, secret, fresh)
-		return err
+		return c.writeBackup(ctx, cl, c.Out, secret, fresh)
 	}
-	var size uint64
-	if err := console.WriteFile(file, func(w io.Writer) (err error) {
-		size, err = c.writeBackup(ctx, cl, w, secret, fresh)
-		return err
+	var size counter
+	if err := console.WriteFile(file, func(w io.Writer) error {
+		return c.writeBackup(ctx, cl, io.MultiWriter(w, &size), secret, fresh)
 	}); err != nil {
 		return err
 	}
@@ -140,17 +138,25 @@ func (c commands) backup(ctx context.Context, file, secret string, fresh bool) e
 	return err
 }
 
-func (c commands) writeBackup(ctx context.Context, cl *client.Client, w io.Writer, secret string, fresh bool) (size uint64, err error) {
+// counter is how many bytes were written.
+type counter int64
+
+func (c *counter) Write(b []byte) (int, error) {
+	*c += counter(len(b))
+	return len(b), nil
+}
+
+func (c commands) writeBackup(ctx context.Context, cl *client.Client, w io.Writer, secret string, fresh bool) (err error) {
 	to, done := w, func() error { return nil }
 	if secret != "" {
 		s, err := sealed.Writer(w, secret)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		to, done = s, s.Close
 	}
 	p := c.Progress("backing up")
-	var sent uint64
+	var sent, size uint64
 	err = cl.Backup(ctx, &configpb.BackupRequest{Linearizable: fresh}, func(part *configpb.BackupResponse) error {
 		size, sent = part.Total, part.Sent
 		p.Show(sent, size)
@@ -161,7 +167,7 @@ func (c commands) writeBackup(ctx context.Context, cl *client.Client, w io.Write
 	if err == nil && sent != size {
 		err = errors.New("the node ended the backup before it was whole")
 	}
-	return size, errors.Join(err, done())
+	return errors.Join(err, done())
 }
 
 func (c commands) restore(ctx context.Context, file string, passphrase *passphraseFlag, dryRun bool) error {

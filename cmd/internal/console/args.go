@@ -1,6 +1,7 @@
 package console
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -60,8 +61,27 @@ func checkArgs(wanted []arg, args []string) error {
 func meant(cmd *cobra.Command, word string) string {
 	cmd.SuggestionsMinimumDistance = min(2, max(1, len(word)/3))
 	near := cmd.SuggestionsFor(word)
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() && swapped(word, c.Name()) && !slices.Contains(near, c.Name()) {
+			near = append(near, c.Name())
+		}
+	}
 	if len(near) == 0 {
 		return ""
 	}
 	return ": did you mean " + strings.Join(near, " or ") + "?"
+}
+
+// swapped tells whether a word is another one of which two letters that are next to each
+// other have changed places: one mistake of who types, which counts as two in a distance.
+func swapped(word, of string) bool {
+	for i := 1; i < len(word) && len(word) == len(of); i++ {
+		if word[i] != of[i-1] || word[i-1] != of[i] {
+			continue
+		}
+		if word[:i-1] == of[:i-1] && word[i+1:] == of[i+1:] && word != of {
+			return true
+		}
+	}
+	return false
 }
