@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -54,6 +55,14 @@ func TestImport_PlansAndPrunes(t *testing.T) {
 		for _, how := range []string{"--prune", "--prune=true --plan"} {
 			o.fails("Floor,Extension,Type,Secret,Team\n"+file, want, append([]string{"dn", "import", "-", "--map", by}, strings.Fields(how)...)...)
 		}
+	}
+	many := strings.Builder{}
+	for i := range 10_020 { // more than one message may have
+		fmt.Fprintf(&many, "1,%d,Agent,s,sales\n", 20_000+i)
+	}
+	does(many.String())
+	if got := does(next, "--prune"); !strings.HasSuffix(got, "10020 deleted, in T\n") {
+		t.Errorf("of many DNs that the file doesn't have: %.200q", got)
 	}
 	o.fails("a,b\n", "dn import: --map open "+by+"x: no such file or directory", "dn", "import", "-", "--map", by+"x")
 	if after := exported(); !strings.Contains(after, "1003") {

@@ -19,7 +19,8 @@ const ImportChunk = 1_000
 
 type importStream = grpc.BidiStreamingClient[configpb.ImportRequest, configpb.ImportResponse]
 
-// Upload streams what next returns until io.EOF, then waits while it is
+// Upload streams what next returns until io.EOF, in messages of ImportChunk however much
+// that is at a time, then waits while it is
 // written, showing progress on a terminal. An error of next is returned as it
 // is, and nothing is written then: the node writes nothing before the stream's end.
 func (c *Operator) Upload(ctx context.Context, cl *Client, next func() ([]*configpb.Mutation, error)) (uint64, error) {
@@ -31,9 +32,9 @@ func (c *Operator) Upload(ctx context.Context, cl *Client, next func() ([]*confi
 	}
 	p := c.Progress("importing")
 	defer p.End()
-	for done, sent := false, 0; !done; {
-		req := &configpb.ImportRequest{}
-		for len(req.Mutations) < ImportChunk && !done {
+	var rest []*configpb.Mutation
+	for done, sent := false, 0; !done || len(rest) > 0; {
+		for len(rest) < ImportChunk && !done {
 			m, err := next()
 			switch {
 			case errors.Is(err, io.EOF):
@@ -41,15 +42,17 @@ func (c *Operator) Upload(ctx context.Context, cl *Client, next func() ([]*confi
 			case err != nil:
 				return 0, err
 			}
-			req.Mutations = append(req.Mutations, m...)
+			rest = append(rest, m...)
 		}
-		if len(req.Mutations) == 0 {
+		some := rest[:min(len(rest), ImportChunk)]
+		rest = rest[len(some):]
+		if len(some) == 0 {
 			continue
 		}
-		if stream.Send(req) != nil {
+		if stream.Send(&configpb.ImportRequest{Mutations: some}) != nil {
 			break // the answer says why
 		}
-		sent += len(req.Mutations)
+		sent += len(some)
 		p.Say(fmt.Sprintf("checking %d", sent))
 	}
 	_ = stream.CloseSend()

@@ -106,14 +106,11 @@ func (c commands) write(ctx context.Context, cl *client.Client, mutations []*con
 	if len(mutations) <= applyOnce && proto.Size(once) <= applyOnceBytes {
 		return cl.Write(ctx, mutations...)
 	}
-	chunks := slices.Collect(slices.Chunk(mutations, client.ImportChunk))
-	_, err := c.Upload(ctx, cl, func() ([]*configpb.Mutation, error) {
-		if len(chunks) == 0 {
-			return nil, io.EOF
+	_, err := c.Upload(ctx, cl, func() (all []*configpb.Mutation, err error) {
+		if all, mutations = mutations, nil; all == nil {
+			err = io.EOF
 		}
-		next := chunks[0]
-		chunks = chunks[1:]
-		return next, nil
+		return all, err
 	})
 	return err
 }

@@ -46,8 +46,8 @@ A file with another header is read by a mapping, --map FILE.yaml:
 ha1 is the digest of a password (MD5 or SHA-256 of NUMBER:REALM:PASSWORD, as export has it).
 
 --plan says what would be created, changed and deleted: the node checks it and writes
-nothing. --prune deletes
-the DNs that the file does not have, of the kinds that it has, and names them.`,
+nothing. --prune deletes the DNs that the file does not have, of the kinds that it has,
+and names them.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.importFile(cmd.Context(), args[0], f)
 		},
