@@ -31,6 +31,26 @@ func (s *Server) serves() {
 	}
 }
 
+// datagrams are the addresses at which they are taken, each of this machine's where the port
+// is bound to all.
+func (s *Server) datagrams() (list []netip.AddrPort) {
+	bound := s.UDPAddr()
+	if bound == nil {
+		return nil
+	}
+	at, err := netip.ParseAddrPort(bound.String())
+	switch {
+	case err != nil:
+		return nil
+	case !at.Addr().IsUnspecified():
+		return []netip.AddrPort{netip.AddrPortFrom(at.Addr().Unmap(), at.Port())}
+	}
+	for _, a := range machineAddrs() {
+		list = append(list, netip.AddrPortFrom(a, at.Port()))
+	}
+	return list
+}
+
 // Advertise says by which host:port others reach this port from now on, as the setting
 // of that name; phones of each transport hear of it with the next message. Who is at an
 // address of the other family hears of an address of this machine that is of that, where

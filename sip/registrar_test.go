@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -439,6 +440,69 @@ func TestRegister_AContactThatIsNoSIPURI(t *testing.T) {
 		}
 		if res := register("<mailto:a@example.com>, <" + p.Contact() + ">"); res.Code != 200 || strings.Contains(res.Header("Contact"), "mailto") || w.state("1001").State != dn.InSrv {
 			t.Errorf("beside others: %d %s", res.Code, res.Header("Contact"))
+		}
+	}
+}
+
+// TestRegister_AContactThatLeadsBackHere is refused: a call to it would come back, and never
+// to a phone. What is sent elsewhere, over a connection, through a NAT or by a proxy in front
+// of the phone, is not.
+func TestRegister_AContactThatLeadsBackHere(t *testing.T) {
+	w := callWorld(t, nil, "1001")
+	other := "127.0.0.1:" + strconv.Itoa(int(w.server.UDPAddr().(*net.UDPAddr).Port)^1)
+	w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: "n2", Name: "n2", ClusterAddr: "127.0.0.1:1", SipAddr: other}}}}})
+	until(t, "the other node is known", func() bool {
+		return w.server.proxy.Loops(&location.Binding{Contact: "sip:x@" + other, Source: localSource})
+	})
+	node := w.server.UDPAddr().String()
+	udp, tcp := w.phone("1001", "udp"), w.phone("1001", "tcp")
+	for _, c := range []struct {
+		name    string
+		phone   *siptest.Phone
+		headers []string
+		code    int
+	}{
+		{"its own", udp, []string{"Contact: <" + udp.Contact() + ">"}, 200},
+		{"this node's", udp, []string{"Contact: <sip:1001@" + node + ">"}, 400},
+		{"this node's beside its own", udp, []string{"Contact: <" + udp.Contact() + ">, <sip:x@" + node + ">"}, 400},
+		{"another node's", udp, []string{"Contact: <sip:1001@" + other + ">"}, 400},
+		{"this node's, over a connection", tcp, []string{"Contact: <sip:1001@" + node + ";transport=tcp>"}, 200},
+		{"a proxy's", udp, []string{"Contact: <sip:1001@" + node + ">", "Supported: path", "Path: <sip:" + udp.Addr() + ";lr>"}, 200},
+		{"a proxy's that gives this node for itself", udp, []string{"Contact: <" + udp.Contact() + ">", "Supported: path", "Path: <sip:" + node + ";lr>"}, 400},
+		{"taken back", udp, []string{"Contact: <sip:1001@" + node + ">", "Expires: 0"}, 200},
+	} {
+		res, err := c.phone.Do(t.Context(), siptest.Request{Method: "REGISTER", Headers: c.headers})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if serves := c.code == 200 && c.name != "taken back"; res.Code != c.code || (w.state("1001").State == dn.InSrv) != serves {
+			t.Errorf("%s: %d %s, DN %v", c.name, res.Code, res.Reason, w.state("1001").State)
+		}
+		all := siptest.Request{Method: "REGISTER", Headers: []string{"Contact: *", "Expires: 0"}}
+		if res, err := c.phone.Do(t.Context(), all); err != nil || res.Code != 200 || w.state("1001").State == dn.InSrv {
+			t.Fatal(res, err)
+		}
+	}
+	nat := w.dial("udp").register(reg{dn: "1001", callID: "nat", cseq: 1, headers: []string{"Contact: <sip:1001@" + node + ">"}})
+	if nat.code != 200 || w.state("1001").State != dn.InSrv {
+		t.Errorf("through a NAT that changes ports: %d", nat.code)
+	}
+}
+
+// TestRegister_OnAllAddressesOfTheMachine: a port that is bound to all of them takes
+// datagrams at each.
+func TestRegister_OnAllAddressesOfTheMachine(t *testing.T) {
+	w := callWorld(t, func(c *Config) { c.UDP, c.Advertise = "0.0.0.0:0", "192.0.2.1:5060" }, "1001")
+	port := strconv.Itoa(int(w.server.UDPAddr().(*net.UDPAddr).Port))
+	p, err := siptest.NewPhone(siptest.Config{DN: "1001", Password: "pw1001", Domain: testRealm, Server: "127.0.0.1:" + port, Transport: "udp"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	for contact, code := range map[string]int{"sip:1001@127.0.0.1:" + port: 400, p.Contact(): 200} {
+		res, err := p.Do(t.Context(), siptest.Request{Method: "REGISTER", Headers: []string{"Contact: <" + contact + ">"}})
+		if err != nil || res.Code != code {
+			t.Errorf("%s: %v, %v, want %d", contact, res, err, code)
 		}
 	}
 }

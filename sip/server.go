@@ -83,6 +83,7 @@ func New(cfg Config) (*Server, error) {
 		Trunk: func(source netip.AddrPort, t location.Transport) bool {
 			return s.proxy != nil && s.proxy.SurelyTrunk(source, t)
 		},
+		Loops: func(b *location.Binding) bool { return s.proxy != nil && s.proxy.Loops(b) },
 	})
 	s.gate = &gate{stats: s.stats, log: s.log, seed: s.cfg.tagSeed, parser: newParser(), guard: s.guard}
 	if cfg.UDP != "" {
@@ -139,7 +140,7 @@ func (s *Server) proxyConfig() proxy.Config {
 	c := &s.cfg
 	return proxy.Config{
 		Machine: c.Machine, Table: c.Table, Store: c.Store, Guard: s.guard, Rate: s.rates[1], Stats: s.stats, Draining: c.Draining, Refuses: s.port.Refuses, Log: s.log, Now: c.Now,
-		TagSeed: s.cfg.tagSeed, Calls: c.Calls, RouteKeys: c.RouteKeys, LeadsHere: s.leadsHere, RecordRoutes: &s.reach, Carry: c.Carry, Sealed: c.Sealed, Find: s.find,
+		TagSeed: s.cfg.tagSeed, Calls: c.Calls, RouteKeys: c.RouteKeys, LeadsHere: s.leadsHere, Datagrams: s.datagrams, RecordRoutes: &s.reach, Carry: c.Carry, Sealed: c.Sealed, Find: s.find,
 		Phones: cmp.Or[proxy.Phones](c.phones, s.pings), MaxCalls: c.MaxCalls, TimerC: c.TimerC, Timers: c.timers, NameServers: c.NameServers, Trace: c.Trace,
 	}
 }

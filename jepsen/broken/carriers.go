@@ -53,6 +53,8 @@ func carrierFaults() []Fault {
 			Edit{"sip/proxy/parties.go", "	if f = p.callers.reaches(uri, true, func() bool { return p.trunks.knowsBySource(from) }); f == nil &&", "	if _ = from; f == nil &&"}),
 		of("./sip/digest", "body-not-hashed", "a carrier that asks for a digest of the body gets one without", "^TestChallenge_WithTheBody",
 			Edit{"sip/digest/client.go", "hash(r.Body))", "hash(nil))"}),
+		in("./sip", "^TestRegister_(AContactThatLeads|OnAllAddresses)", Registrations, "node-as-contact", "a phone that gives the node's address for its own is in service, and calls to it come back",
+			Edit{"sip/registrar/decide.go", "d.claim && d.loops(r, lim) {", "d.claim && len(r.Path) > 0 && d.loops(r, lim) {"}),
 		of("./sip", "carriers-domain-refused", "a carrier that writes its own domain behind the number reaches nobody", "^TestCalled_ATrunk|^TestTrunk_AsksAndProves",
 			Edit{"sip/proxy/parties.go", "len(u.User) > 0 && byTrunk():", "len(u.User) > 0 && byTrunk() && message.IsIP(u.Host):"}),
 		of("./sip", "phones-domain-ignored", "whoever calls another domain reaches the DN of that number here", "^TestCalled_ATrunk|^TestProxy_WhoMayCall$",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/sipcluster/sipcluster/fsm"
@@ -43,6 +44,8 @@ type Config struct {
 	RouteKeys []route.Key
 	// LeadsHere tells whether a URI without a token leads to this node.
 	LeadsHere func(message.URI) bool
+	// Datagrams are the addresses at which this node takes them now; nil: at none.
+	Datagrams func() []netip.AddrPort
 	// RecordRoutes are the host:port of our Record-Routes by transport.
 	RecordRoutes *location.Hosts
 	// Carry notes that this node delivers a call of a node to a DN; nil for nobody.

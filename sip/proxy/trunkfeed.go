@@ -11,7 +11,7 @@ import (
 func (t *trunks) follow(ctx context.Context) error {
 	w := t.machine.Watch()
 	defer w.Close()
-	if t.noteOwn() { // the port knows how it is reached by now
+	if t.own.note() { // the port knows how it is reached by now
 		t.book.Recheck()
 	}
 	for {
@@ -19,7 +19,7 @@ func (t *trunks) follow(ctx context.Context) error {
 		if err != nil {
 			return ctx.Err()
 		}
-		if c.Nodes && t.noteOwn() {
+		if c.Nodes && t.own.note() {
 			t.book.Recheck()
 		}
 		if t.changed(c) {

@@ -2,11 +2,9 @@ package proxy
 
 import (
 	"cmp"
-	"maps"
 	"net/netip"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -15,7 +13,6 @@ import (
 	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/carrier"
-	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/recent"
 )
 
@@ -40,9 +37,7 @@ type trunks struct {
 	// nodes are the addresses of the cluster's own SIP ports. Many are at home there, so
 	// that a port tells apart who sends datagrams.
 	nodes map[netip.Addr]bool
-	// own are the cluster's SIP ports, and hosts those of this node by transport.
-	own   atomic.Pointer[map[netip.AddrPort]bool]
-	hosts *location.Hosts
+	own   ownPorts
 }
 
 // maxProved is how many addresses are remembered at least at which a trunk has proved
@@ -62,10 +57,10 @@ type sourceOf struct {
 }
 
 func newTrunks(cfg *Config, ask func(carrier.Way, func(bool))) *trunks {
-	t := &trunks{machine: cfg.Machine, table: cfg.Table, byDN: map[dn.Number]*trunk{}, proved: recent.New(maxProved), hosts: cfg.RecordRoutes}
-	t.noteOwn()
+	t := &trunks{machine: cfg.Machine, table: cfg.Table, byDN: map[dn.Number]*trunk{}, proved: recent.New(maxProved), own: ownPorts{machine: cfg.Machine, hosts: cfg.RecordRoutes, datagrams: cfg.Datagrams}}
+	t.own.note()
 	t.book = carrier.New(carrier.Config{
-		NameServers: carrier.NameServers{Servers: cfg.NameServers}, Ask: ask, Own: t.isOwn, Moved: t.index, Reached: cfg.Table.Reaches, Log: cfg.Log,
+		NameServers: carrier.NameServers{Servers: cfg.NameServers}, Ask: ask, Own: t.own.has, Moved: t.index, Reached: cfg.Table.Reaches, Log: cfg.Log,
 		Every: func() time.Duration {
 			return time.Duration(cfg.Machine.View().Options().GetTrunkOptionsS()) * time.Second
 		},
@@ -148,28 +143,6 @@ func (t *trunks) inOrder() []*trunk {
 	slices.SortFunc(list, func(a, b *trunk) int { return cmp.Compare(a.number, b.number) })
 	return list
 }
-
-// noteOwn finds the SIP ports of the cluster as they are now; true when that is news.
-func (t *trunks) noteOwn() bool {
-	all := map[netip.AddrPort]bool{}
-	note := func(addr string) {
-		if a, err := netip.ParseAddrPort(addr); err == nil {
-			all[netip.AddrPortFrom(a.Addr().Unmap(), a.Port())] = true
-		}
-	}
-	for _, n := range t.machine.View().Nodes() {
-		note(n.GetSipAddr())
-	}
-	for by := location.UDP; by <= location.WSS && t.hosts != nil; by++ {
-		note(t.hosts.Of(by, netip.Addr{}))
-		note(t.hosts.Of(by, netip.IPv6Unspecified()))
-	}
-	old := t.own.Swap(&all)
-	return old == nil || !maps.Equal(*old, all)
-}
-
-// isOwn tells whether an address is one of the cluster's SIP ports.
-func (t *trunks) isOwn(a netip.AddrPort) bool { return (*t.own.Load())[a] }
 
 func (t *trunks) nodeAddrs() map[netip.Addr]bool {
 	all := map[netip.Addr]bool{}

@@ -17,6 +17,8 @@ type limits struct {
 	contacts           int
 	// pair: the DN's phone registers at two nodes, and can't say so.
 	pair bool
+	// loops is Config.Loops.
+	loops func(*location.Binding) bool
 }
 
 // lastCSeqOf tells the greatest CSeq that was seen under a Call-ID whose bindings
@@ -39,6 +41,7 @@ type decision struct {
 var (
 	errOrder     = &message.Fault{Code: 500, Reason: "CSeq out of order"}
 	errScheme    = &message.Fault{Code: 400, Reason: "No Contact is a SIP URI"}
+	errLoop      = &message.Fault{Code: 400, Reason: "Contact or Path is an address of this cluster"}
 	errStar      = &message.Fault{Code: 400, Reason: "Contact * needs Expires 0 and no other contact"}
 	errBrief     = &message.Fault{Code: 423, Reason: "Interval Too Brief"}
 	errWithdrawn = &message.Fault{Code: 403, Reason: "DN was withdrawn"}
@@ -96,12 +99,27 @@ func decide(r *Request, old []location.Binding, lim limits, now time.Time, seen 
 				d.contact(r, &r.contacts[i], lim, now, seen)
 			}
 		}
+		if d.fault == nil && d.claim && d.loops(r, lim) {
+			d.fault = errLoop
+		}
 		if d.fault == nil && d.claim && len(d.bindings) > len(old) {
 			d.fit(lim.contacts)
 		}
 	}
 	r.bindings = d.bindings
 	return d
+}
+
+// loops tells whether a call to what the request has registered would come back to the
+// cluster, and never to a phone.
+func (d *decision) loops(r *Request, lim limits) bool {
+	for i := range d.bindings {
+		b := &d.bindings[i]
+		if b.CSeq == r.CSeq && b.CallID == string(r.CallID) && lim.loops != nil && lim.loops(b) {
+			return true
+		}
+	}
+	return false
 }
 
 // late tells whether a newer request of the same Call-ID was served already.

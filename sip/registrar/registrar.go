@@ -30,6 +30,8 @@ type Config struct {
 	// Trunk tells whether a request can only be a gateway's, which registers nothing; nil
 	// when there are none.
 	Trunk func(netip.AddrPort, location.Transport) bool
+	// Loops tells whether what is sent to a binding comes back to the cluster; nil for never.
+	Loops func(*location.Binding) bool
 	// Rate limits registrations of phones that have none.
 	Rate  *guard.Rate
 	Flows *wire.Flows
@@ -126,6 +128,7 @@ func limitsOf(o *configpb.Options) limits {
 // update changes the bindings and fills the answer.
 func (g *Registrar) update(r *Request, v *fsm.View, d *configpb.DN, a *answer.Answer) {
 	number, now, lim := dn.Number(d.GetNumber()), g.cfg.Now(), limitsOf(v.Options())
+	lim.loops = g.cfg.Loops
 	lim.pair = d.GetDualRegistration() || v.Options().GetDualRegistration()
 	dec, lost := g.apply(r, number, lim, now)
 	if lost {
