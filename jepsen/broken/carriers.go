@@ -55,6 +55,8 @@ func carrierFaults() []Fault {
 			Edit{"sip/digest/client.go", "hash(r.Body))", "hash(nil))"}),
 		in("./sip", "^TestRegister_(AContactThatLeads|OnAllAddresses)", Registrations, "node-as-contact", "a phone that gives the node's address for its own is in service, and calls to it come back",
 			Edit{"sip/registrar/decide.go", "d.claim && d.loops(r, lim) {", "d.claim && len(r.Path) > 0 && d.loops(r, lim) {"}),
+		in("./sip/wire", "^TestSTUN_", Registrations, "stun-of-any-kind", "whatever a Binding request asks for is taken for understood", Edit{"sip/wire/stun.go", "		if kind < comprehensionOptional {\n", "		if kind < 1 {\n"}),
+		in("./sip", "^TestSTUN_", Registrations, "stun-unanswered", "phones that hold their flow by STUN take it for dead", Edit{"sip/wire/udp.go", "len(text) > 0 {\n", "len(text) < 0 {\n"}),
 		of("./sip", "carriers-domain-refused", "a carrier that writes its own domain behind the number reaches nobody", "^TestCalled_ATrunk|^TestTrunk_AsksAndProves",
 			Edit{"sip/proxy/parties.go", "len(u.User) > 0 && byTrunk():", "len(u.User) > 0 && byTrunk() && message.IsIP(u.Host):"}),
 		of("./sip", "phones-domain-ignored", "whoever calls another domain reaches the DN of that number here", "^TestCalled_ATrunk|^TestProxy_WhoMayCall$",

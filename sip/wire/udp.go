@@ -173,6 +173,12 @@ func (d *datagrams) one(data []byte, source netip.AddrPort) {
 	if data[0] < ' ' && len(bytes.Trim(data, "\r\n\x00")) == 0 {
 		return // keep-alive
 	}
+	if isSTUN(data) {
+		if text := appendSTUN(d.replies[d.count].text[:0], data, source); len(text) > 0 {
+			d.reply(text, source)
+			return
+		}
+	}
 	in := &d.arrival
 	in.Begin(data, source, location.UDP, d.replies[d.count].text)
 	d.handler.Serve(in)
