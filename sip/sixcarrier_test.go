@@ -75,8 +75,23 @@ func sixPort(addr string) string {
 	return strconv.Itoa(int(netip.MustParseAddrPort(addr).Port()))
 }
 
-// sixNames is a name server. The test is skipped where there is no IPv6.
+// sixNames is a name server of the hosts. The test is skipped where there is no IPv6.
 func sixNames(t *testing.T) string {
+	t.Helper()
+	return nameServer(t, func(asked string, head dns.RR_Header) []dns.RR {
+		switch {
+		case head.Rrtype == dns.TypeAAAA && (asked == sixName+"." || asked == bothName+"."):
+			return []dns.RR{&dns.AAAA{Hdr: head, AAAA: net.IPv6loopback}}
+		case head.Rrtype == dns.TypeA && asked == bothName+".":
+			return []dns.RR{&dns.A{Hdr: head, A: net.IPv4(127, 0, 0, 1)}}
+		}
+		return nil
+	})
+}
+
+// nameServer is one that has these records of what is asked, in lower case. The test is
+// skipped where there is no IPv6.
+func nameServer(t *testing.T, records func(asked string, head dns.RR_Header) []dns.RR) string {
 	t.Helper()
 	if c, err := net.ListenPacket("udp6", "[::1]:0"); err != nil {
 		t.Skip("no IPv6 here: ", err)
@@ -90,13 +105,7 @@ func sixNames(t *testing.T) string {
 	ready, over := make(chan struct{}), make(chan error, 1)
 	s := &dns.Server{PacketConn: c, NotifyStartedFunc: func() { close(ready) }, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		res, name := new(dns.Msg).SetReply(q), q.Question[0].Name
-		head := dns.RR_Header{Name: name, Rrtype: q.Question[0].Qtype, Class: dns.ClassINET, Ttl: 60}
-		switch asked := strings.ToLower(name); {
-		case head.Rrtype == dns.TypeAAAA && (asked == sixName+"." || asked == bothName+"."):
-			res.Answer = []dns.RR{&dns.AAAA{Hdr: head, AAAA: net.IPv6loopback}}
-		case head.Rrtype == dns.TypeA && asked == bothName+".":
-			res.Answer = []dns.RR{&dns.A{Hdr: head, A: net.IPv4(127, 0, 0, 1)}}
-		}
+		res.Answer = records(strings.ToLower(name), dns.RR_Header{Name: name, Rrtype: q.Question[0].Qtype, Class: dns.ClassINET, Ttl: 60})
 		_ = w.WriteMsg(res) // whoever asked may be gone
 	})}
 	go func() { over <- s.ActivateAndServe() }()
@@ -186,6 +195,13 @@ func TestSixCarrier_GoesOnByIPv4(t *testing.T) {
 	}
 }
 
+// serves has a node serve TLS in both families, by a certificate of the authority.
+func (a *authority) serves(c *Config) {
+	dir := a.t.TempDir()
+	c.TLS, c.ClientCAFile, c.CertFile, c.KeyFile = "[::]:0", a.file(), filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	a.write(c.CertFile, c.KeyFile, "sip.cluster.test")
+}
+
 // TestSixCarrier_OverConnections: one that the node opens, with TLS to whom has the name that
 // is configured, and one that the carrier opens.
 func TestSixCarrier_OverConnections(t *testing.T) {
@@ -203,9 +219,7 @@ func TestSixCarrier_OverConnections(t *testing.T) {
 				}
 				w := newSixWorld(t, func(c *Config) {
 					if secure {
-						dir := t.TempDir()
-						c.TLS, c.ClientCAFile, c.CertFile, c.KeyFile = "[::]:0", ca.file(), filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-						ca.write(c.CertFile, c.KeyFile, "sip.cluster.test")
+						ca.serves(c)
 					}
 				})
 				l, err := net.Listen("tcp", "[::1]:0")
