@@ -449,7 +449,7 @@ func TestRegister_AContactThatIsNoSIPURI(t *testing.T) {
 // of the phone, is not.
 func TestRegister_AContactThatLeadsBackHere(t *testing.T) {
 	w := callWorld(t, nil, "1001")
-	other := "127.0.0.1:" + strconv.Itoa(int(w.server.UDPAddr().(*net.UDPAddr).Port)^1)
+	other := "127.0.0.1:" + strconv.Itoa(w.server.UDPAddr().(*net.UDPAddr).Port^1)
 	w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: "n2", Name: "n2", ClusterAddr: "127.0.0.1:1", SipAddr: other}}}}})
 	until(t, "the other node is known", func() bool {
 		return w.server.proxy.Loops(&location.Binding{Contact: "sip:x@" + other, Source: localSource})
@@ -493,7 +493,7 @@ func TestRegister_AContactThatLeadsBackHere(t *testing.T) {
 // datagrams at each.
 func TestRegister_OnAllAddressesOfTheMachine(t *testing.T) {
 	w := callWorld(t, func(c *Config) { c.UDP, c.Advertise = "0.0.0.0:0", "192.0.2.1:5060" }, "1001")
-	port := strconv.Itoa(int(w.server.UDPAddr().(*net.UDPAddr).Port))
+	port := strconv.Itoa(w.server.UDPAddr().(*net.UDPAddr).Port)
 	p, err := siptest.NewPhone(siptest.Config{DN: "1001", Password: "pw1001", Domain: testRealm, Server: "127.0.0.1:" + port, Transport: "udp"})
 	if err != nil {
 		t.Fatal(err)
