@@ -53,15 +53,18 @@ type DiagnosisConfig struct {
 type Diagnosis struct {
 	tcpb.UnimplementedDiagnosisServer
 	cfg DiagnosisConfig
+	now func() time.Time
 	// collecting has a place for each CollectReports under way.
 	collecting places
 	// remembering has one for each ListEvents.
 	remembering places
+	// following has one for each WatchEvents.
+	following places
 }
 
 // NewDiagnosis returns the service; it starts nothing.
 func NewDiagnosis(c DiagnosisConfig) *Diagnosis {
-	return &Diagnosis{cfg: c, collecting: newPlaces("collections of reports", maxCollecting), remembering: newPlaces("lists of events", maxListing)}
+	return &Diagnosis{cfg: c, now: time.Now, collecting: newPlaces("collections of reports", maxCollecting), remembering: newPlaces("lists of events", maxListing), following: newPlaces("followers of events", maxFollowing)}
 }
 
 // ExplainDN judges the DN by this node's own tables, and asks all other nodes what they

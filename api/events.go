@@ -43,28 +43,40 @@ func (d *Diagnosis) ListEvents(ctx context.Context, req *tcpb.ListEventsRequest)
 	if err != nil {
 		return nil, err
 	}
-	page := newEventsPage(after)
+	began, page := d.now(), newEventsPage(after)
 	nodes := slices.DeleteFunc(others(view, self), func(n *configpb.Node) bool { return req.GetNode() != "" && n.GetName() != req.GetNode() })
-	parts := askEach(ctx, nodes, historyTime, func(ctx context.Context, n *configpb.Node) *tcpb.EventsPart {
-		return d.askEvents(ctx, n, page.ask(dn.Node(n.GetId()), req))
-	})
-	ids, began := idsOf(self, nodes), make([]int64, len(nodes)+1)
-	of := make(map[dn.Node]int64, len(parts))
-	for i, p := range parts {
-		began[i+1] = page.began(ids[i+1], p)
-		of[ids[i+1]] = began[i+1]
-	}
-	own := d.events(&asking{HistoryRequest: page.ask(self, req), tells: speaks(self, req.GetNode(), view, of)})
-	began[0] = page.began(self, own)
+	parts := d.parts(ctx, view, nodes, page, req)
+	ids, index := idsOf(self, nodes), after.GetAudit()
 	var writes []*tcpb.HistoryEvent
 	if d.asked(req, self) && mayRead(ctx) {
-		writes, page.next.Audit = d.writes(view, req, 0, after.GetAudit())
+		writes, index = d.writes(view, req, 0, index)
 	}
-	r := page.answer(ids, append([]*tcpb.EventsPart{own}, parts...), began, writes, limitOf(req))
+	page.next.Audit = index
+	var cursor []byte
+	if after == nil && req.GetUntil() == nil && !req.GetEachNode() {
+		cursor = cursorOf(req).bytes(followFrom(req, ids, parts, began, max(view.Index()+1, index)-1))
+	}
+	r := page.answer(ids, parts, writes, limitOf(req))
+	r.Cursor = cursor
 	if page.next != nil {
 		r.NextPageToken = token.text(page.next)
 	}
 	return r, nil
+}
+
+// parts are what all nodes tell for a page: this node's, which tells for those who can't, and
+// that of each other one.
+func (d *Diagnosis) parts(ctx context.Context, view *fsm.View, nodes []*configpb.Node, page *eventsPage, req *tcpb.ListEventsRequest) []*tcpb.EventsPart {
+	self := d.cfg.Table.Self()
+	parts := askEach(ctx, nodes, historyTime, func(ctx context.Context, n *configpb.Node) *tcpb.EventsPart {
+		return d.askEvents(ctx, n, page.ask(dn.Node(n.GetId()), req))
+	})
+	began := make(map[dn.Node]int64, len(parts))
+	for i, p := range parts {
+		began[dn.Node(nodes[i].GetId())] = page.began(dn.Node(nodes[i].GetId()), p)
+	}
+	own := d.events(&asking{HistoryRequest: page.ask(self, req), tells: speaks(self, req.GetNode(), view, began)})
+	return append([]*tcpb.EventsPart{own}, parts...)
 }
 
 // mayRead tells whether a client is told who changed the configuration.

@@ -133,10 +133,10 @@ func (p *eventsPage) began(id dn.Node, part *tcpb.EventsPart) int64 {
 
 // left notes where a node's events end for the next page, by what of its part was taken; kept:
 // where they ended before, because it gave no answer.
-func (p *eventsPage) left(id dn.Node, part *tcpb.EventsPart, began int64) (kept bool) {
+func (p *eventsPage) left(id dn.Node, part *tcpb.EventsPart) (kept bool) {
 	place := &peerpb.EventsPlace{Node: string(id), Position: part.GetEnd(), Time: p.next.GetTime()}
 	if part.GetError() == "" && part.GetBegan() != nil {
-		place.Began = began + int64(part.GetAhead().AsDuration())
+		place.Began = p.began(id, part) + int64(part.GetAhead().AsDuration())
 	}
 	if old := p.nodes[string(id)]; place.Position == nil && old.GetPosition() != nil {
 		place, kept = old, true
@@ -209,8 +209,8 @@ func gather(lists []*eventList, limit int) (events []*tcpb.HistoryEvent, more bo
 }
 
 // answer makes the page of all parts, of which the first is this node's, and of the writes of
-// the configuration; began are those of the parts.
-func (p *eventsPage) answer(nodes []dn.Node, parts []*tcpb.EventsPart, began []int64, writes []*tcpb.HistoryEvent, limit int) *tcpb.ListEventsResponse {
+// the configuration.
+func (p *eventsPage) answer(nodes []dn.Node, parts []*tcpb.EventsPart, writes []*tcpb.HistoryEvent, limit int) *tcpb.ListEventsResponse {
 	r, cut := &tcpb.ListEventsResponse{Parts: parts}, false
 	lists := []*eventList{{events: writes, left: func(oldest *tcpb.HistoryEvent) { p.next.Audit = oldest.GetWrite().GetIndex() }}}
 	for _, part := range parts {
@@ -224,7 +224,7 @@ func (p *eventsPage) answer(nodes []dn.Node, parts []*tcpb.EventsPart, began []i
 		p.next.Time = nanoseconds(r.Events[0].GetTime().AsTime())
 	}
 	for i, part := range parts {
-		kept := p.left(nodes[i], part, began[i])
+		kept := p.left(nodes[i], part)
 		more = more || kept && len(r.Events) > 0
 		stripped(part)
 	}

@@ -28,6 +28,8 @@ type chronicle struct {
 	nodes map[dn.Node]*chronicler
 	// copies: the others know what one tells of a DN.
 	copies bool
+	// cursor of who follows.
+	cursor []byte
 	// order are all events of each node and kind, by their names, as they were told; all says
 	// how often each was found.
 	order map[string][]string
@@ -67,6 +69,7 @@ func (c *chronicle) start(n *chronicler) {
 			return c.ask(n, c.nodes[to], req)
 		},
 	})
+	n.now = func() time.Time { return time.Unix(0, c.now+n.skew) }
 }
 
 func (c *chronicle) ask(n, to *chronicler, req *peerpb.HistoryRequest) (*tcpb.EventsPart, time.Duration, error) {

@@ -20,6 +20,8 @@ const (
 	// maxTracing: each looks through all that is remembered of messages; maxListing: each
 	// visits all calls, or all events that are remembered.
 	maxTracing, maxListing = 16, 16
+	// maxFollowing: each asks all nodes once a second.
+	maxFollowing = 32
 )
 
 // places are those of the streams of one kind.

@@ -161,6 +161,7 @@ var methods = map[protoreflect.FullName]asked{
 	"sipcluster.tc.v1.Diagnosis.ExplainDN":      askOf(func(d *desk) proto.Message { return &tcpb.ExplainDNRequest{Dn: d.last} }),
 	"sipcluster.tc.v1.Diagnosis.Survey":         ask(&tcpb.SurveyRequest{}),
 	"sipcluster.tc.v1.Diagnosis.ListEvents":     ask(&tcpb.ListEventsRequest{Limit: 10}),
+	"sipcluster.tc.v1.Diagnosis.WatchEvents":    ask(&tcpb.WatchEventsRequest{}).begins(1),
 	"sipcluster.tc.v1.Diagnosis.CollectReports": ask(&tcpb.CollectReportsRequest{}).begins(1),
 	"sipcluster.tc.v1.Statistics.GetGroups":     ask(&tcpb.GetGroupsRequest{}),
 	"sipcluster.tc.v1.Statistics.WatchGroups":   ask(&tcpb.WatchGroupsRequest{}).begins(1),

@@ -199,6 +199,7 @@ var doors = map[protoreflect.FullName]door{
 	"sipcluster.tc.v1.Diagnosis.Survey":             unary(tcport),
 	"sipcluster.tc.v1.Diagnosis.CollectReports":     streamed(tcport),
 	"sipcluster.tc.v1.Diagnosis.ListEvents":         unary(tcport),
+	"sipcluster.tc.v1.Diagnosis.WatchEvents":        streamed(tcport),
 	"sipcluster.tc.v1.Calls.ListCalls":              unary(tcport),
 	"sipcluster.tc.v1.Calls.GetCall":                unary(tcport),
 	"sipcluster.tc.v1.Calls.TraceCall":              unary(tcport),

@@ -97,3 +97,47 @@ func TestEvents_OfTwoNodes(t *testing.T) {
 		t.Errorf("n2 answers: %v", r.GetParts())
 	}
 }
+
+// Who follows at one node is told what happens at all, behind what a list has; and that a node
+// gives no answer any more.
+func TestEvents_AreFollowed(t *testing.T) {
+	a, b := twoNodes(t, nil)
+	b.write(t, []*member{a, b}, phoneDN("1001"), phoneDN("1002"))
+	state := []tcpb.HistoryKind{tcpb.HistoryKind_HISTORY_KIND_STATE}
+	a.phone(t, "1001")
+	b.says(t, "1001", "IN_SRV n1@site-n1")
+	_, list := told(t, a, &tcpb.ListEventsRequest{Kinds: state})
+	stream, err := tcpb.NewDiagnosisClient(a.tc).WatchEvents(t.Context(), &tcpb.WatchEventsRequest{Kinds: state, Cursor: list.GetCursor()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.phone(t, "1002")
+	m := nextNews(t, stream)
+	for len(m.GetEvents()) == 0 { // a busy machine's node is silent for a while
+		m = nextNews(t, stream)
+	}
+	if len(m.GetEvents()) != 1 || m.GetEvents()[0].GetNode() != "n2" || m.GetEvents()[0].GetDn() != "1002" {
+		t.Errorf("told %v, want that 1002 is in service at n2, and nothing of before", m)
+	}
+	if err := b.stop(); err != nil {
+		t.Fatal(err)
+	}
+	silent := func(n *tcpb.EventsNode) bool { return n.GetNode() == "n2" && n.GetError() != "" }
+	for !slices.ContainsFunc(nextNews(t, stream).GetNodes(), silent) {
+		continue // that 1002 is out of service is n1's word
+	}
+}
+
+// nextNews is the next message of a stream that is more than a sign of life.
+func nextNews(t *testing.T, stream tcpb.Diagnosis_WatchEventsClient) *tcpb.WatchEventsResponse {
+	t.Helper()
+	for {
+		m, err := stream.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(m.GetEvents())+len(m.GetNodes()) > 0 {
+			return m
+		}
+	}
+}

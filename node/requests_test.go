@@ -56,6 +56,7 @@ var special = map[protoreflect.FullName]func(n int) any{
 	"sipcluster.tc.v1.ListDNsRequest.page_token":      atMostNone(bounds.MaxPageToken),
 	"sipcluster.tc.v1.ListCallsRequest.page_token":    atMostNone(bounds.MaxPageToken),
 	"sipcluster.tc.v1.ListEventsRequest.page_token":   atMostNone(bounds.MaxEventsPlaces),
+	"sipcluster.tc.v1.WatchEventsRequest.cursor":      noneUpTo(bounds.MaxEventsPlaces),
 	"sipcluster.tc.v1.WatchRequest.resume_cursor":     cursorOf,
 	"sipcluster.tlib.v1.OpenSession.resume_cursor":    cursorOf,
 	"sipcluster.tlib.v1.MonitorAll.resume_cursor":     cursorOf,
@@ -85,6 +86,16 @@ func cursorOf(n int) any {
 		return make([]byte, n)
 	}
 	return feed.Cursor{Incarnation: feed.MaxIncarnation, DNs: math.MaxUint64, Calls: math.MaxUint64}.Bytes()
+}
+
+// noneUpTo is of bytes that only a refused request may have at all.
+func noneUpTo(most int) func(int) any {
+	return func(n int) any {
+		if n <= most {
+			return []byte(nil)
+		}
+		return make([]byte, n)
+	}
 }
 
 func digits(n int) any  { return strings.Repeat("1", n) }

@@ -61,6 +61,7 @@ var methods = map[string]permission{
 	"/sipcluster.tc.v1.Diagnosis/Survey":         to(admin, config, operator),
 	"/sipcluster.tc.v1.Diagnosis/CollectReports": to(admin),
 	"/sipcluster.tc.v1.Diagnosis/ListEvents":     to(admin, operator),
+	"/sipcluster.tc.v1.Diagnosis/WatchEvents":    to(admin, operator),
 
 	"/sipcluster.tc.v1.Calls/ListCalls": to(admin, operator, router, stat),
 	"/sipcluster.tc.v1.Calls/GetCall":   to(admin, operator, router, stat),

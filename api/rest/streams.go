@@ -36,6 +36,7 @@ var streams = []stream{
 	{path: "/v1/watch", method: "sipcluster.tc.v1.Availability.Watch", cursor: "resume_cursor"},
 	{path: "/v1/groups:watch", method: "sipcluster.tc.v1.Statistics.WatchGroups"},
 	{path: "/v1/nodes/{name}/watch", method: "sipcluster.tc.v1.Cluster.WatchNode"},
+	{path: "/v1/events:watch", method: "sipcluster.tc.v1.Diagnosis.WatchEvents", cursor: "cursor"},
 	{path: "/v1/audit", method: "sipcluster.config.v1.Access.Audit"},
 }
 

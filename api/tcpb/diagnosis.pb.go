@@ -1167,6 +1167,8 @@ type ListEventsResponse struct {
 	// Of the page with what was before; "" of the last one. Where nodes gave no answer meanwhile
 	// the last one is empty, and its own token tells what they have when they do.
 	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Where WatchEvents goes on, of the first page without until and each_node.
+	Cursor        []byte `protobuf:"bytes,4,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1222,6 +1224,244 @@ func (x *ListEventsResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ListEventsResponse) GetCursor() []byte {
+	if x != nil {
+		return x.Cursor
+	}
+	return nil
+}
+
+type WatchEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which events, as in a ListEventsRequest.
+	Dn     string        `protobuf:"bytes,1,opt,name=dn,proto3" json:"dn,omitempty"`
+	Group  string        `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	Agent  string        `protobuf:"bytes,3,opt,name=agent,proto3" json:"agent,omitempty"`
+	ConnId string        `protobuf:"bytes,4,opt,name=conn_id,json=connId,proto3" json:"conn_id,omitempty"`
+	Kinds  []HistoryKind `protobuf:"varint,5,rep,packed,name=kinds,proto3,enum=sipcluster.tc.v1.HistoryKind" json:"kinds,omitempty"`
+	Node   string        `protobuf:"bytes,6,opt,name=node,proto3" json:"node,omitempty"`
+	// Of an answer to the same question; empty: from now on. It works at every node.
+	Cursor        []byte `protobuf:"bytes,7,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchEventsRequest) Reset() {
+	*x = WatchEventsRequest{}
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchEventsRequest) ProtoMessage() {}
+
+func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchEventsRequest.ProtoReflect.Descriptor instead.
+func (*WatchEventsRequest) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *WatchEventsRequest) GetDn() string {
+	if x != nil {
+		return x.Dn
+	}
+	return ""
+}
+
+func (x *WatchEventsRequest) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *WatchEventsRequest) GetAgent() string {
+	if x != nil {
+		return x.Agent
+	}
+	return ""
+}
+
+func (x *WatchEventsRequest) GetConnId() string {
+	if x != nil {
+		return x.ConnId
+	}
+	return ""
+}
+
+func (x *WatchEventsRequest) GetKinds() []HistoryKind {
+	if x != nil {
+		return x.Kinds
+	}
+	return nil
+}
+
+func (x *WatchEventsRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *WatchEventsRequest) GetCursor() []byte {
+	if x != nil {
+		return x.Cursor
+	}
+	return nil
+}
+
+type WatchEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By time but for late ones; those of one node and kind in the order in which it told them.
+	Events []*HistoryEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// Nodes of which there is news.
+	Nodes []*EventsNode `protobuf:"bytes,2,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// Where a request goes on behind this answer.
+	Cursor        []byte `protobuf:"bytes,3,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchEventsResponse) Reset() {
+	*x = WatchEventsResponse{}
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchEventsResponse) ProtoMessage() {}
+
+func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchEventsResponse.ProtoReflect.Descriptor instead.
+func (*WatchEventsResponse) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *WatchEventsResponse) GetEvents() []*HistoryEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *WatchEventsResponse) GetNodes() []*EventsNode {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *WatchEventsResponse) GetCursor() []byte {
+	if x != nil {
+		return x.Cursor
+	}
+	return nil
+}
+
+// EventsNode is news of a node whose events are followed.
+type EventsNode struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Why it fell silent; "": it answers.
+	Error string `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	// It answers after it was silent.
+	Back bool `protobuf:"varint,3,opt,name=back,proto3" json:"back,omitempty"`
+	// What it told before this, by the clock of the node that was asked, it no longer
+	// remembers: not all of it may have been told here.
+	LostBefore    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=lost_before,json=lostBefore,proto3" json:"lost_before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventsNode) Reset() {
+	*x = EventsNode{}
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventsNode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventsNode) ProtoMessage() {}
+
+func (x *EventsNode) ProtoReflect() protoreflect.Message {
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventsNode.ProtoReflect.Descriptor instead.
+func (*EventsNode) Descriptor() ([]byte, []int) {
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *EventsNode) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *EventsNode) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *EventsNode) GetBack() bool {
+	if x != nil {
+		return x.Back
+	}
+	return false
+}
+
+func (x *EventsNode) GetLostBefore() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LostBefore
+	}
+	return nil
+}
+
 // EventsPart is what one node has said, or how it was asked.
 type EventsPart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1254,7 +1494,7 @@ type EventsPart struct {
 
 func (x *EventsPart) Reset() {
 	*x = EventsPart{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[14]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1266,7 +1506,7 @@ func (x *EventsPart) String() string {
 func (*EventsPart) ProtoMessage() {}
 
 func (x *EventsPart) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[14]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1279,7 +1519,7 @@ func (x *EventsPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsPart.ProtoReflect.Descriptor instead.
 func (*EventsPart) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{14}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *EventsPart) GetNode() string {
@@ -1372,7 +1612,7 @@ type EventsPosition struct {
 
 func (x *EventsPosition) Reset() {
 	*x = EventsPosition{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[15]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1384,7 +1624,7 @@ func (x *EventsPosition) String() string {
 func (*EventsPosition) ProtoMessage() {}
 
 func (x *EventsPosition) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[15]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1397,7 +1637,7 @@ func (x *EventsPosition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventsPosition.ProtoReflect.Descriptor instead.
 func (*EventsPosition) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{15}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *EventsPosition) GetStore() uint64 {
@@ -1437,7 +1677,7 @@ type HistoryEvent struct {
 
 func (x *HistoryEvent) Reset() {
 	*x = HistoryEvent{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[16]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1449,7 +1689,7 @@ func (x *HistoryEvent) String() string {
 func (*HistoryEvent) ProtoMessage() {}
 
 func (x *HistoryEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[16]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1462,7 +1702,7 @@ func (x *HistoryEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryEvent.ProtoReflect.Descriptor instead.
 func (*HistoryEvent) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{16}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *HistoryEvent) GetTime() *timestamppb.Timestamp {
@@ -1549,7 +1789,7 @@ type HistoryCall struct {
 
 func (x *HistoryCall) Reset() {
 	*x = HistoryCall{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[17]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1561,7 +1801,7 @@ func (x *HistoryCall) String() string {
 func (*HistoryCall) ProtoMessage() {}
 
 func (x *HistoryCall) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[17]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1574,7 +1814,7 @@ func (x *HistoryCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryCall.ProtoReflect.Descriptor instead.
 func (*HistoryCall) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{17}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *HistoryCall) GetConnId() string {
@@ -1645,7 +1885,7 @@ type HistoryLink struct {
 
 func (x *HistoryLink) Reset() {
 	*x = HistoryLink{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[18]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1657,7 +1897,7 @@ func (x *HistoryLink) String() string {
 func (*HistoryLink) ProtoMessage() {}
 
 func (x *HistoryLink) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[18]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1670,7 +1910,7 @@ func (x *HistoryLink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryLink.ProtoReflect.Descriptor instead.
 func (*HistoryLink) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{18}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *HistoryLink) GetPeer() string {
@@ -1711,7 +1951,7 @@ type HistoryWrite struct {
 
 func (x *HistoryWrite) Reset() {
 	*x = HistoryWrite{}
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[19]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1723,7 +1963,7 @@ func (x *HistoryWrite) String() string {
 func (*HistoryWrite) ProtoMessage() {}
 
 func (x *HistoryWrite) ProtoReflect() protoreflect.Message {
-	mi := &file_api_tcpb_diagnosis_proto_msgTypes[19]
+	mi := &file_api_tcpb_diagnosis_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1736,7 +1976,7 @@ func (x *HistoryWrite) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HistoryWrite.ProtoReflect.Descriptor instead.
 func (*HistoryWrite) Descriptor() ([]byte, []int) {
-	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{19}
+	return file_api_tcpb_diagnosis_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *HistoryWrite) GetIndex() uint64 {
@@ -1849,11 +2089,31 @@ const file_api_tcpb_diagnosis_proto_rawDesc = "" +
 	"\x05limit\x18\n" +
 	" \x01(\rR\x05limit\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\v \x01(\tR\tpageToken\"\xa8\x01\n" +
+	"page_token\x18\v \x01(\tR\tpageToken\"\xc0\x01\n" +
 	"\x12ListEventsResponse\x126\n" +
 	"\x06events\x18\x01 \x03(\v2\x1e.sipcluster.tc.v1.HistoryEventR\x06events\x122\n" +
 	"\x05parts\x18\x02 \x03(\v2\x1c.sipcluster.tc.v1.EventsPartR\x05parts\x12&\n" +
-	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\xa0\x03\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\x12\x16\n" +
+	"\x06cursor\x18\x04 \x01(\fR\x06cursor\"\xca\x01\n" +
+	"\x12WatchEventsRequest\x12\x0e\n" +
+	"\x02dn\x18\x01 \x01(\tR\x02dn\x12\x14\n" +
+	"\x05group\x18\x02 \x01(\tR\x05group\x12\x14\n" +
+	"\x05agent\x18\x03 \x01(\tR\x05agent\x12\x17\n" +
+	"\aconn_id\x18\x04 \x01(\tR\x06connId\x123\n" +
+	"\x05kinds\x18\x05 \x03(\x0e2\x1d.sipcluster.tc.v1.HistoryKindR\x05kinds\x12\x12\n" +
+	"\x04node\x18\x06 \x01(\tR\x04node\x12\x16\n" +
+	"\x06cursor\x18\a \x01(\fR\x06cursor\"\x99\x01\n" +
+	"\x13WatchEventsResponse\x126\n" +
+	"\x06events\x18\x01 \x03(\v2\x1e.sipcluster.tc.v1.HistoryEventR\x06events\x122\n" +
+	"\x05nodes\x18\x02 \x03(\v2\x1c.sipcluster.tc.v1.EventsNodeR\x05nodes\x12\x16\n" +
+	"\x06cursor\x18\x03 \x01(\fR\x06cursor\"\x87\x01\n" +
+	"\n" +
+	"EventsNode\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\x12\x12\n" +
+	"\x04back\x18\x03 \x01(\bR\x04back\x12;\n" +
+	"\vlost_before\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"lostBefore\"\xa0\x03\n" +
 	"\n" +
 	"EventsPart\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
@@ -1926,12 +2186,13 @@ const file_api_tcpb_diagnosis_proto_rawDesc = "" +
 	"\x10HISTORY_KIND_USE\x10\x03\x12\x15\n" +
 	"\x11HISTORY_KIND_CALL\x10\x04\x12\x15\n" +
 	"\x11HISTORY_KIND_LINK\x10\x05\x12\x1e\n" +
-	"\x1aHISTORY_KIND_CONFIGURATION\x10\x062\xee\x02\n" +
+	"\x1aHISTORY_KIND_CONFIGURATION\x10\x062\xcc\x03\n" +
 	"\tDiagnosis\x12T\n" +
 	"\tExplainDN\x12\".sipcluster.tc.v1.ExplainDNRequest\x1a#.sipcluster.tc.v1.ExplainDNResponse\x12K\n" +
 	"\x06Survey\x12\x1f.sipcluster.tc.v1.SurveyRequest\x1a .sipcluster.tc.v1.SurveyResponse\x12W\n" +
 	"\n" +
-	"ListEvents\x12#.sipcluster.tc.v1.ListEventsRequest\x1a$.sipcluster.tc.v1.ListEventsResponse\x12e\n" +
+	"ListEvents\x12#.sipcluster.tc.v1.ListEventsRequest\x1a$.sipcluster.tc.v1.ListEventsResponse\x12\\\n" +
+	"\vWatchEvents\x12$.sipcluster.tc.v1.WatchEventsRequest\x1a%.sipcluster.tc.v1.WatchEventsResponse0\x01\x12e\n" +
 	"\x0eCollectReports\x12'.sipcluster.tc.v1.CollectReportsRequest\x1a(.sipcluster.tc.v1.CollectReportsResponse0\x01B+Z)github.com/sipcluster/sipcluster/api/tcpbb\x06proto3"
 
 var (
@@ -1947,7 +2208,7 @@ func file_api_tcpb_diagnosis_proto_rawDescGZIP() []byte {
 }
 
 var file_api_tcpb_diagnosis_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_api_tcpb_diagnosis_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_api_tcpb_diagnosis_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_api_tcpb_diagnosis_proto_goTypes = []any{
 	(ConditionKind)(0),             // 0: sipcluster.tc.v1.ConditionKind
 	(DNChangeKind)(0),              // 1: sipcluster.tc.v1.DNChangeKind
@@ -1966,64 +2227,73 @@ var file_api_tcpb_diagnosis_proto_goTypes = []any{
 	(*DNChange)(nil),               // 14: sipcluster.tc.v1.DNChange
 	(*ListEventsRequest)(nil),      // 15: sipcluster.tc.v1.ListEventsRequest
 	(*ListEventsResponse)(nil),     // 16: sipcluster.tc.v1.ListEventsResponse
-	(*EventsPart)(nil),             // 17: sipcluster.tc.v1.EventsPart
-	(*EventsPosition)(nil),         // 18: sipcluster.tc.v1.EventsPosition
-	(*HistoryEvent)(nil),           // 19: sipcluster.tc.v1.HistoryEvent
-	(*HistoryCall)(nil),            // 20: sipcluster.tc.v1.HistoryCall
-	(*HistoryLink)(nil),            // 21: sipcluster.tc.v1.HistoryLink
-	(*HistoryWrite)(nil),           // 22: sipcluster.tc.v1.HistoryWrite
-	(*durationpb.Duration)(nil),    // 23: google.protobuf.Duration
-	(*StatusResponse)(nil),         // 24: sipcluster.tc.v1.StatusResponse
-	(*DNStatus)(nil),               // 25: sipcluster.tc.v1.DNStatus
-	(*timestamppb.Timestamp)(nil),  // 26: google.protobuf.Timestamp
+	(*WatchEventsRequest)(nil),     // 17: sipcluster.tc.v1.WatchEventsRequest
+	(*WatchEventsResponse)(nil),    // 18: sipcluster.tc.v1.WatchEventsResponse
+	(*EventsNode)(nil),             // 19: sipcluster.tc.v1.EventsNode
+	(*EventsPart)(nil),             // 20: sipcluster.tc.v1.EventsPart
+	(*EventsPosition)(nil),         // 21: sipcluster.tc.v1.EventsPosition
+	(*HistoryEvent)(nil),           // 22: sipcluster.tc.v1.HistoryEvent
+	(*HistoryCall)(nil),            // 23: sipcluster.tc.v1.HistoryCall
+	(*HistoryLink)(nil),            // 24: sipcluster.tc.v1.HistoryLink
+	(*HistoryWrite)(nil),           // 25: sipcluster.tc.v1.HistoryWrite
+	(*durationpb.Duration)(nil),    // 26: google.protobuf.Duration
+	(*StatusResponse)(nil),         // 27: sipcluster.tc.v1.StatusResponse
+	(*DNStatus)(nil),               // 28: sipcluster.tc.v1.DNStatus
+	(*timestamppb.Timestamp)(nil),  // 29: google.protobuf.Timestamp
 }
 var file_api_tcpb_diagnosis_proto_depIdxs = []int32{
 	5,  // 0: sipcluster.tc.v1.CollectReportsResponse.files:type_name -> sipcluster.tc.v1.ReportFile
-	23, // 1: sipcluster.tc.v1.CollectReportsResponse.took:type_name -> google.protobuf.Duration
+	26, // 1: sipcluster.tc.v1.CollectReportsResponse.took:type_name -> google.protobuf.Duration
 	8,  // 2: sipcluster.tc.v1.SurveyResponse.views:type_name -> sipcluster.tc.v1.ClusterView
-	24, // 3: sipcluster.tc.v1.ClusterView.status:type_name -> sipcluster.tc.v1.StatusResponse
-	23, // 4: sipcluster.tc.v1.ClusterView.took:type_name -> google.protobuf.Duration
+	27, // 3: sipcluster.tc.v1.ClusterView.status:type_name -> sipcluster.tc.v1.StatusResponse
+	26, // 4: sipcluster.tc.v1.ClusterView.took:type_name -> google.protobuf.Duration
 	11, // 5: sipcluster.tc.v1.ExplainDNResponse.conditions:type_name -> sipcluster.tc.v1.Condition
 	12, // 6: sipcluster.tc.v1.ExplainDNResponse.views:type_name -> sipcluster.tc.v1.DNView
 	0,  // 7: sipcluster.tc.v1.Condition.kind:type_name -> sipcluster.tc.v1.ConditionKind
-	25, // 8: sipcluster.tc.v1.DNView.status:type_name -> sipcluster.tc.v1.DNStatus
+	28, // 8: sipcluster.tc.v1.DNView.status:type_name -> sipcluster.tc.v1.DNStatus
 	13, // 9: sipcluster.tc.v1.DNView.bindings:type_name -> sipcluster.tc.v1.DNBinding
 	14, // 10: sipcluster.tc.v1.DNView.changes:type_name -> sipcluster.tc.v1.DNChange
-	23, // 11: sipcluster.tc.v1.DNView.took:type_name -> google.protobuf.Duration
-	26, // 12: sipcluster.tc.v1.DNBinding.expires:type_name -> google.protobuf.Timestamp
-	26, // 13: sipcluster.tc.v1.DNChange.time:type_name -> google.protobuf.Timestamp
+	26, // 11: sipcluster.tc.v1.DNView.took:type_name -> google.protobuf.Duration
+	29, // 12: sipcluster.tc.v1.DNBinding.expires:type_name -> google.protobuf.Timestamp
+	29, // 13: sipcluster.tc.v1.DNChange.time:type_name -> google.protobuf.Timestamp
 	1,  // 14: sipcluster.tc.v1.DNChange.kind:type_name -> sipcluster.tc.v1.DNChangeKind
-	25, // 15: sipcluster.tc.v1.DNChange.status:type_name -> sipcluster.tc.v1.DNStatus
-	26, // 16: sipcluster.tc.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
-	26, // 17: sipcluster.tc.v1.ListEventsRequest.until:type_name -> google.protobuf.Timestamp
+	28, // 15: sipcluster.tc.v1.DNChange.status:type_name -> sipcluster.tc.v1.DNStatus
+	29, // 16: sipcluster.tc.v1.ListEventsRequest.since:type_name -> google.protobuf.Timestamp
+	29, // 17: sipcluster.tc.v1.ListEventsRequest.until:type_name -> google.protobuf.Timestamp
 	2,  // 18: sipcluster.tc.v1.ListEventsRequest.kinds:type_name -> sipcluster.tc.v1.HistoryKind
-	19, // 19: sipcluster.tc.v1.ListEventsResponse.events:type_name -> sipcluster.tc.v1.HistoryEvent
-	17, // 20: sipcluster.tc.v1.ListEventsResponse.parts:type_name -> sipcluster.tc.v1.EventsPart
-	23, // 21: sipcluster.tc.v1.EventsPart.took:type_name -> google.protobuf.Duration
-	23, // 22: sipcluster.tc.v1.EventsPart.ahead:type_name -> google.protobuf.Duration
-	26, // 23: sipcluster.tc.v1.EventsPart.since:type_name -> google.protobuf.Timestamp
-	19, // 24: sipcluster.tc.v1.EventsPart.events:type_name -> sipcluster.tc.v1.HistoryEvent
-	26, // 25: sipcluster.tc.v1.EventsPart.began:type_name -> google.protobuf.Timestamp
-	18, // 26: sipcluster.tc.v1.EventsPart.end:type_name -> sipcluster.tc.v1.EventsPosition
-	26, // 27: sipcluster.tc.v1.HistoryEvent.time:type_name -> google.protobuf.Timestamp
-	2,  // 28: sipcluster.tc.v1.HistoryEvent.kind:type_name -> sipcluster.tc.v1.HistoryKind
-	14, // 29: sipcluster.tc.v1.HistoryEvent.change:type_name -> sipcluster.tc.v1.DNChange
-	20, // 30: sipcluster.tc.v1.HistoryEvent.call:type_name -> sipcluster.tc.v1.HistoryCall
-	21, // 31: sipcluster.tc.v1.HistoryEvent.link:type_name -> sipcluster.tc.v1.HistoryLink
-	22, // 32: sipcluster.tc.v1.HistoryEvent.write:type_name -> sipcluster.tc.v1.HistoryWrite
-	9,  // 33: sipcluster.tc.v1.Diagnosis.ExplainDN:input_type -> sipcluster.tc.v1.ExplainDNRequest
-	6,  // 34: sipcluster.tc.v1.Diagnosis.Survey:input_type -> sipcluster.tc.v1.SurveyRequest
-	15, // 35: sipcluster.tc.v1.Diagnosis.ListEvents:input_type -> sipcluster.tc.v1.ListEventsRequest
-	3,  // 36: sipcluster.tc.v1.Diagnosis.CollectReports:input_type -> sipcluster.tc.v1.CollectReportsRequest
-	10, // 37: sipcluster.tc.v1.Diagnosis.ExplainDN:output_type -> sipcluster.tc.v1.ExplainDNResponse
-	7,  // 38: sipcluster.tc.v1.Diagnosis.Survey:output_type -> sipcluster.tc.v1.SurveyResponse
-	16, // 39: sipcluster.tc.v1.Diagnosis.ListEvents:output_type -> sipcluster.tc.v1.ListEventsResponse
-	4,  // 40: sipcluster.tc.v1.Diagnosis.CollectReports:output_type -> sipcluster.tc.v1.CollectReportsResponse
-	37, // [37:41] is the sub-list for method output_type
-	33, // [33:37] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	22, // 19: sipcluster.tc.v1.ListEventsResponse.events:type_name -> sipcluster.tc.v1.HistoryEvent
+	20, // 20: sipcluster.tc.v1.ListEventsResponse.parts:type_name -> sipcluster.tc.v1.EventsPart
+	2,  // 21: sipcluster.tc.v1.WatchEventsRequest.kinds:type_name -> sipcluster.tc.v1.HistoryKind
+	22, // 22: sipcluster.tc.v1.WatchEventsResponse.events:type_name -> sipcluster.tc.v1.HistoryEvent
+	19, // 23: sipcluster.tc.v1.WatchEventsResponse.nodes:type_name -> sipcluster.tc.v1.EventsNode
+	29, // 24: sipcluster.tc.v1.EventsNode.lost_before:type_name -> google.protobuf.Timestamp
+	26, // 25: sipcluster.tc.v1.EventsPart.took:type_name -> google.protobuf.Duration
+	26, // 26: sipcluster.tc.v1.EventsPart.ahead:type_name -> google.protobuf.Duration
+	29, // 27: sipcluster.tc.v1.EventsPart.since:type_name -> google.protobuf.Timestamp
+	22, // 28: sipcluster.tc.v1.EventsPart.events:type_name -> sipcluster.tc.v1.HistoryEvent
+	29, // 29: sipcluster.tc.v1.EventsPart.began:type_name -> google.protobuf.Timestamp
+	21, // 30: sipcluster.tc.v1.EventsPart.end:type_name -> sipcluster.tc.v1.EventsPosition
+	29, // 31: sipcluster.tc.v1.HistoryEvent.time:type_name -> google.protobuf.Timestamp
+	2,  // 32: sipcluster.tc.v1.HistoryEvent.kind:type_name -> sipcluster.tc.v1.HistoryKind
+	14, // 33: sipcluster.tc.v1.HistoryEvent.change:type_name -> sipcluster.tc.v1.DNChange
+	23, // 34: sipcluster.tc.v1.HistoryEvent.call:type_name -> sipcluster.tc.v1.HistoryCall
+	24, // 35: sipcluster.tc.v1.HistoryEvent.link:type_name -> sipcluster.tc.v1.HistoryLink
+	25, // 36: sipcluster.tc.v1.HistoryEvent.write:type_name -> sipcluster.tc.v1.HistoryWrite
+	9,  // 37: sipcluster.tc.v1.Diagnosis.ExplainDN:input_type -> sipcluster.tc.v1.ExplainDNRequest
+	6,  // 38: sipcluster.tc.v1.Diagnosis.Survey:input_type -> sipcluster.tc.v1.SurveyRequest
+	15, // 39: sipcluster.tc.v1.Diagnosis.ListEvents:input_type -> sipcluster.tc.v1.ListEventsRequest
+	17, // 40: sipcluster.tc.v1.Diagnosis.WatchEvents:input_type -> sipcluster.tc.v1.WatchEventsRequest
+	3,  // 41: sipcluster.tc.v1.Diagnosis.CollectReports:input_type -> sipcluster.tc.v1.CollectReportsRequest
+	10, // 42: sipcluster.tc.v1.Diagnosis.ExplainDN:output_type -> sipcluster.tc.v1.ExplainDNResponse
+	7,  // 43: sipcluster.tc.v1.Diagnosis.Survey:output_type -> sipcluster.tc.v1.SurveyResponse
+	16, // 44: sipcluster.tc.v1.Diagnosis.ListEvents:output_type -> sipcluster.tc.v1.ListEventsResponse
+	18, // 45: sipcluster.tc.v1.Diagnosis.WatchEvents:output_type -> sipcluster.tc.v1.WatchEventsResponse
+	4,  // 46: sipcluster.tc.v1.Diagnosis.CollectReports:output_type -> sipcluster.tc.v1.CollectReportsResponse
+	42, // [42:47] is the sub-list for method output_type
+	37, // [37:42] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_api_tcpb_diagnosis_proto_init() }
@@ -2039,7 +2309,7 @@ func file_api_tcpb_diagnosis_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_tcpb_diagnosis_proto_rawDesc), len(file_api_tcpb_diagnosis_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   20,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

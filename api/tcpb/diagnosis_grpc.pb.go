@@ -24,6 +24,7 @@ const (
 	Diagnosis_ExplainDN_FullMethodName      = "/sipcluster.tc.v1.Diagnosis/ExplainDN"
 	Diagnosis_Survey_FullMethodName         = "/sipcluster.tc.v1.Diagnosis/Survey"
 	Diagnosis_ListEvents_FullMethodName     = "/sipcluster.tc.v1.Diagnosis/ListEvents"
+	Diagnosis_WatchEvents_FullMethodName    = "/sipcluster.tc.v1.Diagnosis/WatchEvents"
 	Diagnosis_CollectReports_FullMethodName = "/sipcluster.tc.v1.Diagnosis/CollectReports"
 )
 
@@ -47,6 +48,13 @@ type DiagnosisClient interface {
 	// have each event once, also those that happened while they were read. Roles admin and
 	// operator.
 	ListEvents(ctx context.Context, in *ListEventsRequest, opts ...grpc.CallOption) (*ListEventsResponse, error)
+	// WatchEvents tells what the nodes tell their clients, within about a second, until the
+	// client leaves: behind a cursor, without one from now on. Each node is believed of itself
+	// alone; who falls silent is said, and what it told meanwhile comes when it is back, unless
+	// it forgot that, which is said too. Nothing is told twice. An empty answer with a cursor
+	// comes each 15 s when nothing happens. Roles admin and operator; who changed the
+	// configuration is for administrators.
+	WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error)
 	// CollectReports has every node report of itself what somebody needs who looks for a
 	// fault from afar: one answer a node, the asked one's first. Each is asked for 2 s at
 	// most; one that does not answer is told with the error. There are no secrets in it.
@@ -92,9 +100,28 @@ func (c *diagnosisClient) ListEvents(ctx context.Context, in *ListEventsRequest,
 	return out, nil
 }
 
+func (c *diagnosisClient) WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Diagnosis_ServiceDesc.Streams[0], Diagnosis_WatchEvents_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchEventsRequest, WatchEventsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Diagnosis_WatchEventsClient = grpc.ServerStreamingClient[WatchEventsResponse]
+
 func (c *diagnosisClient) CollectReports(ctx context.Context, in *CollectReportsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CollectReportsResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Diagnosis_ServiceDesc.Streams[0], Diagnosis_CollectReports_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Diagnosis_ServiceDesc.Streams[1], Diagnosis_CollectReports_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +158,13 @@ type DiagnosisServer interface {
 	// have each event once, also those that happened while they were read. Roles admin and
 	// operator.
 	ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error)
+	// WatchEvents tells what the nodes tell their clients, within about a second, until the
+	// client leaves: behind a cursor, without one from now on. Each node is believed of itself
+	// alone; who falls silent is said, and what it told meanwhile comes when it is back, unless
+	// it forgot that, which is said too. Nothing is told twice. An empty answer with a cursor
+	// comes each 15 s when nothing happens. Roles admin and operator; who changed the
+	// configuration is for administrators.
+	WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error
 	// CollectReports has every node report of itself what somebody needs who looks for a
 	// fault from afar: one answer a node, the asked one's first. Each is asked for 2 s at
 	// most; one that does not answer is told with the error. There are no secrets in it.
@@ -154,6 +188,9 @@ func (UnimplementedDiagnosisServer) Survey(context.Context, *SurveyRequest) (*Su
 }
 func (UnimplementedDiagnosisServer) ListEvents(context.Context, *ListEventsRequest) (*ListEventsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListEvents not implemented")
+}
+func (UnimplementedDiagnosisServer) WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchEvents not implemented")
 }
 func (UnimplementedDiagnosisServer) CollectReports(*CollectReportsRequest, grpc.ServerStreamingServer[CollectReportsResponse]) error {
 	return status.Error(codes.Unimplemented, "method CollectReports not implemented")
@@ -233,6 +270,17 @@ func _Diagnosis_ListEvents_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Diagnosis_WatchEvents_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchEventsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(DiagnosisServer).WatchEvents(m, &grpc.GenericServerStream[WatchEventsRequest, WatchEventsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Diagnosis_WatchEventsServer = grpc.ServerStreamingServer[WatchEventsResponse]
+
 func _Diagnosis_CollectReports_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(CollectReportsRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -265,6 +313,11 @@ var Diagnosis_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchEvents",
+			Handler:       _Diagnosis_WatchEvents_Handler,
+			ServerStreams: true,
+		},
 		{
 			StreamName:    "CollectReports",
 			Handler:       _Diagnosis_CollectReports_Handler,

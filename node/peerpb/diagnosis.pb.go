@@ -501,11 +501,11 @@ func (x *HistoryRequest) GetOldestFirst() bool {
 	return false
 }
 
-// EventsPlaces is where a page of ListEvents goes on. Clients keep it.
+// EventsPlaces is where a page of ListEvents, or WatchEvents, goes on. Clients keep it.
 type EventsPlaces struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Nodes []*EventsPlace         `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
-	// Of the audit log the index, excluded; 0: no end.
+	// Of the audit log the index, of a page excluded (0: no end), else the last one told.
 	Audit uint64 `protobuf:"varint,2,opt,name=audit,proto3" json:"audit,omitempty"`
 	// When it was made, by the clock of the node that made it, ns since the epoch: a node that
 	// is not among the places begins there.
@@ -572,10 +572,13 @@ type EventsPlace struct {
 	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
 	// Absent: it gave none.
 	Position *tcpb.EventsPosition `protobuf:"bytes,2,opt,name=position,proto3" json:"position,omitempty"`
-	// The same as a time, by the clock of the node that was asked, ns since the epoch; 0: none.
+	// Of who gave no position, where it goes on; of pages, when the oldest event of the page
+	// before happened. By the clock of the node that was asked, ns since the epoch; 0: none.
 	Time int64 `protobuf:"fixed64,3,opt,name=time,proto3" json:"time,omitempty"`
 	// Since when it tells its own, by its clock; what was before, the others tell. 0: not known.
-	Began         int64 `protobuf:"fixed64,4,opt,name=began,proto3" json:"began,omitempty"`
+	Began int64 `protobuf:"fixed64,4,opt,name=began,proto3" json:"began,omitempty"`
+	// It was silent, and that was said.
+	Silent        bool `protobuf:"varint,5,opt,name=silent,proto3" json:"silent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -636,6 +639,13 @@ func (x *EventsPlace) GetBegan() int64 {
 		return x.Began
 	}
 	return 0
+}
+
+func (x *EventsPlace) GetSilent() bool {
+	if x != nil {
+		return x.Silent
+	}
+	return false
 }
 
 type HistoryResponse struct {
@@ -731,12 +741,13 @@ const file_node_peerpb_diagnosis_proto_rawDesc = "" +
 	"\fEventsPlaces\x125\n" +
 	"\x05nodes\x18\x01 \x03(\v2\x1f.sipcluster.peer.v1.EventsPlaceR\x05nodes\x12\x14\n" +
 	"\x05audit\x18\x02 \x01(\x04R\x05audit\x12\x12\n" +
-	"\x04time\x18\x03 \x01(\x10R\x04time\"\x89\x01\n" +
+	"\x04time\x18\x03 \x01(\x10R\x04time\"\xa1\x01\n" +
 	"\vEventsPlace\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12<\n" +
 	"\bposition\x18\x02 \x01(\v2 .sipcluster.tc.v1.EventsPositionR\bposition\x12\x12\n" +
 	"\x04time\x18\x03 \x01(\x10R\x04time\x12\x14\n" +
-	"\x05began\x18\x04 \x01(\x10R\x05began\"q\n" +
+	"\x05began\x18\x04 \x01(\x10R\x05began\x12\x16\n" +
+	"\x06silent\x18\x05 \x01(\bR\x06silent\"q\n" +
 	"\x0fHistoryResponse\x120\n" +
 	"\x04part\x18\x01 \x01(\v2\x1c.sipcluster.tc.v1.EventsPartR\x04part\x12,\n" +
 	"\x03now\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x03now2\xad\x03\n" +

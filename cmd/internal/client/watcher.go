@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
@@ -66,29 +67,16 @@ func Interrupted(ctx context.Context) bool {
 
 // follow reads one connection's stream until it breaks.
 func (w *Watcher) follow(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	silence := newDeadline(max(w.Client.timeout, 3*time.Second), cancel)
-	defer silence.stop()
-	stream, err := w.Client.Availability.Watch(ctx, w.Req)
-	if err != nil {
-		return silence.judge(err)
-	}
-	for {
-		m, err := stream.Recv()
-		if err != nil {
-			return silence.judge(err)
-		}
-		silence.extend()
+	return Stream(ctx, w.Client, 3*time.Second, func(ctx context.Context) (grpc.ServerStreamingClient[tcpb.WatchResponse], error) {
+		return w.Client.Availability.Watch(ctx, w.Req)
+	}, func(m *tcpb.WatchResponse) error {
 		w.began = true
 		if w.told {
 			w.told = false
 			w.View.Found()
 		}
-		if err := w.show(m); err != nil {
-			return err
-		}
-	}
+		return w.show(m)
+	})
 }
 
 func (w *Watcher) show(m *tcpb.WatchResponse) error {

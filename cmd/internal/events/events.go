@@ -75,7 +75,7 @@ func Command(op *client.Operator) *cobra.Command {
 	r := &tcpb.ListEventsRequest{}
 	var since, until string
 	var kinds []string
-	follows := false
+	follows, limit := false, 0
 	cmd := c.Reading(&cobra.Command{
 		Use: "events", Short: "Tell what happened: DNs, agents, calls, lost nodes, and who changed the configuration", Args: cobra.NoArgs,
 		Long: `Tell what happened, from what all nodes remember, by time: changes of DNs and of the agents
@@ -84,9 +84,9 @@ administrators, who changed the configuration. What several nodes know is told o
 the node whose word it is; of a node that does not answer there is what the asked one
 knows. Times are by the clock of the asked node.
 
-With --follow it goes on with what happens until Ctrl-C: all nodes are asked each second
-for what each has told itself. Who falls silent is said, and what it told meanwhile is
-shown when it answers again.
+With --follow it goes on with what happens until Ctrl-C: the node asks all others each
+second for what each has told itself. Who falls silent is said, and what it told meanwhile
+is shown when it answers again.
 
 A time is RFC 3339, a time of the last 24 hours as 14:00 or 14:02:30, one with its day as
 "2026-01-02 14:00", both in local time, or how long ago as 90s, 10m, 2h.
@@ -101,10 +101,13 @@ of the four the one that its kind has.`,
 			if err := fill(r, c.Now(), since, until, kinds); err != nil {
 				return err
 			}
+			if limit < 1 || limit > most {
+				return console.Usagef("--limit %d: want 1 to %d", limit, most)
+			}
 			if follows && (until != "" || r.EachNode) {
 				return console.Usagef("--follow goes with neither --until nor --each-node")
 			}
-			return console.Doing("events", c.events(cmd.Context(), r, follows))
+			return console.Doing("events", c.events(cmd.Context(), r, limit, follows))
 		},
 	})
 	f := cmd.Flags()
@@ -118,7 +121,7 @@ of the four the one that its kind has.`,
 	f.StringSliceVar(&kinds, "kind", nil, "only of this `KIND`, repeatable: "+strings.Join(kindNames(), ", "))
 	f.StringVar(&r.Node, "node", "", "only what this `NODE` tells")
 	f.BoolVar(&r.EachNode, "each-node", false, "what several nodes know as each of them saw it")
-	f.Uint32Var(&r.Limit, "limit", 1000, "the last `NUMBER` of them, up to 10000")
+	f.IntVar(&limit, "limit", 1000, "the last `NUMBER` of them, up to 1000000")
 	return cmd
 }
 
@@ -144,9 +147,6 @@ func fill(r *tcpb.ListEventsRequest, now time.Time, since, until string, kinds [
 			return console.Usagef("--since %s is later than --until %s: there is nothing between them", since, until)
 		}
 	}
-	if r.GetLimit() == 0 || r.GetLimit() > most {
-		return console.Usagef("--limit %d: want 1 to %d", r.GetLimit(), most)
-	}
 	names := kindNames()
 	for _, k := range kinds {
 		i := slices.Index(names, k)
@@ -158,11 +158,11 @@ func fill(r *tcpb.ListEventsRequest, now time.Time, since, until string, kinds [
 	return nil
 }
 
-// most is how many events a node tells at once; early is how far a time may be ahead of
-// this machine's clock, which need not be the node's.
+// most is how many events are shown, page how many of them a node tells at once; early is
+// how far a time may be ahead of this machine's clock, which need not be the node's.
 const (
-	most  = 10_000
-	early = 5 * time.Minute
+	most, page = 1_000_000, 10_000
+	early      = 5 * time.Minute
 )
 
 // days are times with a date, in local time, as this program shows them.
@@ -199,18 +199,56 @@ func moment(now time.Time, flag, s string) (*timestamppb.Timestamp, error) {
 	return nil, console.Usagef("--%s %q: want a time as 14:00, 2026-01-02 14:00, 2026-01-02T14:00:00Z, or how long ago as 10m", flag, s)
 }
 
-func (c commands) events(ctx context.Context, req *tcpb.ListEventsRequest, follows bool) error {
+// pages are the last so many events, the newest page first asked for; what else is said is
+// that of the first answer, and of the last one whether there are older ones.
+func (c commands) pages(ctx context.Context, cl *client.Client, req *tcpb.ListEventsRequest, limit int) (*tcpb.ListEventsResponse, error) {
+	var first *tcpb.ListEventsResponse
+	var events [][]*tcpb.HistoryEvent
+	older := false
+	p := c.Progress("reading events")
+	defer p.End()
+	for rest := limit; rest > 0; {
+		req.Limit = uint32(min(rest, page)) //nolint:gosec // 10,000 at most
+		r, err := client.Unary(ctx, cl, tcpb.NewDiagnosisClient(cl.Conn).ListEvents, req)
+		if err != nil {
+			return nil, err
+		}
+		if first == nil {
+			first = r
+		}
+		events, rest = append(events, r.GetEvents()), rest-len(r.GetEvents())
+		p.Say(strconv.Itoa(limit - rest))
+		older = r.GetNextPageToken() != "" || slices.ContainsFunc(r.GetParts(), (*tcpb.EventsPart).GetCut)
+		if req.PageToken = r.GetNextPageToken(); req.PageToken == "" {
+			break
+		}
+	}
+	req.PageToken = ""
+	for i, part := range first.GetParts() {
+		part.Cut = i == 0 && older
+	}
+	slices.Reverse(events)
+	first.Events = slices.Concat(events...)
+	return first, nil
+}
+
+func (c commands) events(ctx context.Context, req *tcpb.ListEventsRequest, limit int, follows bool) error {
 	cl, err := c.Connect()
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
-	r, err := client.Unary(ctx, cl, tcpb.NewDiagnosisClient(cl.Conn).ListEvents, req)
+	r, err := c.pages(ctx, cl, req, limit)
 	if err == nil && len(r.GetEvents()) == 0 && req.GetDn() != "" { // one that was deleted may have events still
 		_, err = client.Unary(ctx, cl, cl.Availability.GetDN, &tcpb.GetDNStatusRequest{Dn: req.GetDn()})
 	}
 	if err != nil {
 		return err
+	}
+	if len(r.GetEvents()) == 0 && req.GetAgent() != "" {
+		if err := c.say([]string{"nothing is remembered of an agent " + strconv.Quote(req.GetAgent()) + " in that time"}); err != nil {
+			return err
+		}
 	}
 	if follows {
 		return c.tail(ctx, cl, req, r)

@@ -51,11 +51,6 @@ func TestFill(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, limit := range []uint32{0, 10_001} {
-		if err := fill(&tcpb.ListEventsRequest{Limit: limit}, now, "", "", nil); err == nil {
-			t.Errorf("--limit %d is taken", limit)
-		}
-	}
 	if len(kindNames()) != 6 {
 		t.Error(kindNames())
 	}

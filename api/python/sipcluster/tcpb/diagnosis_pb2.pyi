@@ -125,6 +125,18 @@ class DNView(_message.Message):
     took: _duration_pb2.Duration
     def __init__(self, node: _Optional[str] = ..., site: _Optional[str] = ..., error: _Optional[str] = ..., status: _Optional[_Union[_availability_pb2.DNStatus, _Mapping]] = ..., bindings: _Optional[_Iterable[_Union[DNBinding, _Mapping]]] = ..., changes: _Optional[_Iterable[_Union[DNChange, _Mapping]]] = ..., took: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
+class EventsNode(_message.Message):
+    __slots__ = ["back", "error", "lost_before", "node"]
+    BACK_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    LOST_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    back: bool
+    error: str
+    lost_before: _timestamp_pb2.Timestamp
+    node: str
+    def __init__(self, node: _Optional[str] = ..., error: _Optional[str] = ..., back: bool = ..., lost_before: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class EventsPart(_message.Message):
     __slots__ = ["ahead", "began", "cut", "end", "error", "events", "lost", "node", "since", "site", "took"]
     AHEAD_FIELD_NUMBER: _ClassVar[int]
@@ -270,14 +282,16 @@ class ListEventsRequest(_message.Message):
     def __init__(self, since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., dn: _Optional[str] = ..., group: _Optional[str] = ..., agent: _Optional[str] = ..., conn_id: _Optional[str] = ..., kinds: _Optional[_Iterable[_Union[HistoryKind, str]]] = ..., node: _Optional[str] = ..., each_node: bool = ..., limit: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListEventsResponse(_message.Message):
-    __slots__ = ["events", "next_page_token", "parts"]
+    __slots__ = ["cursor", "events", "next_page_token", "parts"]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     PARTS_FIELD_NUMBER: _ClassVar[int]
+    cursor: bytes
     events: _containers.RepeatedCompositeFieldContainer[HistoryEvent]
     next_page_token: str
     parts: _containers.RepeatedCompositeFieldContainer[EventsPart]
-    def __init__(self, events: _Optional[_Iterable[_Union[HistoryEvent, _Mapping]]] = ..., parts: _Optional[_Iterable[_Union[EventsPart, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, events: _Optional[_Iterable[_Union[HistoryEvent, _Mapping]]] = ..., parts: _Optional[_Iterable[_Union[EventsPart, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., cursor: _Optional[bytes] = ...) -> None: ...
 
 class ReportFile(_message.Message):
     __slots__ = ["cut", "gzip", "name"]
@@ -298,6 +312,34 @@ class SurveyResponse(_message.Message):
     VIEWS_FIELD_NUMBER: _ClassVar[int]
     views: _containers.RepeatedCompositeFieldContainer[ClusterView]
     def __init__(self, views: _Optional[_Iterable[_Union[ClusterView, _Mapping]]] = ...) -> None: ...
+
+class WatchEventsRequest(_message.Message):
+    __slots__ = ["agent", "conn_id", "cursor", "dn", "group", "kinds", "node"]
+    AGENT_FIELD_NUMBER: _ClassVar[int]
+    CONN_ID_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    DN_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    KINDS_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    agent: str
+    conn_id: str
+    cursor: bytes
+    dn: str
+    group: str
+    kinds: _containers.RepeatedScalarFieldContainer[HistoryKind]
+    node: str
+    def __init__(self, dn: _Optional[str] = ..., group: _Optional[str] = ..., agent: _Optional[str] = ..., conn_id: _Optional[str] = ..., kinds: _Optional[_Iterable[_Union[HistoryKind, str]]] = ..., node: _Optional[str] = ..., cursor: _Optional[bytes] = ...) -> None: ...
+
+class WatchEventsResponse(_message.Message):
+    __slots__ = ["cursor", "events", "nodes"]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    cursor: bytes
+    events: _containers.RepeatedCompositeFieldContainer[HistoryEvent]
+    nodes: _containers.RepeatedCompositeFieldContainer[EventsNode]
+    def __init__(self, events: _Optional[_Iterable[_Union[HistoryEvent, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[EventsNode, _Mapping]]] = ..., cursor: _Optional[bytes] = ...) -> None: ...
 
 class ConditionKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = []

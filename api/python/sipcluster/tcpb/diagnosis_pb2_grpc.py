@@ -30,6 +30,11 @@ class DiagnosisStub(object):
                 request_serializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.ListEventsRequest.SerializeToString,
                 response_deserializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.ListEventsResponse.FromString,
                 )
+        self.WatchEvents = channel.unary_stream(
+                '/sipcluster.tc.v1.Diagnosis/WatchEvents',
+                request_serializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.WatchEventsRequest.SerializeToString,
+                response_deserializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.WatchEventsResponse.FromString,
+                )
         self.CollectReports = channel.unary_stream(
                 '/sipcluster.tc.v1.Diagnosis/CollectReports',
                 request_serializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.CollectReportsRequest.SerializeToString,
@@ -70,6 +75,18 @@ class DiagnosisServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchEvents(self, request, context):
+        """WatchEvents tells what the nodes tell their clients, within about a second, until the
+        client leaves: behind a cursor, without one from now on. Each node is believed of itself
+        alone; who falls silent is said, and what it told meanwhile comes when it is back, unless
+        it forgot that, which is said too. Nothing is told twice. An empty answer with a cursor
+        comes each 15 s when nothing happens. Roles admin and operator; who changed the
+        configuration is for administrators.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CollectReports(self, request, context):
         """CollectReports has every node report of itself what somebody needs who looks for a
         fault from afar: one answer a node, the asked one's first. Each is asked for 2 s at
@@ -97,6 +114,11 @@ def add_DiagnosisServicer_to_server(servicer, server):
                     servicer.ListEvents,
                     request_deserializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.ListEventsRequest.FromString,
                     response_serializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.ListEventsResponse.SerializeToString,
+            ),
+            'WatchEvents': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchEvents,
+                    request_deserializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.WatchEventsRequest.FromString,
+                    response_serializer=sipcluster_dot_tcpb_dot_diagnosis__pb2.WatchEventsResponse.SerializeToString,
             ),
             'CollectReports': grpc.unary_stream_rpc_method_handler(
                     servicer.CollectReports,
@@ -162,6 +184,23 @@ class Diagnosis(object):
         return grpc.experimental.unary_unary(request, target, '/sipcluster.tc.v1.Diagnosis/ListEvents',
             sipcluster_dot_tcpb_dot_diagnosis__pb2.ListEventsRequest.SerializeToString,
             sipcluster_dot_tcpb_dot_diagnosis__pb2.ListEventsResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def WatchEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(request, target, '/sipcluster.tc.v1.Diagnosis/WatchEvents',
+            sipcluster_dot_tcpb_dot_diagnosis__pb2.WatchEventsRequest.SerializeToString,
+            sipcluster_dot_tcpb_dot_diagnosis__pb2.WatchEventsResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 
