@@ -9,8 +9,8 @@ import (
 // requests there, and take it for dead when none is answered (RFC 5626 §4.4.2). Nothing else
 // of STUN is served: no authentication, no other method, no alternate server. An answer
 // that says where a request comes from is no word of a phone: who is registered is found by
-// its REGISTER and asked by OPTIONS, and a source that was forged costs it 12 octets more
-// than it took.
+// its REGISTER and asked by OPTIONS, and who is at a source that was forged gets 24 octets
+// more than were sent at most.
 const (
 	stunHeader = 20
 	// stunCookie tells STUN from its ancestor (RFC 5389 §6).
@@ -37,8 +37,7 @@ func isSTUN(b []byte) bool {
 }
 
 // appendSTUN appends the answer to a Binding request from a source; nothing for what is none,
-// or not well formed. It is at most 24 octets longer than
-// the request.
+// or not well formed. It is at most 24 octets longer than the request.
 func appendSTUN(dst, b []byte, source netip.AddrPort) []byte {
 	if binary.BigEndian.Uint16(b) != bindingRequest || len(b) > stunMost || int(binary.BigEndian.Uint16(b[2:])) != len(b)-stunHeader {
 		return dst
