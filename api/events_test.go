@@ -62,7 +62,12 @@ func newChronicle(t testing.TB, seed uint64, events int) *chronicle {
 // start makes a node begin anew: it remembers nothing.
 func (c *chronicle) start(n *chronicler) {
 	c.now++
-	n.store = history.New(history.Config{Self: n.id, Events: n.events, Bytes: n.events << 10, Now: func() time.Time { return time.Unix(0, c.now+n.skew) }})
+	made := c.now
+	n.store = history.New(history.Config{
+		Self: n.id, Events: n.events, Bytes: n.events << 10,
+		Now: func() time.Time { return time.Unix(0, c.now+n.skew) },
+		Age: func() time.Duration { return time.Duration(c.now - made) },
+	})
 	n.Diagnosis = NewDiagnosis(DiagnosisConfig{
 		Table: dn.New(dn.Config{Self: n.id}), View: func() *fsm.View { return c.view }, History: n.store,
 		AskHistory: func(_ context.Context, to dn.Node, req *peerpb.HistoryRequest) (*tcpb.EventsPart, time.Duration, error) {
@@ -261,6 +266,39 @@ func TestListEvents_PagesOfWhoIsNotThere(t *testing.T) {
 			}
 			if asked != want {
 				t.Errorf("%s, seed %d: %d events of %d", what, seed, asked, want)
+			}
+		}
+	}
+}
+
+// The clock of a node that was ahead when the node was started, and is set right later, has
+// others tell nothing that the node tells itself.
+func TestListEvents_OfAClockThatWasAhead(t *testing.T) {
+	for seed := range uint64(10) {
+		c := newChronicle(t, seed, 0)
+		c.copies = true
+		b := c.nodes[peerID]
+		right := b.skew
+		b.skew += int64(time.Hour)
+		c.start(b)
+		for i := range 400 {
+			if i == 200 {
+				b.skew = right
+			}
+			c.now += 1e9
+			c.happen(b)
+		}
+		req := &tcpb.ListEventsRequest{Limit: 70}
+		for first := true; first || req.GetPageToken() != ""; first = false {
+			r := c.nodes[selfID].list(t, req)
+			for _, e := range r.GetEvents() {
+				c.all[nameOf(e)]++
+			}
+			req.PageToken = r.GetNextPageToken()
+		}
+		for name, times := range c.all {
+			if times != 1 {
+				t.Fatalf("seed %d: %s was told %d times", seed, name, times)
 			}
 		}
 	}

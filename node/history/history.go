@@ -81,6 +81,9 @@ type Config struct {
 	Bytes int
 	// Now is the wall clock; nil means time.Now.
 	Now func() time.Time
+	// Age is how long the store has been there, by a clock that nobody sets; nil: as the
+	// monotonic clock says.
+	Age func() time.Duration
 }
 
 // Store keeps events. What tells it something never waits for who reads it: both take a
@@ -106,6 +109,10 @@ func New(cfg Config) *Store {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Age == nil {
+		made := time.Now()
+		cfg.Age = func() time.Duration { return time.Since(made) }
 	}
 	began := cfg.Now().UnixNano()
 	s := &Store{cfg: cfg, id: uint64(began), names: names{of: map[dn.Node]uint64{}}}
@@ -165,13 +172,14 @@ func (s *Store) begin(k Kind, at int64, by dn.Node, n dn.Number) []byte {
 
 func (s *Store) add(k Kind, at int64, b []byte) {
 	s.buf = b
-	s.rings[k].add(at, b)
+	s.rings[k].add(at, s.cfg.Age, b)
 }
 
 // Held is what a store has of a Kind.
 type Held struct {
 	Events, Bytes int
-	// Since: all that happened since then is there, ns since the epoch.
+	// Since: all that happened since then is there, ns since the epoch, by this node's clock
+	// as it is set now. The clock that was ahead then, and was set back, is not believed.
 	Since int64
 	// Oldest is when the oldest event of those that are kept happened; 0: there is none.
 	Oldest int64
@@ -179,11 +187,12 @@ type Held struct {
 
 // Held tells what is kept of each Kind.
 func (s *Store) Held() (all [Kinds]Held) {
+	now, age := s.cfg.Now().UnixNano(), s.cfg.Age()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for k := range s.rings {
 		r := &s.rings[k]
-		all[k] = Held{r.count, r.size, r.since, r.oldest()}
+		all[k] = Held{r.count, r.size, min(r.since, now-int64(age-r.sinceAge)), r.oldest()}
 	}
 	return all
 }

@@ -14,10 +14,11 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
-// clock is a wall clock that the test sets.
-type clock struct{ ns int64 }
+// clock is a wall clock that the test sets: it shows ns and is ahead by a skew.
+type clock struct{ ns, skew int64 }
 
-func (c *clock) now() time.Time { return time.Unix(0, c.ns) }
+func (c *clock) now() time.Time     { return time.Unix(0, c.ns+c.skew) }
+func (c *clock) age() time.Duration { return time.Duration(c.ns - 1e18) }
 
 // some makes events of all kinds, with all that they may hold.
 func some(r *rand.Rand, s *Store, c *clock) Event {
@@ -64,14 +65,14 @@ func TestStore_KeepsTheLastOfEachKind(t *testing.T) {
 	for seed := range uint64(4) {
 		r := rand.New(rand.NewPCG(seed, 16))
 		c := &clock{ns: 1e18}
-		s := New(Config{Self: "self", Events: 200, Now: c.now})
+		s := New(Config{Self: "self", Events: 200, Now: c.now, Age: c.age})
 		var model [Kinds][]Event
 		for range 12_000 {
 			c.ns += int64(1 + r.IntN(1000))
 			e := some(r, s, c)
 			model[e.Kind] = append(model[e.Kind], e)
 		}
-		if first := New(Config{Now: c.now}).Held(); first[0].Oldest != 0 {
+		if first := New(Config{Now: c.now, Age: c.age}).Held(); first[0].Oldest != 0 {
 			t.Fatalf("of nothing the oldest is of %d", first[0].Oldest)
 		}
 		held := s.Held()
@@ -109,7 +110,7 @@ func TestStore_KeepsTheLastOfEachKind(t *testing.T) {
 func TestStore_ReadsWhatIsAskedFor(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	c := &clock{ns: 1e18}
-	s := New(Config{Self: "self", Now: c.now})
+	s := New(Config{Self: "self", Now: c.now, Age: c.age})
 	var all []Event
 	var told [Kinds]uint64
 	for range 5000 {
@@ -147,7 +148,7 @@ func TestStore_IsReadByPositions(t *testing.T) {
 	for seed := range uint64(6) {
 		r := rand.New(rand.NewPCG(seed, 17))
 		c := &clock{ns: 1e18}
-		s := New(Config{Self: "self", Events: 300, Now: c.now})
+		s := New(Config{Self: "self", Events: 300, Now: c.now, Age: c.age})
 		var next, head Position
 		tell := func(n int) {
 			for range n {
@@ -202,10 +203,42 @@ func (s *Store) firstOf(k Kind) uint64 {
 	return s.Read(&Query{}, func(*Event) bool { return false }).First[k]
 }
 
+// What a store says of since when it has everything is by the clock as it is set now: what a
+// clock that was ahead said at the start, or when events were dropped, counts no more.
+func TestStore_SinceFollowsTheClock(t *testing.T) {
+	const hour = int64(time.Hour)
+	for _, events := range []int{100_000, 500} { // nothing is dropped, most is
+		c := &clock{ns: 1e18, skew: hour}
+		s := New(Config{Self: "self", Events: events, Now: c.now, Age: c.age})
+		var real []int64
+		for i := range 5000 {
+			c.ns += int64(time.Second)
+			real = append(real, c.ns)
+			s.Link("b", i%2 == 0, "cut")
+		}
+		held := s.Held()[Link]
+		first := int64(1e18)
+		if held.Events < len(real) {
+			first = real[len(real)-held.Events-1] + 1
+		}
+		if held.Since != first+hour {
+			t.Errorf("%d events: since %d, want %d", events, held.Since, first+hour)
+		}
+		c.skew = 0
+		if got := s.Held()[Link].Since; got < first-int64(time.Second) || got > first+int64(time.Second) {
+			t.Errorf("%d events: the clock was set back, and since is %d ns from what it was", events, got-first)
+		}
+		c.skew = 2 * hour // a machine that slept looks like that
+		if got := s.Held()[Link].Since; got != held.Since {
+			t.Errorf("%d events: the clock was set forward, and since went by %d ns", events, got-held.Since)
+		}
+	}
+}
+
 // Bytes bound what is kept too, and count what is kept.
 func TestStore_IsBoundedInBytes(t *testing.T) {
 	c := &clock{ns: 1e18}
-	s := New(Config{Self: "self", Bytes: 5 * 64 << 10, Now: c.now})
+	s := New(Config{Self: "self", Bytes: 5 * 64 << 10, Now: c.now, Age: c.age})
 	for i := range 100_000 {
 		c.ns++
 		s.Link("b", i%2 == 0, "cut")

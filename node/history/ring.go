@@ -1,6 +1,9 @@
 package history
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"time"
+)
 
 // blockSize is how many bytes of events are dropped together.
 const blockSize = 16 << 10
@@ -14,6 +17,8 @@ type block struct {
 	n     int
 	// oldest and newest time of them: clocks are set back.
 	oldest, newest int64
+	// age of the store when the block was begun.
+	age time.Duration
 }
 
 // ring keeps the last events in blocks. Guarded by Store.mu.
@@ -24,15 +29,17 @@ type ring struct {
 	count, size   int
 	// head is the position behind the newest event.
 	head uint64
-	// since: nothing that happened later was dropped.
-	since int64
+	// since: nothing that happened later was dropped, by the clock as it was set then; and how
+	// old the store was.
+	since    int64
+	sinceAge time.Duration
 }
 
-func (r *ring) add(at int64, event []byte) {
+func (r *ring) add(at int64, age func() time.Duration, event []byte) {
 	need := len(event) + binary.MaxVarintLen32
 	last := len(r.blocks) - 1
 	if last < 0 || cap(r.blocks[last].data)-len(r.blocks[last].data) < need {
-		r.blocks = append(r.blocks, &block{data: make([]byte, 0, max(blockSize, need)), first: r.head, oldest: at, newest: at})
+		r.blocks = append(r.blocks, &block{data: make([]byte, 0, max(blockSize, need)), first: r.head, oldest: at, newest: at, age: age()})
 		last++
 		r.size += cap(r.blocks[last].data)
 	}
@@ -52,7 +59,7 @@ func (r *ring) drop() {
 	b := r.blocks[0]
 	r.count -= b.n
 	r.size -= cap(b.data)
-	r.since = max(r.since, b.newest+1)
+	r.since, r.sinceAge = max(r.since, b.newest+1), r.blocks[1].age
 	r.blocks[0] = nil
 	r.blocks = r.blocks[1:]
 }
