@@ -218,13 +218,23 @@ type single struct {
 // decodeEntry reads the payload of an entry; its strings are parts of it. moved
 // says that it was written in another boot.
 func decodeEntry(blob string, c clock) (e *Entry, moved bool, err error) {
+	x := &single{}
+	moved, err = x.decode(blob, c)
+	if err != nil {
+		return nil, false, err
+	}
+	return &x.Entry, moved, nil
+}
+
+// decode is decodeEntry into x, whatever was in it before.
+func (x *single) decode(blob string, c clock) (moved bool, err error) {
 	r := reader{s: blob}
 	kind := r.byte()
 	if kind != kindEntry && kind != kindWay {
-		return nil, false, errPayload
+		return false, errPayload
 	}
-	x := &single{}
-	e = &x.Entry
+	e := &x.Entry
+	*e = Entry{}
 	rec := &e.Record
 	rec.Number = r.number()
 	rec.ClaimTime = int64(r.fixed(8))
@@ -237,12 +247,12 @@ func decodeEntry(blob string, c clock) (e *Entry, moved bool, err error) {
 	}
 	bootNo, n := r.uvarint(), r.uvarint()
 	if r.bad || n > uint64(len(r.s)) || rec.State > dn.InSrv {
-		return nil, false, errPayload
+		return false, errPayload
 	}
-	if n > 0 {
-		e.Bindings = x.one[:1]
-	}
-	if n > 1 {
+	if n == 1 {
+		x.one[0] = Binding{}
+		e.Bindings = x.one[:]
+	} else if n > 1 {
 		e.Bindings = make([]Binding, 0, min(n, 16))
 	}
 	for i := range int(n) {
@@ -253,7 +263,7 @@ func decodeEntry(blob string, c clock) (e *Entry, moved bool, err error) {
 			break
 		}
 	}
-	return e, bootNo != c.number, r.end()
+	return bootNo != c.number, r.end()
 }
 
 func (r *reader) binding(x *Binding, bootNo uint64, c clock) {

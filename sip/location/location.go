@@ -145,11 +145,16 @@ func (s *Store) decode(blob string) *Entry {
 	if blob == "" {
 		return nil
 	}
-	e, _, err := decodeEntry(blob, s.clock)
-	if err != nil {
+	x := &single{}
+	s.decodeInto(x, blob)
+	return &x.Entry
+}
+
+// decodeInto reads an entry of the store's own.
+func (s *Store) decodeInto(x *single, blob string) {
+	if _, err := x.decode(blob, s.clock); err != nil {
 		panic("location: an entry of our own does not decode: " + err.Error())
 	}
-	return e
 }
 
 // Put replaces the entry of e.Record.Number: in memory at once, in the journal
@@ -226,42 +231,52 @@ func (s *Store) Numbers() []dn.Number {
 const rangePiece = 512
 
 // Range calls fn for every entry in order of number, until it returns false; what comes
-// meanwhile may be missing. It holds no lock while fn runs. Entries are decoded beside what
-// fn does with those before them, so that a node that starts uses two cores.
+// meanwhile may be missing. It holds no lock while fn runs, which does not keep the entry.
+// Entries are decoded beside what fn does with those before them, so that a node that starts
+// uses two cores.
 func (s *Store) Range(fn func(*Entry) bool) {
 	numbers := s.Numbers()
 	slices.Sort(numbers)
 	numbers = slices.Compact(numbers)
-	ended, pieces := make(chan struct{}), make(chan []*Entry, 1)
+	ended, free, pieces := make(chan struct{}), make(chan []single, 2), make(chan []single, 1)
+	for range cap(free) {
+		free <- make([]single, 0, min(rangePiece, len(numbers)))
+	}
 	var decoder sync.WaitGroup
 	defer decoder.Wait()
 	defer close(ended)
 	decoder.Go(func() {
 		defer close(pieces)
-		for piece := range slices.Chunk(numbers, rangePiece) {
+		for numbers := range slices.Chunk(numbers, rangePiece) {
 			select {
-			case pieces <- s.some(piece):
+			case piece := <-free:
+				pieces <- s.some(piece[:0], numbers)
 			case <-ended:
 				return
 			}
 		}
 	})
 	for piece := range pieces {
-		for _, e := range piece {
-			if !fn(e) {
+		for i := range piece {
+			if !fn(&piece[i].Entry) {
 				return
 			}
 		}
+		free <- piece
 	}
 }
 
-// some are the entries of those numbers that are there.
-func (s *Store) some(numbers []dn.Number) []*Entry {
-	all := make([]*Entry, 0, len(numbers))
+// some are the entries of those numbers that are there, in the room of piece.
+func (s *Store) some(piece []single, numbers []dn.Number) []single {
 	for _, n := range numbers {
-		if e := s.Get(n); e != nil {
-			all = append(all, e)
+		s.mu.RLock()
+		blob := liveBlob(s.slots[n])
+		s.mu.RUnlock()
+		if blob == "" {
+			continue
 		}
+		piece = piece[:len(piece)+1]
+		s.decodeInto(&piece[len(piece)-1], blob)
 	}
-	return all
+	return piece
 }

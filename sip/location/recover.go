@@ -65,7 +65,7 @@ func lockDir(dir string) (*os.File, error) {
 // recover reads the base, then the journals from the oldest on, and starts this
 // process's incarnation in a new journal.
 func (s *Store) recover(b boot) error {
-	ld := loader{store: s, words: make(map[uint64]bootInfo)}
+	ld := &loader{store: s, words: make(map[uint64]bootInfo)}
 	damaged := s.readBase(ld.take)
 	switch {
 	case errors.Is(damaged, disk.ErrDamaged):
@@ -74,7 +74,7 @@ func (s *Store) recover(b boot) error {
 		return fmt.Errorf("location store: read %s: %w", s.basePath(), damaged)
 	}
 	ld.fromJournal = true
-	if err := s.readJournals(&ld); err != nil {
+	if err := s.readJournals(ld); err != nil {
 		return err
 	}
 	s.clock.settle(b, ld.words)
@@ -133,6 +133,7 @@ type loader struct {
 	words       map[uint64]bootInfo
 	meta        Meta
 	fromJournal bool
+	read        single // the last entry
 }
 
 func (ld *loader) take(payload string) error {
@@ -141,35 +142,33 @@ func (ld *loader) take(payload string) error {
 		return ld.takeWord(payload)
 	case kindGone:
 		r := reader{s: payload[1:]}
-		n := r.number()
+		r.number()
 		if err := r.end(); err != nil {
 			return err
 		}
-		ld.slot(n).gone = true
+		ld.put(payload, true)
 	default:
-		e, _, err := decodeEntry(payload, clock{})
-		if err != nil {
+		if _, err := ld.read.decode(payload, clock{}); err != nil {
 			return err
 		}
-		ld.meta.Floor = max(ld.meta.Floor, e.Record.ClaimTime)
-		sl := ld.slot(e.Record.Number)
-		sl.blob, sl.gone = payload, false
-		ld.store.slots[blobNumber(payload)] = sl
+		ld.meta.Floor = max(ld.meta.Floor, ld.read.Record.ClaimTime)
+		ld.put(payload, false)
 	}
 	return nil
 }
 
-func (ld *loader) slot(n dn.Number) *slot {
-	s := ld.store
+// put makes the payload that of its number's slot, with which the map's key moves.
+func (ld *loader) put(payload string, gone bool) {
+	s, n := ld.store, blobNumber(payload)
 	sl := s.slots[n]
 	if sl == nil {
-		sl = &slot{blob: encodeGone(n)}
-		s.slots[blobNumber(sl.blob)] = sl
+		sl = &slot{}
 	}
+	sl.blob, sl.gone = payload, gone
+	s.slots[n] = sl
 	if ld.fromJournal {
 		s.owe(sl)
 	}
-	return sl
 }
 
 func (ld *loader) takeWord(payload string) error {
@@ -186,18 +185,19 @@ func (ld *loader) takeWord(payload string) error {
 // adopt moves the entries that were read into the present boot and puts them
 // on the wheel.
 func (s *Store) adopt() {
-	for n, sl := range s.slots {
+	var e single
+	s.contacts.late = make([]*slot, 0, len(s.slots))
+	for _, sl := range s.slots {
 		if sl.gone {
-			sl.blob = encodeGone(n)
 			continue
 		}
 		s.live++
-		e, moved, err := decodeEntry(sl.blob, s.clock)
+		moved, err := e.decode(sl.blob, s.clock)
 		if err != nil {
 			panic("location: an entry that was read does not decode: " + err.Error())
 		}
 		if moved {
-			sl.blob = encodeEntry(e, s.clock)
+			sl.blob = encodeEntry(&e.Entry, s.clock)
 			s.slots[blobNumber(sl.blob)] = sl
 			s.owe(sl)
 		}
