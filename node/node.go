@@ -544,15 +544,19 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 	if n.cfg.BackupDir != "" {
 		g.Go(func() error { return n.keepBackups(ctx) })
 	}
+	var callsEnd sync.WaitGroup // of what ends calls when the node is stopped: that is recorded, too
+	callsEnd.Add(2)
 	if n.records != nil {
-		g.Go(func() error { return n.records.Run(ctx) })
+		behind, stop := context.WithCancel(context.WithoutCancel(ctx))
+		context.AfterFunc(ctx, func() { callsEnd.Wait(); stop() })
+		g.Go(func() error { return n.records.Run(behind) })
 	}
 	if n.who == nil {
 		n.sip.SetRouteKeys([]sip.RouteKey{{ID: 1, Secret: n.routeSecret()}})
 	}
-	g.Go(func() error { return n.sip.Run(ctx) })
+	g.Go(func() error { defer callsEnd.Done(); return n.sip.Run(ctx) })
 	g.Go(func() error { return n.servePeers(ctx) })
-	g.Go(func() error { return n.routing.Run(ctx) })
+	g.Go(func() error { defer callsEnd.Done(); return n.routing.Run(ctx) })
 	g.Go(func() error { return n.fold.Run(ctx) })
 	g.Go(func() error { return n.agents.Run(ctx) })
 	g.Go(func() error { return n.control.Run(ctx) })

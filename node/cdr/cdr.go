@@ -67,6 +67,7 @@ func New(cfg Config) (*Recorder, error) {
 	r := &Recorder{cfg: cfg, notes: make(chan call.Note, maxNotes), files: f}
 	if cfg.Hook != "" {
 		r.hook = newHook(cfg, f)
+		r.hook.begin()
 	}
 	return r, nil
 }
@@ -90,8 +91,8 @@ func (r *Recorder) Stats() Stats {
 	return s
 }
 
-// Run writes and sends until ctx ends; what was noted before then is written, and sent when
-// the node runs again.
+// Run writes and sends until ctx ends; what was noted before then is written, also of calls
+// that are up, and sent when the node runs again.
 func (r *Recorder) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { r.write(ctx); return nil })
@@ -118,6 +119,7 @@ func (r *Recorder) write(ctx context.Context) {
 		case <-ctx.Done():
 			for r.batch(f, nil) > 0 {
 			}
+			r.keep(f.unfinished())
 			return
 		case n := <-r.notes:
 			if r.batch(f, &n) > 0 && !dirty {
@@ -145,10 +147,10 @@ func (r *Recorder) tell(err error) {
 // batch takes a first note, if any, and those that wait, and writes the records of the
 // calls that are over. It returns how many records it made.
 func (r *Recorder) batch(f *fold, first *call.Note) (n int) {
-	var lines bytes.Buffer
+	var done []*Record
 	take := func(x call.Note) (records int) {
-		if done := f.take(x); done != nil {
-			_ = json.NewEncoder(&lines).Encode(done) // numbers and strings: it can't fail
+		if d := f.take(x); d != nil {
+			done = append(done, d)
 			return 1
 		}
 		return 0
@@ -165,19 +167,28 @@ func (r *Recorder) batch(f *fold, first *call.Note) (n int) {
 		}
 	}
 	if r.dropped.Swap(false) {
-		f.lost()
+		f.lost(time.Now().UnixNano())
 		n += r.settle(f, take)
 	}
-	if n == 0 {
-		return 0
+	r.keep(done)
+	return n
+}
+
+// keep writes records into the file.
+func (r *Recorder) keep(done []*Record) {
+	if len(done) == 0 {
+		return
+	}
+	var lines bytes.Buffer
+	for _, d := range done {
+		_ = json.NewEncoder(&lines).Encode(d) // numbers and strings: it can't fail
 	}
 	err := r.files.write(lines.Bytes())
 	if r.tell(err); err != nil {
-		r.lost.Add(uint64(n))
-		return n
+		r.lost.Add(uint64(len(done)))
+		return
 	}
-	r.written.Add(uint64(n))
-	return n
+	r.written.Add(uint64(len(done)))
 }
 
 // settle ends the records of calls whose end was among the notes that are lost. The end of

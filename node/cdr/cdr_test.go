@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -123,26 +124,26 @@ func TestRecord_IsAContract(t *testing.T) {
 // is over.
 func TestFold_NotesThatAreLost(t *testing.T) {
 	f := newFold("sip1", "dc1", name)
-	info := &call.Info{Caller: "1001", Type: call.Internal}
-	begun := func(id call.ID) {
-		f.take(call.Note{Call: id, Event: &call.Event{Kind: call.Dialing, Call: id, Info: info}})
+	begun := func(id call.ID, at int64) {
+		f.take(call.Note{Call: id, Event: &call.Event{Kind: call.Dialing, Call: id, Info: &call.Info{Caller: "1001", Type: call.Internal, Began: at}}})
 	}
-	begun("x")
-	f.lost()
-	begun("y")
-	for id, want := range map[call.ID]bool{"x": true, "y": true} {
+	begun("x", 1)
+	f.lost(10)
+	begun("y", 9)    // its begin was among what was lost
+	begun("new", 11) // while others are up
+	for id, want := range map[call.ID]bool{"x": true, "y": true, "new": false} {
 		if r := f.take(call.Note{Call: id}); r == nil || r.Incomplete != want {
 			t.Errorf("%s: %+v", id, r)
 		}
 	}
-	begun("z")
+	begun("z", 12)
 	for range most + 5 {
 		f.take(call.Note{Call: "z", Event: &call.Event{Kind: call.Ringing, ThisDN: "1", Role: call.Called}})
 	}
 	if r := f.take(call.Note{Call: "z"}); len(r.Tries) != most || !r.Incomplete {
 		t.Errorf("%d tries, %+v", len(r.Tries), r.Incomplete)
 	}
-	begun("w")
+	begun("w", 13)
 	if r := f.take(call.Note{Call: "w"}); r.Incomplete || f.take(call.Note{Call: "w"}) != nil || len(f.open) != 0 {
 		t.Errorf("%+v, %d are kept", r, len(f.open))
 	}
@@ -190,7 +191,7 @@ func TestFiles_AnotherOneWhenItIsLarge(t *testing.T) {
 	if err := f.write([]byte("next\n")); err != nil {
 		t.Fatal(err)
 	}
-	same(t, content(), "line 7....\n|line 8....\n|whole\nhal\nnext\n")
+	same(t, content(), "line 7....\n|line 8....\n|whole\nnext\n")
 	future := filepath.Join(dir, "sip1-calls-"+time.Now().Add(time.Hour).UTC().Format(fileTime)+suffix)
 	if err := os.WriteFile(future, []byte("a clock that was wrong\n"), 0o640); err != nil {
 		t.Fatal(err)
@@ -201,6 +202,25 @@ func TestFiles_AnotherOneWhenItIsLarge(t *testing.T) {
 	f.close()
 	if got := content(); !strings.HasSuffix(got, "|a clock that was wrong\n|and the next\n") {
 		t.Error(got)
+	}
+}
+
+// TestFiles_SomebodyRemovesThem, or renames them: what is written later is found all the same.
+func TestFiles_SomebodyRemovesThem(t *testing.T) {
+	dir := t.TempDir()
+	f, err := openFiles(dir, "sip1", 1<<20, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	for i, away := range []func(string) error{os.Remove, func(name string) error { return os.Rename(name, name+".old") }} {
+		line := fmt.Sprintf("line %d\n", i)
+		if err := errors.Join(f.write([]byte("before\n")), away(filepath.Join(dir, last(dir))), f.write([]byte(line))); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(filepath.Join(dir, last(dir))); err != nil || string(b) != line {
+			t.Errorf("%q, %v, want %q", b, err, line)
+		}
 	}
 }
 
@@ -340,6 +360,38 @@ func TestHook_EachRecordAtLeastOnceAndInOrder(t *testing.T) {
 // leastForTest is room for three records.
 const leastForTest = 1100
 
+// TestHook_WhatAPowerFailureTook from the file had been sent, and what is written in its place
+// is sent too, whole.
+func TestHook_WhatAPowerFailureTook(t *testing.T) {
+	dir, s := t.TempDir(), newServer(t)
+	cfg := Config{Dir: dir, Hook: s.URL}
+	r, end := recorder(t, cfg)
+	for i := range 9 {
+		over(r, call.ID(fmt.Sprint("before", i)))
+	}
+	patience.Until(t, "the records", func() bool { return r.Stats().Sent == 9 })
+	end()
+	name := filepath.Join(dir, mustList(t, dir)[0])
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, b[:len(b)/3], 0o640); err != nil {
+		t.Fatal(err)
+	}
+	s.answers(http.StatusBadGateway) // until more was written than was taken
+	r, _ = recorder(t, cfg)
+	var want []string
+	for i := range 9 {
+		want = append(want, fmt.Sprint("after", i))
+		over(r, call.ID(want[i]))
+	}
+	patience.Until(t, "the records in the file", func() bool { return r.Stats().Written == 9 })
+	s.answers(http.StatusOK)
+	patience.Until(t, "all records", func() bool { return r.Stats().Sent == 9 })
+	same(t, ids(t, s.has()[9:]), strings.Join(want, " "))
+}
+
 // TestHook_WhatWasDeletedUnsent is counted, and what is left is sent.
 func TestHook_WhatWasDeletedUnsent(t *testing.T) {
 	dir, s := t.TempDir(), newServer(t)
@@ -418,6 +470,34 @@ func mustList(t *testing.T, dir string) []string {
 		t.Fatal(all, err)
 	}
 	return all
+}
+
+// TestRecorder_IsStopped writes what it knows of the calls that are up: they go on without it.
+func TestRecorder_IsStopped(t *testing.T) {
+	dir := t.TempDir()
+	r, end := recorder(t, Config{Dir: dir})
+	info := &call.Info{Caller: "1001", Type: call.Internal, Began: 1e18}
+	for _, id := range []call.ID{"rings", "talks", "over"} {
+		r.Note(call.Note{Call: id, Event: &call.Event{Kind: call.Ringing, Call: id, ThisDN: "1002", Role: call.Called, Info: info, Time: 1e18}})
+		if id != "rings" {
+			r.Note(call.Note{Call: id, Event: &call.Event{Kind: call.Established, Call: id, ThisDN: "1002", Role: call.Called, Info: info, Time: 1e18 + 1e9}})
+		}
+	}
+	r.Note(call.Note{Call: "over"})
+	end()
+	b, err := os.ReadFile(filepath.Join(dir, last(dir)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for line := range strings.Lines(string(b)) {
+		var r Record
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprint(r.ID, " ", r.Outcome, " ", r.AnsweredBy, " ", r.Incomplete, " ", r.Ended != ""))
+	}
+	same(t, strings.Join(got, ", "), "over answered 1002 false false, rings failed  true false, talks answered 1002 true false")
 }
 
 // TestRecorder_ADiskThatFails loses records, says so, and goes on when it is mended.

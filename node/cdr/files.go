@@ -1,6 +1,7 @@
 package cdr
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -22,7 +23,7 @@ const (
 )
 
 // files are those of a node in a directory: NODE-calls-TIME.jsonl, of which the newest is
-// written. A line that a crash has cut off is closed.
+// written. Of a line that a crash has cut off nothing stays: who reads them finds whole ones.
 type files struct {
 	dir, prefix string
 	size        int64
@@ -72,19 +73,42 @@ func (f *files) open() error {
 	if err != nil {
 		return err
 	}
-	end, err := file.Seek(0, io.SeekEnd)
-	if err == nil && end > 0 {
-		last := make([]byte, 1)
-		if _, err = file.ReadAt(last, end-1); err == nil && last[0] != '\n' {
-			_, err = file.Write([]byte("\n"))
-			end++
-		}
+	end, err := wholeLines(file)
+	if err == nil {
+		err = file.Truncate(end)
 	}
 	if err != nil {
 		return errors.Join(err, file.Close())
 	}
 	f.f, f.written = file, end
 	return nil
+}
+
+// wholeLines is up to where a file has whole lines.
+func wholeLines(file *os.File) (end int64, err error) {
+	end, err = file.Seek(0, io.SeekEnd)
+	buf := make([]byte, 64<<10)
+	for err == nil && end > 0 {
+		part := buf[:min(end, int64(len(buf)))]
+		if _, err = file.ReadAt(part, end-int64(len(part))); err != nil {
+			break
+		}
+		if i := bytes.LastIndexByte(part, '\n'); i >= 0 {
+			return end - int64(len(part)-i-1), nil
+		}
+		end -= int64(len(part))
+	}
+	return end, err
+}
+
+// end is up to where the newest file is written.
+func (f *files) end() (name string, at int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.f == nil {
+		return "", 0
+	}
+	return filepath.Base(f.f.Name()), f.written
 }
 
 // next begins another file, and removes those that are too many. Its name is behind all
@@ -107,8 +131,8 @@ func (f *files) next() error {
 	if err != nil {
 		return err
 	}
-	if f.f != nil {
-		err = f.f.Close()
+	if f.f != nil { // which nobody has the disk keep later
+		err = errors.Join(f.f.Sync(), f.f.Close())
 	}
 	f.f, f.written = file, 0
 	all = append(all, name)
@@ -122,6 +146,10 @@ func (f *files) next() error {
 func (f *files) write(lines []byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.f != nil && !f.named() {
+		_ = f.f.Close() // nobody reads what would be written to it
+		f.f = nil
+	}
 	if f.f == nil {
 		if err := f.open(); err != nil {
 			return err
@@ -145,6 +173,17 @@ func (f *files) write(lines []byte) error {
 	close(f.grown)
 	f.grown = make(chan struct{})
 	return nil
+}
+
+// named tells whether the file that is written is still the one of its name: somebody may have
+// removed or renamed it.
+func (f *files) named() bool {
+	is, err := f.f.Stat()
+	if err != nil {
+		return false
+	}
+	found, err := os.Stat(f.f.Name())
+	return err == nil && os.SameFile(is, found)
 }
 
 // sync has the disk keep what was written.

@@ -59,6 +59,18 @@ func newHook(cfg Config, f *files) *hook {
 	}
 }
 
+// begin takes the cursor back to where the newest file ends, before anything is written there:
+// a power failure may have taken records from the file that had been sent.
+func (h *hook) begin() {
+	at, err := h.cursor()
+	if name, end := h.files.end(); err == nil && at.File == name && at.Offset > end {
+		err = h.save(cursor{File: name, Offset: end})
+	}
+	if err != nil {
+		h.cfg.Log.Warn("where the call records were sent up to is not known to be right", "err", err)
+	}
+}
+
 // run sends until ctx ends.
 func (h *hook) run(ctx context.Context) {
 	defer h.client.CloseIdleConnections()

@@ -5,6 +5,9 @@
 package cdr
 
 import (
+	"cmp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sipcluster/sipcluster/node/call"
@@ -33,7 +36,8 @@ type Record struct {
 	// from the answer to the end.
 	WaitMS int64 `json:"wait_ms"`
 	TalkMS int64 `json:"talk_ms"`
-	// Outcome is answered, abandoned (the caller gave up) or failed.
+	// Outcome is answered, abandoned (the caller gave up) or failed, also when the end of a
+	// call without an answer is not known.
 	Outcome string `json:"outcome"`
 	// Cause is the SIP status code that ended the call, 0 when somebody hung up; Why says
 	// more where more is known.
@@ -92,8 +96,8 @@ type fold struct {
 	node, site string
 	name       func(dn.Node) string
 	open       map[call.ID]*making
-	// gap: notes were lost since the last call was begun.
-	gap bool
+	// gap is until when notes were lost, ns since the epoch; 0: none were.
+	gap int64
 }
 
 // making is a record that is not whole.
@@ -107,12 +111,12 @@ func newFold(node, site string, name func(dn.Node) string) *fold {
 	return &fold{node: node, site: site, name: name, open: map[call.ID]*making{}}
 }
 
-// lost says that notes are missing: of every call that is up something may.
-func (f *fold) lost() {
+// lost says that notes are missing that came until now: of every call that had begun something may.
+func (f *fold) lost(now int64) {
 	for _, m := range f.open {
 		m.Incomplete = true
 	}
-	f.gap = true
+	f.gap = now
 }
 
 // over are the calls whose records are not whole although they are not up.
@@ -125,19 +129,30 @@ func (f *fold) over(up func(call.ID) bool) (all []call.ID) {
 	return all
 }
 
+// unfinished are the records of the calls that are up, as far as they go: they have no end,
+// and say that they are incomplete.
+func (f *fold) unfinished() (all []*Record) {
+	for _, m := range f.open {
+		m.Incomplete = true
+		all = append(all, m.whole())
+	}
+	clear(f.open)
+	slices.SortFunc(all, func(a, b *Record) int { return cmp.Or(strings.Compare(a.Began, b.Began), strings.Compare(a.ID, b.ID)) })
+	return all
+}
+
 // take learns from a note, and returns the record of a call that is over; nil otherwise.
 func (f *fold) take(n call.Note) *Record {
 	m := f.open[n.Call]
 	switch {
 	case n.Event != nil:
 		if m == nil {
-			m = &making{Record: Record{ID: string(n.Call), Node: f.node, Site: f.site, Queues: []Queue{}, Tries: []Try{}, Incomplete: f.gap}}
+			m = &making{Record: Record{ID: string(n.Call), Node: f.node, Site: f.site, Queues: []Queue{}, Tries: []Try{}, Incomplete: n.Event.Info == nil || n.Event.Info.Began < f.gap}}
 			f.open[n.Call] = m
 		}
 		f.event(m, n.Event)
 	case m != nil:
 		delete(f.open, n.Call)
-		f.gap = f.gap && len(f.open) > 0
 		return m.whole()
 	}
 	return nil
@@ -236,7 +251,7 @@ func (m *making) whole() *Record {
 	switch {
 	case m.answered != 0:
 		r.Outcome, r.WaitMS, r.TalkMS = "answered", millis(m.began, m.answered), millis(m.answered, m.ended)
-	case m.abandoned || m.Cause == 0 || m.Cause == requestTerminated:
+	case m.abandoned || m.ended != 0 && m.Cause == 0 || m.Cause == requestTerminated:
 		r.Outcome, r.WaitMS = "abandoned", millis(m.began, m.ended)
 	default:
 		r.Outcome, r.WaitMS = "failed", millis(m.began, m.ended)
