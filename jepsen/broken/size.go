@@ -46,7 +46,7 @@ func sizeFaults() []Fault {
 		at("./node/cdr", "^TestHook_EachRecordAtLeastOnceAndInOrder$", "hook-takes-any-answer", "a record is sent when the server has answered, whatever it says",
 			Edit{"node/cdr/hook.go", "res.StatusCode < 200 || res.StatusCode > 299", "res.StatusCode < 200"}),
 		at("./node/cdr", "^TestFold_NotesThatAreLost$", "lost-notes-unsaid", "a record of which a part was lost doesn't say so",
-			Edit{"node/cdr/record.go", "		m.Incomplete = true\n	}\n	f.gap = true", "		_ = m\n	}\n	f.gap = false"}),
+			Edit{"node/cdr/record.go", "		m.Incomplete = true\n	}\n	f.gap = now", "		_ = m\n	}\n	f.gap = 0"}),
 		at("./sip", "^TestMayDial_CostsNoMoreWithManyDNs$", "dial-walks", "each address dialled walks all DNs",
 			Edit{"sip/dial.go", "v.Trunks()", "v.DNs(\"\")"}),
 	}
