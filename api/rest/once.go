@@ -7,11 +7,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // way is one of rules.yaml, as far as its path and its query may contradict each other.
@@ -60,9 +62,12 @@ func unambiguous(rules []*annotations.HttpRule, next http.Handler) http.Handler 
 	})
 }
 
-// once refuses a query that gives a field twice that is no list, or one that the path has.
+// once refuses a query that gives a field twice that is no list, by whichever of its names, or
+// one that the path has; and what is no time where one is wanted.
 func once(in protoreflect.MessageDescriptor, query url.Values, path []string) error {
+	given := map[string]int{}
 	for name, values := range query {
+		var field []string
 		f, at := protoreflect.FieldDescriptor(nil), in
 		for part := range strings.SplitSeq(name, ".") {
 			if at == nil {
@@ -72,15 +77,24 @@ func once(in protoreflect.MessageDescriptor, query url.Values, path []string) er
 				f = at.Fields().ByJSONName(part)
 			}
 			if at = nil; f != nil {
-				at = f.Message()
+				at, field = f.Message(), append(field, string(f.Name()))
 			}
+		}
+		if f != nil && !f.IsList() {
+			given[strings.Join(field, ".")] += len(values)
 		}
 		switch {
 		case f != nil && f.Parent() == in && slices.Contains(path, string(f.Name())):
 			return fmt.Errorf("%s is in the path", f.Name())
-		case f != nil && !f.IsList() && len(values) > 1:
+		case f != nil && given[strings.Join(field, ".")] > 1:
 			return fmt.Errorf("%s is given twice", name)
+		case f != nil && f.Message() != nil && f.Message().FullName() == timestamp:
+			if _, err := time.Parse(time.RFC3339Nano, values[0]); err != nil {
+				return fmt.Errorf("%s=%.64q: want a time as 2026-01-02T14:00:00Z", name, values[0])
+			}
 		}
 	}
 	return nil
 }
+
+var timestamp = (*timestamppb.Timestamp)(nil).ProtoReflect().Descriptor().FullName()

@@ -4,6 +4,7 @@
 package rest
 
 import (
+	"cmp"
 	"compress/gzip"
 	_ "embed"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"mime"
 	"net/http"
 	"slices"
 	"strings"
@@ -93,18 +95,37 @@ func unkept(next http.Handler) http.Handler {
 var taken = []string{"Authorization", "Content-Type", "Content-Encoding", "Accept-Encoding", "Content-Length", "X-Server-Timeout", "Te", "Last-Event-Id",
 	"Connect-Protocol-Version", "Connect-Timeout-Ms", "Connect-Content-Encoding", "Connect-Accept-Encoding", "Grpc-Timeout", "Grpc-Encoding", "Grpc-Accept-Encoding"}
 
-// own leaves the headers that are taken, and says {} where a request of REST says nothing.
+// own leaves the headers that are taken, refuses what is not JSON, or says something in two
+// places, and says {} where a request of REST says nothing.
 func own(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rest := strings.HasPrefix(r.URL.Path, "/v1/")
 		maps.DeleteFunc(r.Header, func(name string, _ []string) bool {
 			return !slices.Contains(taken, name) || rest && strings.HasPrefix(name, "Grpc-")
 		})
-		if rest && r.Method == http.MethodPost && r.ContentLength == 0 {
+		if said := r.Header.Get("Content-Type"); rest && said != "" {
+			if !isJSON(said) {
+				refuse(w, http.StatusUnsupportedMediaType, codes.InvalidArgument, fmt.Sprintf("Content-Type %.64q: want application/json", said))
+				return
+			}
+			r.Header.Set("Content-Type", "application/json")
+		}
+		switch says := r.ContentLength != 0; {
+		case !rest || r.Method != http.MethodPost:
+		case says && r.URL.RawQuery != "": // one might contradict the other
+			fail(w, codes.InvalidArgument, "a request with a body has no query: what it asks for is in the body")
+			return
+		case !says:
 			r.Body, r.ContentLength = io.NopCloser(strings.NewReader("{}")), 2
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// isJSON tells whether a body of that media type is read as JSON, which is UTF-8 (RFC 8259 section 8.1).
+func isJSON(mediaType string) bool {
+	t, params, err := mime.ParseMediaType(mediaType)
+	return err == nil && t == "application/json" && strings.EqualFold(cmp.Or(params["charset"], "utf-8"), "utf-8")
 }
 
 // readWithin is how long a client may take for the next part of a request's body.
