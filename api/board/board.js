@@ -222,9 +222,12 @@ function route() {
 }
 
 // ---- keys and controls ----
-function theme(t) { document.documentElement.dataset.theme = t; localStorage.setItem('sipcluster-theme', t) }
-theme(localStorage.getItem('sipcluster-theme') || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'))
-$('theme').onclick = () => theme(document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark')
+// The system's choice is followed, also when it changes, until somebody makes another here.
+const dark = matchMedia('(prefers-color-scheme: dark)')
+function theme() { document.documentElement.dataset.theme = localStorage.getItem('sipcluster-theme') || (dark.matches ? 'dark' : 'light') }
+theme()
+dark.onchange = theme
+$('theme').onclick = () => { localStorage.setItem('sipcluster-theme', document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark'); theme() }
 $('help').onclick = () => $('keys').showModal()
 $('find').onsubmit = e => { e.preventDefault(); const n = $('search').value.trim(); if (n) location.hash = '#/dn/' + encodeURIComponent(n) }
 for (const id of ['prefix', 'state', 'owner', 'group']) $(id).oninput = () => { page.rows = []; listDNs() }

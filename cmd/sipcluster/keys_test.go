@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/sipcluster/sipcluster/api/contexts"
 	"github.com/sipcluster/sipcluster/cmd/internal/clienttest"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node"
@@ -34,7 +36,8 @@ func asAdmin(t *testing.T, contexts string) func(args ...string) (status int, st
 // by commands alone.
 func TestKeys_FromTheCommandLine(t *testing.T) {
 	a, _ := launchNode(t, node.Config{Name: "sip1", Site: "dc1", Realm: "example.org", Bootstrap: true})
-	do := asAdmin(t, filepath.Join(t.TempDir(), "contexts.yaml"))
+	file := filepath.Join(t.TempDir(), "contexts.yaml")
+	do := asAdmin(t, file)
 	says := func(want string, args ...string) string {
 		t.Helper()
 		status, out, errs := do(args...)
@@ -54,8 +57,8 @@ func TestKeys_FromTheCommandLine(t *testing.T) {
 		return status == exitDone
 	})
 	line := says("sci_", "node", "invite", "sip2")
-	file := filepath.Join(t.TempDir(), "invite")
-	if err := os.WriteFile(file, []byte(line), 0o600); err != nil {
+	invite := filepath.Join(t.TempDir(), "invite")
+	if err := os.WriteFile(invite, []byte(line), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	says("sip2", "node", "invite", "--list")
@@ -65,11 +68,22 @@ func TestKeys_FromTheCommandLine(t *testing.T) {
 	}
 	says("", "node", "invite", "--revoke", made.ID)
 	fails("does not exist", "node", "invite", "--revoke", made.ID)
-	launchNode(t, node.Config{Name: "sip2", Site: "dc2", Join: []string{a.ClusterAddr}, InviteFile: file})
+	b, _ := launchNode(t, node.Config{Name: "sip2", Site: "dc2", Join: []string{a.ClusterAddr}, InviteFile: invite})
 	patience.Until(t, "sip2 is heard", func() bool {
-		_, out, _ := do("node", "list")
+		_, out, _ := do("status")
 		return strings.Contains(out, "● heard")
 	})
+	knowsMembers(t, file, a.TCAddr, b.TCAddr)
+	desk := filepath.Join(t.TempDir(), "desk.context")
+	says("is in "+desk, "token", "create", "desk", "--role", "gateway", "--context-file", desk)
+	for _, given := range []string{filepath.Join(a.DataDir, "admin.context"), desk} {
+		file := filepath.Join(t.TempDir(), "contexts.yaml")
+		if status, _, errs := asAdmin(t, file)("login", "--file", given); status != exitDone {
+			t.Fatal(errs)
+		}
+		knowsMembers(t, file, a.TCAddr, b.TCAddr)
+	}
+	do = asAdmin(t, file)
 	says("non-voter", "node", "set", "sip2", "--voter=false")
 	says("sip2: voter", "node", "set", "sip2", "--voter=true")
 	fails("no node is named", "node", "set", "sip9", "--voter=true")
@@ -86,4 +100,18 @@ func TestKeys_FromTheCommandLine(t *testing.T) {
 	fails("this node itself", "node", "distrust", "sip1", "--here")
 	says("refused here", "node", "distrust", "sip2", "--here")
 	fails("sip9", "node", "distrust", "sip9", "--here")
+}
+
+// knowsMembers: the commands find a node of the cluster when any other one is down.
+func knowsMembers(t *testing.T, file string, addrs ...string) {
+	t.Helper()
+	f, err := contexts.Load(file)
+	if err != nil || f.Present() == nil {
+		t.Fatalf("%v, contexts %+v", err, f)
+	}
+	for _, a := range addrs {
+		if !slices.Contains(f.Present().Addresses, a) {
+			t.Errorf("the context knows %v, and not %s", f.Present().Addresses, a)
+		}
+	}
 }

@@ -24,6 +24,8 @@ type Client struct {
 	Conn    *grpc.ClientConn
 	trace   trace
 	dialing []grpc.DialOption
+	// assumed is whether nobody has named the address.
+	assumed bool
 	// As is who asks; nil where nobody is asked.
 	As *credential.Context
 
@@ -47,7 +49,7 @@ func ConnectTo(t Target, timeout time.Duration) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{addr: places(t.Addrs), addrs: t.Addrs, timeout: timeout, As: t.As}
+	c := &Client{addr: places(t.Addrs), addrs: t.Addrs, timeout: timeout, As: t.As, assumed: t.Assumed}
 	c.dialing = append(append(c.trace.options(t.Addrs), options...), cleaning()...)
 	conn, err := grpc.NewClient("passthrough:///"+t.Addrs[0], append(append(c.dialing, c.following()),
 		grpc.WithInitialWindowSize(1<<20), grpc.WithInitialConnWindowSize(1<<20))...)
@@ -64,6 +66,17 @@ func ConnectTo(t Target, timeout time.Duration) (*Client, error) {
 
 // Close ends the connection.
 func (c *Client) Close() { _ = c.Conn.Close() }
+
+// Meet has the user's context learn the addresses of the cluster's members when it has
+// fewer. A role that may not know them learns none.
+func (c *Client) Meet(ctx context.Context, members int) {
+	if c.As == nil || len(c.As.Addresses) >= min(members, maxRemembered) {
+		return
+	}
+	ctx, cancel := c.Call(ctx)
+	defer cancel()
+	_, _ = c.Config.ListNodes(ctx, &configpb.ListNodesRequest{})
+}
 
 // Call bounds one exchange with the node.
 func (c *Client) Call(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -84,7 +84,7 @@ func (c *Client) Explain(err error) error {
 func (c *Client) unknown(words string) error {
 	switch {
 	case c.As == nil:
-		return fmt.Errorf("the node at %s asks who you are: sipcluster login --addr %s", c.addr, c.addr)
+		return fmt.Errorf("the node at %s asks who you are: %s", c.addr, loginBy(c.addr))
 	case c.As.Token == "" && c.As.Certificate == "":
 		return fmt.Errorf("the node at %s asks who you are, and context %s has neither token nor certificate: sipcluster login", c.addr, c.As.Name)
 	}
@@ -94,6 +94,8 @@ func (c *Client) unknown(words string) error {
 // unanswered is the error of a request without an answer.
 func (c *Client) unanswered(why string) error {
 	switch {
+	case c.trace.undialled.Load() && c.assumed:
+		return fmt.Errorf("%w at %s, and nothing says where else one is: --addr HOST:PORT, or sipcluster login once", ErrNobody, c.addr)
 	case c.trace.undialled.Load():
 		return fmt.Errorf("%w at %s: is it running? (--addr)", ErrNobody, c.addr)
 	case !c.trace.sent.Load():

@@ -17,6 +17,9 @@ type Operator struct {
 	// Context that was asked for, "" for none.
 	Context string
 	Timeout time.Duration
+	// Machine is the file of a context that a node on this machine left; "": where its
+	// package keeps its data.
+	Machine string
 }
 
 // Connect prepares a client of the node that was asked for.

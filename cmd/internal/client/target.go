@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/contexts"
 	"github.com/sipcluster/sipcluster/api/credential"
 	"github.com/sipcluster/sipcluster/cmd/internal/console"
@@ -35,6 +36,11 @@ type Target struct {
 	As *credential.Context
 	// Learned is told of further authorities of the cluster; nil for nobody.
 	Learned func(authorities []string)
+	// Members is told at which addresses members of the cluster are asked, whenever a
+	// node has said so; nil for nobody.
+	Members func(addrs []string)
+	// Assumed is whether neither the user nor a context has named Addrs.
+	Assumed bool
 }
 
 // options of a connection to the target.
@@ -54,7 +60,26 @@ func (t *Target) options() ([]grpc.DialOption, error) {
 		t.learn(s.PeerCertificates)
 		return nil
 	}
-	return credential.DialOptions(config, t.As.Token), nil
+	return append(credential.DialOptions(config, t.As.Token), grpc.WithChainUnaryInterceptor(t.hear)), nil
+}
+
+// hear tells Members of the nodes that an answer names.
+func (t *Target) hear(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	err := invoke(ctx, method, req, reply, cc, opts...)
+	if roster, is := reply.(*configpb.ListNodesResponse); is && err == nil && t.Members != nil {
+		t.Members(TCports(roster))
+	}
+	return err
+}
+
+// TCports are where the nodes of a roster are asked.
+func TCports(roster *configpb.ListNodesResponse) (addrs []string) {
+	for _, n := range roster.GetNodes() {
+		if checkAddrs([]string{n.GetTcAddr()}) == nil {
+			addrs = append(addrs, n.GetTcAddr())
+		}
+	}
+	return addrs
 }
 
 // learn tells of authorities that the node showed along and that are new. They are
@@ -85,7 +110,7 @@ func (c *Operator) Target(addrs ...string) (Target, error) {
 		if len(addrs) == 0 {
 			return Target{}, console.Usagef("context %s has no address: give one with --addr", as.Name)
 		}
-		return Target{Addrs: addrs, As: as, Learned: learner(path, as.Name)}, nil
+		return kept(path, as, addrs), nil
 	}
 	if c.Context != "" {
 		as := f.Find(c.Context)
@@ -98,7 +123,7 @@ func (c *Operator) Target(addrs ...string) (Target, error) {
 		return chosen(as, nil)
 	}
 	if len(addrs) == 0 {
-		addrs = []string{defaultAddr}
+		return c.assumed(f, path, []string{defaultAddr})
 	}
 	for _, a := range addrs {
 		if as := f.Listing(a); as != nil {
@@ -106,6 +131,24 @@ func (c *Operator) Target(addrs ...string) (Target, error) {
 		}
 	}
 	return c.unlisted(f, path, addrs)
+}
+
+// kept is a target by a context of the user's file, which learns from it.
+func kept(path string, as *credential.Context, addrs []string) Target {
+	return Target{Addrs: addrs, As: as, Learned: learner(path, as.Name), Members: func(addrs []string) { remember(path, as.Name, addrs...) }}
+}
+
+// assumed is a target when nobody has named one: a node of this machine, also one that
+// binds another address, where it has left how it is asked.
+func (c *Operator) assumed(f *contexts.File, path string, addrs []string) (Target, error) {
+	if _, err := Shows(addrs[0], c.Timeout); err != nil && len(f.Contexts) == 0 {
+		if as := c.ofMachine(); as != nil && len(as.Addresses) > 0 {
+			return Target{Addrs: as.Addresses, As: as}, nil
+		}
+	}
+	t, err := c.unlisted(f, path, addrs)
+	t.Assumed = true
+	return t, err
 }
 
 // contexts are those of the user; none where there is no place for them.
@@ -156,36 +199,61 @@ func (c *Operator) unlisted(f *contexts.File, path string, addrs []string) (Targ
 		}
 		if known != nil && credential.Verify(chain, known.Authorities) == nil {
 			remember(path, known.Name, a)
-			return Target{Addrs: addrs, As: known, Learned: learner(path, known.Name)}, nil
+			return kept(path, known, addrs), nil
 		}
-		if as := ofMachine(); as != nil && credential.Verify(chain, as.Authorities) == nil {
+		if as := c.ofMachine(); as != nil && credential.Verify(chain, as.Authorities) == nil {
 			return Target{Addrs: addrs, As: as}, nil
 		}
-		return Target{}, fmt.Errorf("the node at %s asks who you are, and no context is for its cluster: sipcluster login --addr %s", a, a)
+		return Target{}, fmt.Errorf("the node at %s asks who you are, and no context is for its cluster: %s", a, loginBy(a))
 	}
 	return Target{Addrs: addrs}, nil
+}
+
+// loginBy is what to do at a node that asks who somebody is.
+func loginBy(addr string) string {
+	return fmt.Sprintf("sipcluster login --addr %s with a token, or login --file with a context (admin.context of the node that made the cluster)", addr)
 }
 
 // maxRemembered bounds the addresses of a context that are remembered by themselves.
 const maxRemembered = 16
 
-// remember adds an address to those of a context, behind the others: the next command
-// there need not look which cluster it is. Its certificate was seen to be the cluster's.
-func remember(path, name, addr string) {
+// remember adds addresses to those of a context, behind the others: the next command
+// there need not look which cluster it is, and one finds a node when others are down. A
+// certificate of the cluster was seen at each, or a node of the cluster has told of it.
+func remember(path, name string, addrs ...string) {
 	_ = contexts.Change(path, func(f *contexts.File) error { // what can't be kept is looked at again
 		as := f.Find(name)
-		if as == nil || len(as.Addresses) >= maxRemembered || slices.Contains(as.Addresses, addr) {
+		if as == nil {
+			return errors.New("it is gone")
+		}
+		all := Further(as.Addresses, addrs)
+		if len(all) == len(as.Addresses) {
 			return errors.New("nothing to keep")
 		}
-		as.Addresses = append(as.Addresses, addr)
+		as.Addresses = all
 		return nil
 	})
 }
 
+// Further are the addresses of a context and, as far as there is room, others behind them.
+func Further(known, others []string) []string {
+	all := slices.Clone(known)
+	for _, a := range others {
+		if len(all) < maxRemembered && !slices.Contains(all, a) {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
 // ofMachine is the context that a node on this machine left; nil when there is none
 // for this user.
-func ofMachine() *credential.Context {
-	b, err := credential.ReadSecret(machineContext)
+func (c *Operator) ofMachine() *credential.Context {
+	file := c.Machine
+	if file == "" {
+		file = machineContext
+	}
+	b, err := credential.ReadSecret(file)
 	if err != nil {
 		return nil
 	}

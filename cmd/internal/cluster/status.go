@@ -96,6 +96,7 @@ func StatusCommand(op *client.Operator) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("status: %w", err)
 			}
+			cl.Meet(cmd.Context(), len(s.GetPeers())+1)
 			if c.JSON() {
 				err = console.Encode(c.Out, newStatusJSON(s))
 			} else {

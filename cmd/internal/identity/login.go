@@ -43,7 +43,10 @@ The token is read from stdin or --token-file, never from an argument; or a whole
 context from --file: a node that made a cluster leaves one of role admin in its data
 directory (admin.context), token create --context-file writes one. The cluster is known
 by the fingerprint of its authority: --ca-sha256, or that of a context that is there;
-on a terminal what the node shows can be accepted. Nothing is sent before that.`,
+on a terminal what the node shows can be accepted. Nothing is sent before that.
+
+The context has the addresses of the other members too, as far as the role may know
+them, so that commands go on when one is down; status and node list add new ones.`,
 		Example: `  sipcluster login --file admin.context
   sipcluster login --addr 10.0.1.10:7001 --ca-sha256 4f0c... < token`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -87,6 +90,9 @@ func (c commands) login(ctx context.Context, f *loginFlags) error {
 		return err
 	}
 	as.Cluster = who.GetClusterId()
+	if roster, err := client.Unary(ctx, cl, cl.Config.ListNodes, &configpb.ListNodesRequest{}); err == nil { // not every role may read it
+		as.Addresses = client.Further(as.Addresses, client.TCports(roster))
+	}
 	err = contexts.Change(path, func(all *contexts.File) error {
 		if f.name == "" {
 			as.Name = all.FreeName(as.Name, as.Cluster)

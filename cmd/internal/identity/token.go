@@ -109,7 +109,11 @@ func (c commands) create(ctx context.Context, cl *client.Client, req *configpb.C
 		return err
 	}
 	if file != "" {
-		if err := writeContext(file, cl.As, made); err != nil {
+		var members []string
+		if roster, err := client.Unary(ctx, cl, cl.Config.ListNodes, &configpb.ListNodesRequest{}); err == nil { // the new role may not be told
+			members = client.TCports(roster)
+		}
+		if err := writeContext(file, cl.As, members, made); err != nil {
 			return fmt.Errorf("the token %s was created, but not written (revoke it): %w", made.GetToken().GetId(), err)
 		}
 		made.Secret = ""
@@ -132,11 +136,11 @@ func (c commands) create(ctx context.Context, cl *client.Client, req *configpb.C
 
 // writeContext writes a context with the token, for another user, by the name of the token:
 // who logs in as two of them has two contexts.
-func writeContext(file string, as *credential.Context, made *configpb.CreateTokenResponse) error {
+func writeContext(file string, as *credential.Context, members []string, made *configpb.CreateTokenResponse) error {
 	if as == nil {
 		return errors.New("nobody is asked in this cluster")
 	}
-	other := credential.Context{Name: made.GetToken().GetName(), Cluster: as.Cluster, Authorities: as.Authorities, Addresses: as.Addresses, Token: made.GetSecret()}
+	other := credential.Context{Name: made.GetToken().GetName(), Cluster: as.Cluster, Authorities: as.Authorities, Addresses: client.Further(as.Addresses, members), Token: made.GetSecret()}
 	b, err := other.Encode()
 	if err != nil {
 		return err
