@@ -302,6 +302,34 @@ func TestGuard_EndsStreams(t *testing.T) {
 	}
 }
 
+// TestGuard_EndsStreamsThatBeganLate: when their token expires, although nothing of tokens has
+// changed since they began.
+func TestGuard_EndsStreamsThatBeganLate(t *testing.T) {
+	d := newDoor(t)
+	secret, token := d.token(configpb.Role_ROLE_ADMIN, 0, nil)
+	end := time.Now().Add(time.Second).Truncate(time.Millisecond)
+	token.ExpiresMs = uint64(end.UnixMilli())
+	d.put(token)
+	client := configpb.NewAccessClient(d.dial(secret.String()))
+	if _, err := client.WhoAmI(t.Context(), &configpb.WhoAmIRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	patience.Until(t, "the change is known", func() bool { return len(d.guard.changed) == 0 })
+	stream, err := client.Audit(t.Context(), &configpb.AuditRequest{})
+	if err == nil {
+		_, err = stream.Recv()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan error, 1)
+	go func() { _, err := stream.Recv(); told <- err }()
+	if err := patience.Receive(t, "the end of the stream", told); status.Code(err) != codes.Unauthenticated || time.Now().Before(end) {
+		t.Errorf("it ended at %v by %v", time.Now(), err)
+	}
+	patience.Receive(t, "the end of the handler", d.ended)
+}
+
 // TestDial_ATokenNeverLeavesInTheClear, nor to who is not a node of the cluster.
 func TestDial_ATokenNeverLeavesInTheClear(t *testing.T) {
 	d := newDoor(t)

@@ -126,6 +126,9 @@ func (g *Guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInf
 	ctx, cancel := context.WithCancelCause(With(ss.Context(), who))
 	defer cancel(nil)
 	defer g.streams.add(&stream{who, cancel})()
+	if at := g.cfg.View().Token(who.ID).GetExpiresMs(); at != 0 { // Run may have looked last before
+		defer time.AfterFunc(time.Until(time.UnixMilli(int64(at))), g.changed.Send).Stop()
+	}
 	if !g.still(who) { // since it was admitted
 		return ended{}
 	}
