@@ -26,6 +26,8 @@ func TestRun_WrongUsageIsStatus2(t *testing.T) {
 		{"node drain", "sipcluster: NAME is missing (see sipcluster node drain --help)"},
 		{"statsu", `sipcluster: sipcluster has no command "statsu": did you mean stats or status? (see sipcluster --help)`},
 		{"dn wyh", `sipcluster: sipcluster dn has no command "wyh": did you mean why? (see sipcluster dn --help)`},
+		{"dn remove", `sipcluster: sipcluster dn has no command "remove": did you mean delete? (see sipcluster dn --help)`},
+		{"token rm", `sipcluster: sipcluster token has no command "rm": did you mean revoke? (see sipcluster token --help)`},
 		{"dn lst", `sipcluster: sipcluster dn has no command "lst": did you mean list? (see sipcluster dn --help)`},
 		{"dn put a;b", `sipcluster: "a;b" is not a DN: want 1 to 64 characters of A-Z a-z 0-9 + - . _ * # (see sipcluster dn put --help)`},
 		{"status --addr here", "sipcluster: --addr here: want HOST:PORT of a node's TCport (see sipcluster status --help)"},

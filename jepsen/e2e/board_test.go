@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"github.com/sipcluster/sipcluster/api/tcpb"
@@ -29,6 +31,7 @@ func TestBoard_ShowsWhatTheAPISays(t *testing.T) {
 	b := openBoard(t, c)
 	b.shows(`document.querySelectorAll('#map [data-node]').length`, "3")
 	b.fits("empty")
+	b.isLit()
 
 	softUA(t, c.Node(2), ph[0], "udp")
 	expectSeen(t, starting, inServiceAt(c.Node(2)), ph[:1], c.Nodes()...)
@@ -143,6 +146,26 @@ func (b *boardPage) agrees(n *cluster.Node) {
 		rows = append(rows, d.GetDn()+map[tcpb.DNState]string{tcpb.DNState_DN_STATE_IN_SRV: " in service"}[d.GetState()])
 	}
 	b.shows(`[...document.querySelectorAll('#dn-rows tbody tr')].map(r => r.dataset.dn + (r.dataset.state === 'in service' ? ' in service' : '')).join()`, strings.Join(rows, ","))
+}
+
+// isLit: the system's choice of light and dark is followed, until somebody makes another.
+func (b *boardPage) isLit() {
+	b.t.Helper()
+	system := func(scheme string) {
+		b.does(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+			_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+			return err
+		}))
+	}
+	for _, scheme := range []string{"dark", "light", "dark"} {
+		system(scheme)
+		b.shows(`document.documentElement.dataset.theme`, scheme)
+	}
+	b.does(chromedp.Click("#theme"))
+	b.shows(`document.documentElement.dataset.theme`, "light")
+	system("light")
+	system("dark")
+	b.shows(`document.documentElement.dataset.theme`, "light")
 }
 
 // fits: at no size is anything cut off at the right; and keeps how the board looks, where

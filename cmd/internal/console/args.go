@@ -62,7 +62,7 @@ func meant(cmd *cobra.Command, word string) string {
 	cmd.SuggestionsMinimumDistance = min(2, max(1, len(word)/3))
 	near := cmd.SuggestionsFor(word)
 	for _, c := range cmd.Commands() {
-		if c.IsAvailableCommand() && swapped(word, c.Name()) && !slices.Contains(near, c.Name()) {
+		if c.IsAvailableCommand() && (swapped(word, c.Name()) || likewise(word, c.Name())) && !slices.Contains(near, c.Name()) {
 			near = append(near, c.Name())
 		}
 	}
@@ -70,6 +70,17 @@ func meant(cmd *cobra.Command, word string) string {
 		return ""
 	}
 	return ": did you mean " + strings.Join(near, " or ") + "?"
+}
+
+// likewise tells whether two words say the same, here or in other programs: nodes are
+// removed, DNs deleted and tokens revoked.
+func likewise(a, b string) bool {
+	for _, same := range [][]string{{"delete", "remove", "revoke", "rm", "del"}, {"put", "create", "add", "new", "set"}, {"list", "ls"}, {"get", "show"}} {
+		if slices.Contains(same, a) && slices.Contains(same, b) {
+			return true
+		}
+	}
+	return false
 }
 
 // swapped tells whether a word is another one of which two letters that are next to each
