@@ -35,7 +35,7 @@ async function ask(what) {
     lost('')
     return got
   } catch (e) {
-    if (e instanceof Refused && e.status === 401) return void (e.unknown && login(e.message))
+    if (e instanceof Refused && e.who) return void (e.again && login(e.message))
     lost(e instanceof Refused ? e.message : 'This page does not reach its node: what it shows is as it was.')
   }
 }
@@ -256,7 +256,7 @@ function begin() {
   running = new AbortController()
   const signal = running.signal
   const live = (is, e) => {
-    if (e instanceof Refused && e.unknown) login(e.message)
+    if (e instanceof Refused && e.again) login(e.message)
     $('live').textContent = is ? 'live' : 'not connected'
     $('live').className = 'pill ' + (is ? 'good' : 'bad')
     if (is) { listDNs(); survey() }

@@ -2,11 +2,12 @@
 const key = 'sipcluster-token'
 export const who = { token: sessionStorage.getItem(key) || '', set(t) { this.token = t; sessionStorage.setItem(key, t) } }
 
-// Refused is an answer that says no. unknown: for the token that is
-// shown still.
+// Refused is an answer that says no. who: to who asks, whom the node doesn't know or whose role
+// may not; again: with the token that is shown still.
 export class Refused extends Error {
   constructor(status, message, token) { super(message); this.status = status; this.token = token }
-  get unknown() { return this.status === 401 && this.token === who.token }
+  get who() { return this.status === 401 || this.status === 403 }
+  get again() { return this.who && this.token === who.token }
 }
 
 function headers(more) { return who.token ? { ...more, Authorization: 'Bearer ' + who.token } : more }
@@ -42,7 +43,7 @@ export async function follow(path, query, told, state, signal) {
     } catch (e) {
       if (signal.aborted) return
       state(false, e)
-      if (e instanceof Refused && e.status === 401) return
+      if (e instanceof Refused && e.who) return
     }
     state(false)
     await new Promise(go => setTimeout(go, wait))

@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
+	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/api/tcpb"
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
 	"github.com/sipcluster/sipcluster/node/peerpb"
@@ -63,6 +64,26 @@ func TestBoard_ShowsWhatTheAPISays(t *testing.T) {
 	b.shows(`[...document.querySelectorAll('#map .sign')].filter(s => '✕?'.includes(s.firstChild.data)).length`, "0")
 	b.agrees(c.Node(1))
 	b.fits("healed")
+
+	late.needs(newToken(t, c, configpb.Role_ROLE_STAT), "may not call Survey") // a role that may not look at it all
+}
+
+func newToken(t *testing.T, c *cluster.Cluster, role configpb.Role) string {
+	t.Helper()
+	conn, err := c.Node(1).Dial(cluster.TCPort)
+	must(t, err)
+	defer conn.Close()
+	made, err := configpb.NewAccessClient(conn).CreateToken(t.Context(), &configpb.CreateTokenRequest{Name: role.String(), Role: role})
+	must(t, err)
+	return made.GetSecret()
+}
+
+// needs opens the page with a token that is not enough: it asks for another one, and says why.
+func (b *boardPage) needs(token, why string) {
+	b.t.Helper()
+	_, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`sessionStorage.setItem('sipcluster-token', "`+token+`"); location.reload(); ""`))
+	must(b.t, err)
+	b.shows(`document.getElementById('login').open && document.getElementById('refused').textContent.includes("`+why+`")`, "true")
 }
 
 func rowOf(dn string) string {
