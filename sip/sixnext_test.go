@@ -91,6 +91,12 @@ func goesOnOver(t *testing.T, secure, named bool, way [2]string) {
 		}
 	})
 	w.trunk9000(trunk)
+	callsOn(t, w, refuses, takes)
+}
+
+// callsOn has a call go on from the server that refuses to the one that takes it.
+func callsOn(t *testing.T, w *sixWorld, refuses, takes *carrierServer) {
+	t.Helper()
 	s := newScript(t)
 	out := s.place(w.phone, "9000")
 	s.await(out, 200)
@@ -106,4 +112,50 @@ func goesOnOver(t *testing.T, secure, named bool, way [2]string) {
 			t.Errorf("the second is sent %s, want %s", line, want)
 		}
 	}
+}
+
+// TestSixCarrier_OneNameOfBothFamilies: a name with a port has its address of IPv4 tried
+// first, over connections too, and a call goes on to that of IPv6.
+func TestSixCarrier_OneNameOfBothFamilies(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		t.Run(map[bool]string{false: "tcp", true: "tls"}[secure], func(t *testing.T) {
+			names := sixNames(t) // before what needs IPv6
+			ca := newAuthority(t)
+			var config *tls.Config
+			trunk := &configpb.Trunk{Transport: configpb.TrunkTransport_TRUNK_TRANSPORT_TCP}
+			if secure {
+				config = &tls.Config{Certificates: []tls.Certificate{ca.of(bothName, time.Now().Add(time.Hour))}}
+				trunk.Transport = configpb.TrunkTransport_TRUNK_TRANSPORT_TLS
+			}
+			four, six, port := samePort(t)
+			refuses, takes := serveCarrier(t, four, config, "503 Service Unavailable"), serveCarrier(t, six, config, "200 OK")
+			trunk.Address = net.JoinHostPort(bothName, port)
+			w := newSixWorld(t, func(c *Config) {
+				c.NameServers = []string{names}
+				if secure {
+					ca.serves(c)
+				}
+			})
+			w.trunk9000(trunk)
+			callsOn(t, w, refuses, takes)
+		})
+	}
+}
+
+// samePort are listeners of both families at one port.
+func samePort(t *testing.T) (four, six net.Listener, port string) {
+	t.Helper()
+	for range 100 {
+		four, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, port, _ := net.SplitHostPort(four.Addr().String())
+		if six, err := net.Listen("tcp", net.JoinHostPort("::1", port)); err == nil {
+			return four, six, port
+		}
+		four.Close()
+	}
+	t.Fatal("no port is free for both families")
+	return nil, nil, ""
 }

@@ -186,6 +186,7 @@ func TestCut_PhoneThatMovedMeanwhileHasOneOwnerAfterTheHeal(t *testing.T) {
 }
 
 func TestCut_OfTwoNodesHalfAndHalfLeavesBothServing(t *testing.T) {
+	t.Parallel()
 	key := filepath.Join(t.TempDir(), "key")
 	must(t, os.WriteFile(key, []byte(rand.Text()+rand.Text()), 0o600))
 	c := newCluster(t, cluster.Config{Nodes: 2, Args: []string{"--cluster-key-file", key}}, false)

@@ -46,6 +46,7 @@ func TestDesktop_AtAnotherNodeMovesTheDNWithoutAFlap(t *testing.T) {
 // A second gateway takes a DN over, and is gone: the first one, which has registered it all
 // the while, has it again, with the agent as that leaves him.
 func TestDesktop_HasBackWhatAnotherOneTook(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, cluster.Config{Nodes: 3}, false)
 	must(t, c.Start(t.Context()))
 	_, err := c.WaitWhole(t.Context(), starting)

@@ -22,6 +22,7 @@ func twoDataCenters(t *testing.T) (c *cluster.Cluster, server1, server2 *cluster
 
 // "DN State for SIP Phone Agents"
 func TestDocument_SIPPhoneAgent(t *testing.T) {
+	t.Parallel()
 	c, server1, server2 := twoDataCenters(t)
 	ph := phones(t, server1, "DN1", "DN2")
 	stat1, stat2 := statServer(t, server1), statServer(t, server2)
@@ -89,6 +90,7 @@ func availabilityForRouting(t *testing.T, c *cluster.Cluster, ph []phone, stat1,
 
 // "DN State for PSTN Agents"
 func TestDocument_PSTNAgent(t *testing.T) {
+	t.Parallel()
 	c, server1, server2 := twoDataCenters(t)
 	pstn(t, server1, []string{"agents"}, "DN1", "DN2")
 	stat1, stat2 := statServer(t, server1), statServer(t, server2)

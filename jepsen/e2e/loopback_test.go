@@ -7,6 +7,7 @@ import (
 )
 
 func TestLoopback_ClusterNeedsNoRoot(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, cluster.Config{Nodes: 2, Loopback: true}, false)
 	must(t, c.Start(t.Context()))
 	ph := phones(t, c.Node(1), "8001", "8002")

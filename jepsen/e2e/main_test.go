@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	shared.dir = dir
+	shared.dir, shared.free = dir, make(chan *cluster.Cluster, maxThrees)
 	code := m.Run()
 	if err := shared.close(); err != nil {
 		fmt.Fprintln(os.Stderr, "FAIL: after all tests:", err)
@@ -68,18 +68,22 @@ func workplace() (string, error) {
 
 // clusters are those that several tests share, and what all of them need.
 type clusters struct {
-	mu    sync.Mutex
-	dir   string
-	bins  map[string]string
-	three *cluster.Cluster
+	mu     sync.Mutex
+	dir    string
+	bins   map[string]string
+	threes []*cluster.Cluster
+	free   chan *cluster.Cluster // of threes those that no test has
 }
+
+// maxThrees is how many clusters of three nodes there are for tests at the same time.
+const maxThrees = 2
 
 func (s *clusters) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var err error
-	if s.three != nil {
-		err = s.three.Close()
+	for _, c := range s.threes {
+		err = errors.Join(err, c.Close())
 	}
 	return err
 }
@@ -161,31 +165,55 @@ func newCluster(t *testing.T, cfg cluster.Config, race bool) *cluster.Cluster {
 	return c
 }
 
-// threeNodes is the cluster that most tests share: three sites, a node each,
-// built with the race detector. A test may break it as it likes: it is healed,
-// started and whole again for the next one.
+// threeNodes is one of the clusters that most tests share: three sites, a node each,
+// built with the race detector. A test has it alone, beside others with the other ones, and
+// may break it as it likes: it is healed, started and whole again for the next one.
 func threeNodes(t *testing.T) *cluster.Cluster {
 	t.Helper()
 	need(t, "sipp")
-	c, err := shared.startThree()
+	t.Parallel()
+	c, err := shared.takeThree(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { mend(t, c) })
+	t.Cleanup(func() {
+		mend(t, c)
+		shared.free <- c
+	})
 	return c
 }
 
+// takeThree is a cluster that no other test has, a new one while there are few.
+func (s *clusters) takeThree(ctx context.Context) (*cluster.Cluster, error) {
+	c, err := s.startThree()
+	if c != nil || err != nil {
+		return c, err
+	}
+	select {
+	case c := <-s.free:
+		return c, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// startThree is one that is free or started for it, nil while there are enough.
 func (s *clusters) startThree() (*cluster.Cluster, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.three != nil {
-		return s.three, nil
+	select {
+	case c := <-s.free:
+		return c, nil
+	default:
+	}
+	if len(s.threes) == maxThrees {
+		return nil, nil
 	}
 	bin, err := s.binary(true)
 	if err != nil {
 		return nil, err
 	}
-	dir := s.dir + "/three"
+	dir := fmt.Sprintf("%s/three-%d", s.dir, len(s.threes)+1)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -196,7 +224,7 @@ func (s *clusters) startThree() (*cluster.Cluster, error) {
 	if err := c.Start(context.Background()); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	s.three = c
+	s.threes = append(s.threes, c)
 	return c, nil
 }
 

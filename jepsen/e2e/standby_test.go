@@ -35,6 +35,7 @@ func refresh(t *testing.T, u *siptest.UA) {
 // its DN is killed: no node tells of an OOS, and a caller at the third gets the phone by the
 // other one. When the owner is back it is the owner again, without the phone's doing.
 func TestStandby_AKilledOwnersDNGoesOn(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, cluster.Config{Nodes: 3, Loopback: true}, false)
 	must(t, c.Start(t.Context()))
 	ph := phones(t, c.Node(1), "8701", "8702")

@@ -77,6 +77,7 @@ func (x *thief) ask(ctx context.Context, text string) string {
 // do they let nobody else, while it is up, after restarts of all nodes and when its DN is
 // gone. The sides themselves notice nothing of a restart.
 func TestThief_NobodyElseSendsWithinACall(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, cluster.Config{Nodes: 3, Loopback: true}, false)
 	must(t, c.Start(t.Context()))
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
