@@ -15,8 +15,23 @@ import (
 // TestTrunk_RegistersAtItsCarrier with the account that it has there, keeps to the time that
 // it is given, and takes the carrier's calls at the contact that it gave.
 func TestTrunk_RegistersAtItsCarrier(t *testing.T) {
-	for _, status := range []int{401, 407} {
-		t.Run(fmt.Sprint(status), func(t *testing.T) {
+	for _, c := range []struct {
+		status   int
+		asks     string // of the challenge
+		response func(ha1, cnonce, uri string) string
+	}{
+		{401, `qop="auth"`, func(ha1, cnonce, uri string) string {
+			return md5Hex(ha1 + ":n1:00000001:" + cnonce + ":auth:" + md5Hex("REGISTER:"+uri))
+		}},
+		{407, `qop="auth"`, func(ha1, cnonce, uri string) string {
+			return md5Hex(ha1 + ":n1:00000001:" + cnonce + ":auth:" + md5Hex("REGISTER:"+uri))
+		}},
+		{401, `algorithm=MD5-sess, qop="auth-int"`, func(ha1, cnonce, uri string) string {
+			return md5Hex(md5Hex(ha1+":n1:"+cnonce) + ":n1:00000001:" + cnonce + ":auth-int:" + md5Hex("REGISTER:"+uri+":"+md5Hex("")))
+		}},
+	} {
+		status := c.status
+		t.Run(fmt.Sprint(status, " ", c.asks), func(t *testing.T) {
 			w := callWorld(t, nil, "1002")
 			w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: "n1", Name: "n1", ClusterAddr: "127.0.0.1:1"}}}}})
 			s := newScript(t)
@@ -31,7 +46,7 @@ func TestTrunk_RegistersAtItsCarrier(t *testing.T) {
 					return false
 				}
 				if m.Header(answers) == "" {
-					return gw.Respond(m, status, "Who?", "t", asks+`: Digest realm="carrier.test", nonce="n1", qop="auth"`) == nil
+					return gw.Respond(m, status, "Who?", "t", asks+`: Digest realm="carrier.test", nonce="n1", `+c.asks) == nil
 				}
 				came <- m
 				return gw.Respond(m, 200, "OK", "t", "Contact: <sip:else@192.0.2.1>;expires=1, "+m.Header("Contact")+";expires=120", "Expires: 7") == nil
@@ -47,9 +62,12 @@ func TestTrunk_RegistersAtItsCarrier(t *testing.T) {
 			case <-s.ctx.Done():
 				t.Fatal("no REGISTER that proves who it is")
 			}
-			var c digest.Credentials
-			if !c.Parse([]byte(m.Header(answers))) || string(c.Username) != "we" || m.Header("CSeq") != "2 REGISTER" || m.Header("Expires") != "600" {
+			var shown digest.Credentials
+			if !shown.Parse([]byte(m.Header(answers))) || string(shown.Username) != "we" || m.Header("CSeq") != "2 REGISTER" || m.Header("Expires") != "600" {
 				t.Errorf("%s, CSeq %s, Expires %s", m.Header(answers), m.Header("CSeq"), m.Header("Expires"))
+			}
+			if want := c.response(md5Hex("we:carrier.test:secret"), string(shown.CNonce), string(shown.URI)); string(shown.Response) != want {
+				t.Errorf("%s: want the response %s", m.Header(answers), want)
 			}
 			if got, _, _ := strings.Cut(m.Header("To"), ";"); got != "<sip:we@carrier.test>" || !strings.HasPrefix(m.Header("From"), got) {
 				t.Errorf("To %s, From %s", m.Header("To"), m.Header("From"))
