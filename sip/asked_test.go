@@ -2,6 +2,7 @@ package sip
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -142,5 +143,23 @@ func TestCalled_ATrunkCallsANumberWhateverTheHost(t *testing.T) {
 		if _, _, f, err := w.server.Called(t.Context(), from, "sip:+493012@carrier.example"); f == nil || f.Code != 404 || err != nil {
 			t.Errorf("from %s: %v, %v", from, f, err)
 		}
+	}
+}
+
+// TestCalled_ATrunkOfAUserIsNowhere: who proves to be the user of a trunk that may be
+// anywhere calls numbers of this cluster's domain, and those of no other.
+func TestCalled_ATrunkOfAUserIsNowhere(t *testing.T) {
+	w := callWorld(t, nil, "1002")
+	w.put(&configpb.DN{Number: "gw", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{
+		Address: "192.0.2.77:5060", InboundAuth: &configpb.TrunkAuth{User: "gateway", Ha1: md5Hex("gateway:" + testRealm + ":pw")},
+	}})
+	g := w.guesserAt("udp", "127.0.0.2")
+	challenge := g.challenge("INVITE", "gateway")
+	elsewhere := strings.Replace(g.request("INVITE", "gateway", authorizeFor("INVITE", challenge, "gateway", "pw", 1)), uriTo("1002")+" SIP/2.0", "sip:1002@carrier.example SIP/2.0", 1)
+	if r := g.ask(elsewhere); r.code != 404 {
+		t.Errorf("another domain's number is answered %d", r.code)
+	}
+	if r := g.ask(g.request("INVITE", "gateway", authorizeFor("INVITE", challenge, "gateway", "pw", 2))); r.code == 404 {
+		t.Errorf("the same of this cluster's domain is answered %d", r.code)
 	}
 }

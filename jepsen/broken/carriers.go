@@ -61,6 +61,8 @@ func carrierFaults() []Fault {
 			Edit{"sip/proxy/parties.go", "len(u.User) > 0 && byTrunk():", "len(u.User) > 0 && byTrunk() && message.IsIP(u.Host):"}),
 		of("./sip", "phones-domain-ignored", "whoever calls another domain reaches the DN of that number here", "^TestCalled_ATrunk|^TestProxy_WhoMayCall$",
 			Edit{"sip/proxy/callers.go", "	return k != nil && cs.isAt(k, in)\n", "	_ = k\n	return true\n"}),
+		of("./sip", "user-is-a-place", "whoever has a trunk's password calls numbers of any domain from anywhere", "^TestCalled_ATrunkOfAUser",
+			Edit{"sip/proxy/callers.go", "	return k != nil && cs.isAt(k, in)\n", "	return k != nil\n"}),
 		of("./node/dn", "trunk-is-gossip", "peers believe what this node finds of its way to a trunk", "^TestTable_ATrunkIs",
 			Edit{"node/dn/table.go", "	if r == nil || r.local() {", "	if r == nil {"}),
 		of("./api", "trunk-in-service", "a trunk that is not reached is listed in service", "^TestListDNs_ATrunk",
