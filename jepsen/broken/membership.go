@@ -28,7 +28,7 @@ func membershipFaults() []Fault {
 		nodes("never-told-again", "nodes that changed places may keep each other from the roster for good", "^TestMove$/^a_node_that_says",
 			Edit{"node/seek.go", "n.group.Status().Leader == \"\" || n.misplaced()", "n.group.Status().Leader == \"\""}),
 		nodes("move-forgets-rafts-address", "after a move Raft dials where the roster has the node", "^TestMove$/^two_nodes_change",
-			Edit{"node/node.go", "Own: n.own, Reach: n.reach, Address: n.clusterAddr,", "Own: n.own, Reach: n.reach,"}),
+			Edit{"node/run.go", "Own: n.own, Reach: n.reach, Address: n.clusterAddr,", "Own: n.own, Reach: n.reach,"}),
 		nodes("claimed-address-counts", "a node joins from wherever it says", "^TestReach_InTheClear$",
 			Edit{"node/meet.go", "	case there.GetNode().GetId() != node.GetId():", "	case there.GetNode().GetId() == \"\":"}),
 		group("one-look-is-enough", "an address counts when the leader alone finds the node there", "^TestReach_TwoLook$",

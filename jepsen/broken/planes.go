@@ -49,7 +49,7 @@ func planeFaults() []Fault {
 		},
 		{
 			Name: "raft-table", Kind: Consensus, What: "a table is read only when the leader has confirmed it",
-			Edits: []Edit{{"node/node.go", "api.AvailabilityConfig{Table: n.table, View: n.machine.View, ",
+			Edits: []Edit{{"node/run.go", "api.AvailabilityConfig{Table: n.table, View: n.machine.View, ",
 				"api.AvailabilityConfig{Table: n.table, View: func() *fsm.View { _ = n.group.ReadIndex(context.Background()); return n.machine.View() }, "}},
 			Scenario: "leader-cuts", For: 25 * time.Second, Settle: shortly, Statements: []string{"S2"},
 		},

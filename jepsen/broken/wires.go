@@ -20,7 +20,7 @@ func wireFaults() []Fault {
 		},
 		{
 			Name: "ports-swapped", Kind: Wires, What: "the default port says that it is the TCport",
-			Edits:   []Edit{{"node/node.go", "api.NewTLibrary(n.control, session.DefaultPort)", "api.NewTLibrary(n.control, session.TCport)"}},
+			Edits:   []Edit{{"node/run.go", "api.NewTLibrary(n.control, session.DefaultPort)", "api.NewTLibrary(n.control, session.TCport)"}},
 			Package: "./node", Run: "^TestCluster$",
 		},
 		{
@@ -30,7 +30,7 @@ func wireFaults() []Fault {
 		},
 		{
 			Name: "no-goodbye", Kind: Wires, What: "a node that ends says no goodbye on its links",
-			Edits:   []Edit{{"node/node.go", "	context.AfterFunc(ctx, n.links.Stop)\n", ""}},
+			Edits:   []Edit{{"node/run.go", "	context.AfterFunc(ctx, n.links.Stop)\n", ""}},
 			Package: "./node", Run: "^TestCluster$",
 		},
 		{
