@@ -136,6 +136,9 @@ func (g *Guard) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInf
 	go func() { done <- next(srv, authenticated{ss, ctx}) }()
 	select {
 	case err := <-done:
+		if err != nil && errors.Is(context.Cause(ctx), ErrEnded) { // of which the handler's error is a consequence
+			return ended{}
+		}
 		return err
 	case <-ctx.Done():
 		if errors.Is(context.Cause(ctx), ErrEnded) {

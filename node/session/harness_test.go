@@ -171,6 +171,7 @@ func (o *office) says(records ...dn.Record) {
 type wire struct {
 	o      *office
 	ctx    context.Context //nolint:containedctx // a stream's, as in gRPC
+	late   bool            // what follows from ctx learns of its end later than Recv does
 	hangUp context.CancelFunc
 	in     chan *tlibpb.ClientMessage
 	closed chan struct{}
@@ -193,7 +194,17 @@ type wire struct {
 	placed int
 }
 
-func (w *wire) Context() context.Context { return w.ctx }
+func (w *wire) Context() context.Context {
+	if w.late {
+		return late{w.ctx}
+	}
+	return w.ctx
+}
+
+// late is a context whose children do not know yet that it has ended.
+type late struct{ context.Context }
+
+func (late) Done() <-chan struct{} { return make(chan struct{}) }
 
 func (w *wire) Recv() (*tlibpb.ClientMessage, error) {
 	select {
@@ -249,8 +260,12 @@ func (o *office) wire(p Port) *wire { return o.wireIn(context.Background(), p) }
 
 // wireIn is wire with a connection that ends with the context too.
 func (o *office) wireIn(ctx context.Context, p Port) *wire {
+	behind, isLate := ctx.(late)
+	if isLate {
+		ctx = behind.Context
+	}
 	ctx, cancel := context.WithCancel(ctx)
-	w := &wire{o: o, ctx: ctx, hangUp: cancel, in: make(chan *tlibpb.ClientMessage), closed: make(chan struct{}), ended: make(chan error, 1), changed: make(chan struct{})}
+	w := &wire{o: o, ctx: ctx, late: isLate, hangUp: cancel, in: make(chan *tlibpb.ClientMessage), closed: make(chan struct{}), ended: make(chan error, 1), changed: make(chan struct{})}
 	w.reading.Store(true)
 	served := make(chan struct{})
 	go func() {

@@ -122,20 +122,26 @@ func TestResume_IsForTheTokenThatHadTheSession(t *testing.T) {
 	}
 }
 
-// TestRevoked_HasNoGrace: what a client had whose token is revoked ends at once.
+// TestRevoked_HasNoGrace: what a client had whose token is revoked ends at once, also when the
+// stream's own error comes before the session's context ends.
 func TestRevoked_HasNoGrace(t *testing.T) {
-	o := newOffice(t)
-	o.write(&configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{DesktopGraceS: 30}}})
-	ctx, end := context.WithCancelCause(as("desk", configpb.Role_ROLE_GATEWAY, nil))
-	desk := o.connectIn(ctx, TCport, nil)
-	desk.ask(registerAddress("2001", shared))
-	end(access.ErrEnded)
-	if err := patience.Receive(t, "the end of the session", desk.ended); !errors.Is(err, access.ErrEnded) {
-		t.Errorf("it ended by %v", err)
-	}
-	o.await("the end of its registration", func() bool { st, _ := o.table.Get("2001"); return st.State == dn.OOS })
-	if held := o.control.Held(); held["tlib_in_grace"] != 0 {
-		t.Errorf("a grace began: %v", held)
+	for _, behind := range []bool{false, true} {
+		o := newOffice(t)
+		o.write(&configpb.Mutation{Op: &configpb.Mutation_PutOptions{PutOptions: &configpb.Options{DesktopGraceS: 30}}})
+		ctx, end := context.WithCancelCause(as("desk", configpb.Role_ROLE_GATEWAY, nil))
+		if behind {
+			ctx = late{ctx}
+		}
+		desk := o.connectIn(ctx, TCport, nil)
+		desk.ask(registerAddress("2001", shared))
+		end(access.ErrEnded)
+		if err := patience.Receive(t, "the end of the session", desk.ended); !errors.Is(err, access.ErrEnded) {
+			t.Errorf("it ended by %v", err)
+		}
+		o.await("the end of its registration", func() bool { st, _ := o.table.Get("2001"); return st.State == dn.OOS })
+		if held := o.control.Held(); held["tlib_in_grace"] != 0 {
+			t.Errorf("a grace began: %v", held)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -112,7 +113,7 @@ func (s *session) run(ctx context.Context) error {
 	orderly := false
 	defer func() {
 		// Whose token was revoked has no grace, whatever noticed the end first.
-		s.close(orderly || errors.Is(context.Cause(ctx), access.ErrEnded))
+		s.close(orderly || errors.Is(s.cause(ctx), access.ErrEnded))
 	}()
 	tick := time.NewTicker(idle)
 	defer tick.Stop()
@@ -122,10 +123,10 @@ func (s *session) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case err = <-failed:
-			if orderly = err == nil; !orderly && ctx.Err() != nil {
-				return context.Cause(ctx) // of which the stream's own error is a consequence
+			if orderly = err == nil; orderly {
+				return nil
 			}
-			return err
+			return cmp.Or(s.cause(ctx), err) // the stream's own error is a consequence
 		case m := <-requests:
 			s.handle(ctx, m)
 		case b := <-s.feeder.hearing.dns.batches():
@@ -156,6 +157,12 @@ func (s *session) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// cause is why the session's context ends, or the stream's, which ends before that of
+// which it is the parent; nil while neither does.
+func (s *session) cause(ctx context.Context) error {
+	return cmp.Or(context.Cause(ctx), context.Cause(s.stream.Context()))
 }
 
 // receive passes the client's messages on; its end ends the session.
