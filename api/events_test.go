@@ -149,7 +149,11 @@ func (n *chronicler) list(t testing.TB, req *tcpb.ListEventsRequest) *tcpb.ListE
 // of one node and kind in their order from page to page, whatever the clocks are, or are set to
 // meanwhile, what happens meanwhile, which node is asked for a page, and who is silent for some.
 func TestListEvents_PagesHaveEachEventOnce(t *testing.T) {
-	for seed := range uint64(120) {
+	runs := uint64(120)
+	if testing.Short() {
+		runs = 20
+	}
+	for seed := range runs {
 		c := newChronicle(t, seed, 0)
 		c.copies = seed%2 == 0
 		c.some(900, !c.copies)

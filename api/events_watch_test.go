@@ -86,7 +86,11 @@ func (r *listener) look() bool {
 // message; only what a node forgot, because it was started anew or had no room, may be missing,
 // and then that was said.
 func TestWatchEvents_EachEventOnce(t *testing.T) {
-	for seed := range uint64(60) {
+	runs := uint64(60)
+	if testing.Short() {
+		runs = 12
+	}
+	for seed := range runs {
 		events := 0
 		if seed%3 == 0 {
 			events = 40 // of each kind

@@ -140,7 +140,11 @@ func randomLog(t testing.TB, seed uint64, n int) []*raft.Log {
 }
 
 func TestMachine_SameLogGivesSameBytesHoweverItIsCutIntoBatches(t *testing.T) {
-	for seed := range uint64(5) {
+	runs := uint64(5)
+	if testing.Short() {
+		runs = 2
+	}
+	for seed := range runs {
 		logs := randomLog(t, seed, 600)
 		one, many := machine(t), machine(t)
 		one.ApplyBatch(logs)

@@ -155,7 +155,11 @@ func TestMachine_DiskThatFailsThenThePower(t *testing.T) {
 	for _, f := range []lossyfs.Fault{
 		{Kind: "write", Errno: syscall.EIO}, {Kind: "write", Errno: syscall.ENOSPC}, {Kind: "write", Short: 40}, {Kind: "sync", Errno: syscall.EIO},
 	} {
-		for f.Skip, f.Count = 0, 1; f.Skip < 16; f.Skip++ {
+		step := 1
+		if testing.Short() {
+			step = 5
+		}
+		for f.Skip, f.Count = 0, 1; f.Skip < 16; f.Skip += step {
 			a := &applied{digest: map[uint64]string{0: fsm.Empty().Digest()}}
 			luck := rand.New(rand.NewPCG(3, uint64(f.Skip)))
 			m, err := fsm.Open(fsm.Config{Path: filepath.Join(disk.Dir, "node", "config.db")})

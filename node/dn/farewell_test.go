@@ -234,7 +234,11 @@ func (s *Stream) takeNow() []Item {
 // Without restarts and deletions, what a node knows of a DN never goes back,
 // and no agent is forgotten, whoever hears whom.
 func TestFarewell_NoNodeForgetsAnAgent(t *testing.T) {
-	for seed := range uint64(2_000) {
+	runs := uint64(2_000)
+	if testing.Short() {
+		runs = 200
+	}
+	for seed := range runs {
 		w := newWorld(seed, 3+int(seed%3), 0)
 		for i, n := range []Number{"1000", "1001", "1002", "1003"} {
 			w.register(i%len(w.nodes), n)

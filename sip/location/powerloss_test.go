@@ -297,8 +297,11 @@ func TestStore_DiskThatFailsOnceOrForAWhile(t *testing.T) {
 		"sync, then what it lost too": {lossyfs.Fault{Kind: "sync", Errno: syscall.EIO}, []lossyfs.Fault{{Kind: "remove", Errno: syscall.EIO}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := x.fault
-			for met := true; met && f.Skip < 50; f.Skip += 1 + f.Skip / *thorough {
+			f, step := x.fault, 1
+			if testing.Short() {
+				step = 7
+			}
+			for met := true; met && f.Skip < 50; f.Skip += step + f.Skip / *thorough {
 				for _, f.Count = range []int{0, 1} {
 					met = failingDisk(t, m, left, f, x.also)
 				}
