@@ -203,11 +203,12 @@ async function explain() {
   $('dn').replaceChildren(tag('h2', { id: 'h-dn' }, `DN ${number}`), tag('p', { class: 'sentence' }, e.sentence), tag('div', { class: 'columns' },
     block('A call is sent there when', ['', 'condition', 'judged by'], e.conditions.map(c => [c.met ? '✓' : '✕', spoken(c.kind), c.value]), r => r[0] === '✓' ? 'good' : 'bad'),
     block('As each node sees it', ['node', 'state', 'why', 'owner', 'agent'], e.views.map(v => v.error ? [v.node, '◌ ' + v.error, '', '', ''] : v.status ? [v.node, stateOf(v.status.state).slice(0, 2).join(' '), whyOf(v.status), v.status.owner, agentOf(v.status)] : [v.node, 'not known there', '', '', ''])),
-    block('Where its phones are', ['node', 'contact', 'by', 'from', 'until', 'user agent', ''], bindings),
-    block('Last changes', ['time', 'told by', 'of', 'state', 'why', 'owner'], changes.map(c => [clock(c[0]), ...c.slice(1)]))), tag('p', {}, tag('a', { href: '#/' }, 'back (Esc)')))
+    block('Where its phones are', ['node', 'contact', 'by', 'from', 'until', 'user agent', ''], bindings, null, 'No phone is registered at a node that answers.'),
+    block('Last changes', ['time', 'told by', 'of', 'state', 'why', 'owner'], changes.map(c => [clock(c[0]), ...c.slice(1)]), null, 'No change that the nodes remember.')), tag('p', {}, tag('a', { href: '#/' }, 'back (Esc)')))
   breakable($('dn'))
 }
-function block(title, columns, rows, mark) {
+function block(title, columns, rows, mark, none) {
+  if (!rows.length && none) return tag('div', {}, tag('h2', {}, title), tag('p', { class: 'none' }, none))
   return tag('div', {}, tag('h2', {}, title), tag('div', { class: 'scroll' }, tag('table', {}, tag('thead', {}, tag('tr', {}, ...columns.map(c => tag('th', { scope: 'col' }, c)))),
     tag('tbody', {}, ...rows.map(r => tag('tr', {}, ...r.map((c, i) => tag('td', { class: i === 0 && mark ? mark(r) : null }, c || ''))))))))
 }

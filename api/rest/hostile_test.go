@@ -1,14 +1,19 @@
 package rest
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"connectrpc.com/connect"
+	"google.golang.org/grpc/codes"
 
 	"github.com/sipcluster/sipcluster/api/bounds"
 )
@@ -112,6 +117,51 @@ func TestUnzipped_EndsAtTheGreatestMessage(t *testing.T) {
 		}
 		if n, err := io.Copy(io.Discard, u); n != bounds.MaxMessage || connect.CodeOf(err) != connect.CodeResourceExhausted {
 			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
+}
+
+// TestREST_ABodyThatEndsWrong is the client's fault, said as JSON.
+func TestREST_ABodyThatEndsWrong(t *testing.T) {
+	url, _ := serve(t)
+	for name, rest := range map[string]string{
+		"cut short":      "Content-Length: 10\r\n\r\n{}",
+		"no chunk":       "Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+		"chunks cut off": "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+	} {
+		c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, err = io.WriteString(c, "POST /v1/configuration HTTP/1.1\r\nHost: node\r\nAuthorization: Bearer x\r\nContent-Type: application/json\r\n"+rest)
+		if err := errors.Join(err, c.(*net.TCPConn).CloseWrite()); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		said, _ := io.ReadAll(res.Body)
+		if res.StatusCode != 400 || !strings.Contains(string(said), "can't be read to its end") {
+			t.Errorf("%s: %d %s", name, res.StatusCode, said)
+		}
+	}
+}
+
+// TestREST_AsksForAToken as HTTP has it, whoever answers: the transcoder, or a stream.
+func TestREST_AsksForAToken(t *testing.T) {
+	url, _ := serve(t)
+	res, err := http.Get(url + "/v1/dns/1001")
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	stream := httptest.NewRecorder()
+	fail(stream, codes.Unauthenticated, "a token, please")
+	for _, r := range []*http.Response{res, stream.Result()} {
+		if r.StatusCode != 401 || r.Header.Get("WWW-Authenticate") != "Bearer" {
+			t.Errorf("%d, %v", r.StatusCode, r.Header)
 		}
 	}
 }

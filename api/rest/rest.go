@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect"
@@ -135,7 +136,7 @@ const readWithin = 10 * time.Second
 func timely(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Body != http.NoBody {
-			r.Body = body{r.Body, http.NewResponseController(w)}
+			r.Body = &body{ReadCloser: r.Body, control: http.NewResponseController(w)}
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -145,13 +146,17 @@ func timely(next http.Handler) http.Handler {
 type body struct {
 	io.ReadCloser
 	control *http.ResponseController
+	failed  atomic.Pointer[error] // why it can't be read to its end
 }
 
 // Read implements io.Reader.
-func (b body) Read(p []byte) (int, error) {
+func (b *body) Read(p []byte) (int, error) {
 	_ = b.control.SetReadDeadline(time.Now().Add(readWithin))
 	n, err := b.ReadCloser.Read(p)
 	_ = b.control.SetReadDeadline(time.Time{})
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.failed.Store(&err)
+	}
 	return n, err
 }
 

@@ -357,8 +357,16 @@ func fail(w http.ResponseWriter, code codes.Code, message string) {
 
 func refuse(w http.ResponseWriter, status int, code codes.Code, message string) {
 	w.Header().Set("Content-Type", "application/json")
+	asksForToken(w, status)
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(problem{int(code), message})
+}
+
+// asksForToken says with 401 how a client says who it is (RFC 9110 section 15.5.2, RFC 6750 section 3).
+func asksForToken(w http.ResponseWriter, status int) {
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
 }
 
 // httpStatus is that of google.rpc.Code.

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"strings"
@@ -25,13 +26,17 @@ func (u understood) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return name == "Trailer" || strings.HasPrefix(name, "Grpc-") || strings.HasPrefix(name, http.TrailerPrefix)
 	})
 	var p problem
+	b, _ := r.Body.(*body)
 	switch err := json.Unmarshal(a.body, &p); {
+	case b != nil && b.failed.Load() != nil: // whatever came of that
+		fail(w, codes.InvalidArgument, fmt.Sprintf("the request's body can't be read to its end: %v", *b.failed.Load()))
 	case err != nil:
 		refuse(w, a.status, codeOf(a.status), strings.TrimSpace(string(a.body)))
 	case p.Code == int(codes.Unknown):
 		fail(w, codes.InvalidArgument, p.Message)
 	default:
 		w.Header().Set("Content-Type", "application/json") // it may have kept that of the RPC
+		asksForToken(w, a.status)
 		w.WriteHeader(a.status)
 		_, _ = w.Write(a.body)
 	}
