@@ -202,7 +202,7 @@ func (w *wire) Context() context.Context {
 }
 
 // late is a context whose children do not know yet that it has ended.
-type late struct{ context.Context }
+type late struct{ context.Context } //nolint:containedctx // it is one
 
 func (late) Done() <-chan struct{} { return make(chan struct{}) }
 
