@@ -107,26 +107,26 @@ func (c *Controller) Serve(stream Stream, port Port) error {
 
 // run serves until the context ends. Serve has returned by then or is about
 // to, so that no Send is held up any more.
-func (s *session) run(ctx context.Context) error {
+func (s *session) run(ctx context.Context) (err error) {
 	requests, failed := make(chan *tlibpb.ClientMessage), make(chan error, 1)
 	go func() { failed <- s.receive(ctx, requests) }()
 	orderly := false
-	defer func() {
-		// Whose token was revoked has no grace, whatever noticed the end first.
-		s.close(orderly || errors.Is(s.cause(ctx), access.ErrEnded))
+	defer func() { // whatever noticed the end first, a send or the stream's own error
+		cause := s.cause(ctx)
+		if err != nil {
+			err = cmp.Or(cause, err)
+		}
+		s.close(orderly || errors.Is(cause, access.ErrEnded)) // whose token was revoked has no grace
 	}()
 	tick := time.NewTicker(idle)
 	defer tick.Stop()
 	for quiet := true; ; {
-		var err error
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case err = <-failed:
-			if orderly = err == nil; orderly {
-				return nil
-			}
-			return cmp.Or(s.cause(ctx), err) // the stream's own error is a consequence
+			orderly = err == nil
+			return err
 		case m := <-requests:
 			s.handle(ctx, m)
 		case b := <-s.feeder.hearing.dns.batches():
