@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
@@ -146,6 +147,19 @@ func TestREST_ABodyThatEndsWrong(t *testing.T) {
 		if res.StatusCode != 400 || !strings.Contains(string(said), "can't be read to its end") {
 			t.Errorf("%s: %d %s", name, res.StatusCode, said)
 		}
+	}
+}
+
+// TestREST_ABodyThatStandsStill is told of without the addresses of the connection.
+func TestREST_ABodyThatStandsStill(t *testing.T) {
+	err := error(&net.OpError{Op: "read", Net: "tcp", Addr: &net.TCPAddr{Port: 7080}, Err: os.ErrDeadlineExceeded})
+	b := &body{}
+	b.failed.Store(&err)
+	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/v1/configuration", nil)
+	r.Body = b
+	understood{http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })}.ServeHTTP(w, r)
+	if said := w.Body.String(); w.Code != 400 || !strings.Contains(said, "nothing more came for 10s") || strings.Contains(said, "7080") {
+		t.Errorf("%d %s", w.Code, said)
 	}
 }
 

@@ -2,9 +2,11 @@ package rest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -29,7 +31,7 @@ func (u understood) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b, _ := r.Body.(*body)
 	switch err := json.Unmarshal(a.body, &p); {
 	case b != nil && b.failed.Load() != nil: // whatever came of that
-		fail(w, codes.InvalidArgument, fmt.Sprintf("the request's body can't be read to its end: %v", *b.failed.Load()))
+		fail(w, codes.InvalidArgument, fmt.Sprintf("the request's body can't be read to its end: %s", unread(*b.failed.Load())))
 	case err != nil:
 		refuse(w, a.status, codeOf(a.status), strings.TrimSpace(string(a.body)))
 	case p.Code == int(codes.Unknown):
@@ -40,6 +42,14 @@ func (u understood) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(a.status)
 		_, _ = w.Write(a.body)
 	}
+}
+
+// unread is why a body can't be read, without the connection's addresses.
+func unread(err error) string {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Sprintf("nothing more came for %v", readWithin)
+	}
+	return err.Error()
 }
 
 // codeOf is the code of what the transcoder says without one.
