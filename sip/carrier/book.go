@@ -39,8 +39,9 @@ type Config struct {
 // Book has the ways of all trunks. Its methods may be called from any goroutine, and none
 // but Run waits.
 type Book struct {
-	cfg  Config
-	wake wake.Signal
+	cfg   Config
+	names asker
+	wake  wake.Signal
 
 	mu     sync.Mutex
 	trunks map[dn.Number]*entry
@@ -73,6 +74,7 @@ const (
 type target struct {
 	Target
 	places []Place
+	known  map[query]answer // that led to them
 	// again is when it is looked up; the zero time for never. looking: it is now.
 	again   time.Time
 	looking bool
@@ -85,7 +87,7 @@ func New(cfg Config) *Book {
 	if cfg.Own == nil {
 		cfg.Own = func(netip.AddrPort) bool { return false }
 	}
-	return &Book{cfg: cfg, wake: wake.New(), trunks: map[dn.Number]*entry{}}
+	return &Book{cfg: cfg, names: asker{NameServers: cfg.NameServers}, wake: wake.New(), trunks: map[dn.Number]*entry{}}
 }
 
 // Put notes how a trunk is configured; what is known of addresses that it still has stays.

@@ -1,11 +1,14 @@
 package carrier
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -42,44 +45,80 @@ func (s *NameServers) settings() *dns.ClientConfig {
 	return c
 }
 
-func (s *NameServers) ask(ctx context.Context, name string, kind uint16) ([]dns.RR, time.Duration, error) {
-	return askAll(ctx, s.settings().Servers, dns.Fqdn(name), kind)
+// asker asks name servers, that one first which has answered last: a silent one costs its
+// time once, and not with every question.
+type asker struct {
+	NameServers
+
+	mu   sync.Mutex
+	good string // the server that has answered last
 }
 
-// askAll asks one server after the other.
-func askAll(ctx context.Context, servers []string, name string, kind uint16) ([]dns.RR, time.Duration, error) {
-	q := new(dns.Msg).SetQuestion(name, kind)
-	q.SetEdns0(1232, false)
+func (s *asker) ask(ctx context.Context, name string, kind uint16) ([]dns.RR, time.Duration, error) {
+	return s.askAll(ctx, s.settings().Servers, dns.Fqdn(name), kind)
+}
+
+// order are the servers with the one in front that has answered last.
+func (s *asker) order(servers []string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.Index(servers, s.good)
+	if i <= 0 {
+		return servers
+	}
+	return slices.Concat([]string{s.good}, servers[:i], servers[i+1:])
+}
+
+func (s *asker) answered(server string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.good = server
+}
+
+// askAll asks one server after the other, and those that said nothing once more: a
+// datagram may be lost.
+func (s *asker) askAll(ctx context.Context, servers []string, name string, kind uint16) ([]dns.RR, time.Duration, error) {
 	last := errNoServer
-	for _, server := range servers {
-		res, err := exchange(ctx, q, server)
-		switch {
-		case err != nil:
+	servers = s.order(servers)
+	for range 2 {
+		var silent []string
+		for _, server := range servers {
+			res, err := exchange(ctx, new(dns.Msg).SetQuestion(name, kind).SetEdns0(1232, false), server)
+			if err == nil {
+				if res.Rcode == dns.RcodeSuccess || res.Rcode == dns.RcodeNameError || res.Rcode == dns.RcodeNotImplemented {
+					s.answered(server)
+					list, ttl := records(res, kind)
+					return list, ttl, nil
+				}
+				err = fmt.Errorf("%s: name server %s: %s", name, server, dns.RcodeToString[res.Rcode])
+			}
 			last = err
-		case res.Rcode == dns.RcodeSuccess, res.Rcode == dns.RcodeNameError, res.Rcode == dns.RcodeNotImplemented:
-			list, ttl := records(res, kind)
-			return list, ttl, nil
-		default:
-			last = fmt.Errorf("%s: name server %s: %s", name, server, dns.RcodeToString[res.Rcode])
+			var late net.Error
+			if errors.As(err, &late) && late.Timeout() {
+				silent = append(silent, server)
+			}
+			if ctx.Err() != nil {
+				return nil, 0, last
+			}
 		}
-		if ctx.Err() != nil {
-			break
-		}
+		servers = silent
 	}
 	return nil, 0, last
 }
 
-// exchange asks a server, by TCP what is too long for a datagram.
+// exchange asks a server, by TCP what is too long for a datagram, and without EDNS one
+// that does not know it (RFC 6891 §7).
 func exchange(ctx context.Context, q *dns.Msg, server string) (*dns.Msg, error) {
-	var err error
 	for _, network := range []string{"udp", "tcp"} {
-		var res *dns.Msg
-		res, _, err = (&dns.Client{Net: network, Timeout: serverTime}).ExchangeContext(ctx, q, server)
-		if err == nil && !res.Truncated {
-			return res, nil
-		}
-		if err != nil {
+		res, _, err := (&dns.Client{Net: network, Timeout: serverTime}).ExchangeContext(ctx, q, server)
+		switch {
+		case err != nil:
 			return nil, err
+		case len(q.Extra) > 0 && (res.Rcode == dns.RcodeFormatError || res.Rcode == dns.RcodeNotImplemented):
+			q.Extra = nil
+			return exchange(ctx, q, server)
+		case !res.Truncated:
+			return res, nil
 		}
 	}
 	return nil, fmt.Errorf("%s: name server %s cuts its answers", q.Question[0].Name, server)
@@ -108,7 +147,7 @@ func records(res *dns.Msg, kind uint16) (list []dns.RR, ttl time.Duration) {
 // files finds the hosts that the machine's own files name.
 var files = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errNoServer }}
 
-func (s *NameServers) addresses(ctx context.Context, host string) (list []netip.Addr, ttl time.Duration, err error) {
+func (s *asker) addresses(ctx context.Context, host string) (list []netip.Addr, ttl time.Duration, err error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a}, maxTTL, nil
 	}
@@ -119,26 +158,36 @@ func (s *NameServers) addresses(ctx context.Context, host string) (list []netip.
 	}
 	c := s.settings()
 	for _, name := range c.NameList(host) {
-		if list, ttl, err = hostOf(ctx, c.Servers, name); err != nil || len(list) > 0 {
+		if list, ttl, err = s.hostOf(ctx, c.Servers, name); err != nil || len(list) > 0 {
 			return list, ttl, err
 		}
 	}
 	return nil, ttl, nil
 }
 
-// hostOf are the addresses of a whole name, those of IPv4 first.
-func hostOf(ctx context.Context, servers []string, name string) (list []netip.Addr, ttl time.Duration, err error) {
+// hostOf are the addresses of a whole name, those of IPv4 first; both kinds are asked for
+// at a time. Some and an error: the other kind is not known.
+func (s *asker) hostOf(ctx context.Context, servers []string, name string) (list []netip.Addr, ttl time.Duration, err error) {
+	var of [2]struct {
+		records []dns.RR
+		ttl     time.Duration
+		err     error
+	}
+	var both sync.WaitGroup
+	for i, kind := range [...]uint16{dns.TypeA, dns.TypeAAAA} {
+		both.Go(func() { of[i].records, of[i].ttl, of[i].err = s.askAll(ctx, servers, name, kind) })
+	}
+	both.Wait()
 	ttl = maxTTL
-	for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA} {
-		records, holds, failed := askAll(ctx, servers, name, kind)
-		if failed != nil {
-			err = failed
+	for _, x := range of {
+		if x.err != nil {
+			err = cmp.Or(err, x.err)
 			continue
 		}
-		if len(records) > 0 || len(list) == 0 {
-			ttl = min(ttl, holds)
+		if len(x.records) > 0 || len(list) == 0 {
+			ttl = min(ttl, x.ttl)
 		}
-		for _, r := range records {
+		for _, r := range x.records {
 			var ip net.IP
 			switch x := r.(type) {
 			case *dns.A:
@@ -150,9 +199,6 @@ func hostOf(ctx context.Context, servers []string, name string) (list []netip.Ad
 				list = append(list, a.Unmap())
 			}
 		}
-	}
-	if len(list) > 0 {
-		err = nil
 	}
 	return list, ttl, err
 }

@@ -36,7 +36,7 @@ func draw(list []Place, random func(most int) int) int {
 		sum += int(list[i].Weight)
 	}
 	if sum == 0 {
-		return 0 // as they are configured
+		return random(len(list) - 1) // none is preferred
 	}
 	at := random(sum)
 	for i := range list {

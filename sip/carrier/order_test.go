@@ -46,3 +46,21 @@ func TestOrder_ByRankThenByWeight(t *testing.T) {
 		t.Errorf("all are down: %v", got)
 	}
 }
+
+// TestOrder_WithoutWeightsEachIsTheFirstOnce: none of a rank is preferred by its place in
+// the answer.
+func TestOrder_WithoutWeightsEachIsTheFirstOnce(t *testing.T) {
+	a, b, c := way("192.0.2.1:5060"), way("192.0.2.2:5060"), way("192.0.2.3:5060")
+	places := []Place{{Rank: 1, Ways: []Way{a}}, {Rank: 1, Ways: []Way{b}}, {Rank: 1, Ways: []Way{c}}}
+	firsts := map[Way]int{}
+	for n := range len(places) {
+		got := Order(places, func(Way) bool { return false }, func(most int) int { return min(n, most) })
+		firsts[got[0]]++
+		if len(got) != len(places) {
+			t.Errorf("draw %d: %v", n, got)
+		}
+	}
+	if len(firsts) != len(places) {
+		t.Errorf("first are %v", firsts)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -25,8 +26,12 @@ const (
 	maxPlaces, maxWays = 32, 8
 )
 
-// ErrNoAddress says that a name leads nowhere.
-var ErrNoAddress = errors.New("the name has no address")
+var (
+	// ErrNoAddress says that a name leads nowhere.
+	ErrNoAddress = errors.New("the name has no address")
+	// ErrNoService says that a domain's records say so: there is no SIP (RFC 2782).
+	ErrNoService = errors.New("the domain says that it has no such service")
+)
 
 // service is what a NAPTR record and an SRV name stand for (RFC 3263 §4.1).
 type service struct {
@@ -60,51 +65,101 @@ func literal(t Target) ([]Place, bool) {
 	return []Place{{Ways: []Way{{transport, netip.AddrPortFrom(addr.Unmap(), cmp.Or(port, defaultPort(transport))), nameOf(t, transport, host), t.Address}}}}, true
 }
 
-// resolve finds the places of a target as RFC 3263 §4 says, and for how long they hold.
-func resolve(ctx context.Context, n names, t Target) ([]Place, time.Duration, error) {
+// query is a question about a name; kind TypeNone is all addresses of a host.
+type query struct {
+	name string
+	kind uint16
+}
+
+// answer is what was said to a query.
+type answer struct {
+	records []dns.RR
+	addrs   []netip.Addr
+}
+
+// finding is what a look-up has found.
+type finding struct {
+	places []Place
+	ttl    time.Duration // for how long that holds
+	known  map[query]answer
+	// late is why something is of an older look-up, or missing.
+	late error
+}
+
+// resolve finds the places of a target as RFC 3263 §4 says. A query that nobody answers
+// now has the answer that is known of it.
+func resolve(ctx context.Context, n names, t Target, known map[query]answer) (finding, error) {
 	if list, ok := literal(t); ok {
-		return list, maxTTL, nil
+		return finding{places: list, ttl: maxTTL}, nil
 	}
 	host, port := split(t.Address)
-	l := &lookUp{names: n, target: t, ttl: maxTTL}
+	l := &lookUp{names: n, target: t, known: known, now: map[query]answer{}, ttl: maxTTL}
 	if port == 0 {
 		for _, s := range l.services(ctx, host) {
 			if list := l.srv(ctx, s.srv, s.transport); len(list) > 0 {
-				return list, l.ttl, nil
+				return l.found(list), nil
 			}
 		}
 		switch {
-		case l.err != nil: // that there are none nobody has said
-			return nil, 0, l.err
+		case l.unsaid != nil: // that there are none nobody has said
+			return finding{}, l.unsaid
 		case l.none:
-			return nil, 0, fmt.Errorf("%s: %w", host, ErrNoAddress)
+			return finding{}, fmt.Errorf("%s: %w", host, ErrNoService)
 		}
 	}
 	transport := transportOf(t.Transport)
-	ways, err := l.ways(ctx, host, cmp.Or(port, defaultPort(transport)), transport)
-	if err != nil {
-		return nil, 0, cmp.Or(err, l.err)
+	ways := l.ways(ctx, host, cmp.Or(port, defaultPort(transport)), transport)
+	if len(ways) == 0 {
+		return finding{}, cmp.Or(l.unsaid, fmt.Errorf("%s: %w", strings.TrimSuffix(host, "."), ErrNoAddress))
 	}
-	return []Place{{Ways: ways}}, l.ttl, nil
+	return l.found([]Place{{Ways: ways}}), nil
 }
 
 // lookUp is one on its way.
 type lookUp struct {
 	names  names
 	target Target
-	ttl    time.Duration // the shortest so far
-	err    error         // the first that is no answer
-	none   bool          // an SRV record says that there is no such service (RFC 2782)
+	known  map[query]answer // of older look-ups
+	none   bool             // an SRV record says that there is no such service
+
+	mu  sync.Mutex
+	now map[query]answer
+	ttl time.Duration // the shortest so far
+	// late is the first error of a query, unsaid the first of one of which nothing is known.
+	late, unsaid error
 }
 
-// holds takes the time that an answer holds for.
-func (l *lookUp) holds(ttl time.Duration, err error) bool {
-	if err != nil {
-		l.err = cmp.Or(l.err, err)
-		return false
+func (l *lookUp) found(places []Place) finding {
+	return finding{places: places, ttl: l.ttl, known: l.now, late: l.late}
+}
+
+// said takes what a query was answered, and is what counts.
+func (l *lookUp) said(q query, a answer, ttl time.Duration, err error) answer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil {
+		l.ttl = min(l.ttl, max(ttl, minTTL))
+		l.now[q] = a
+		return a
 	}
-	l.ttl = min(l.ttl, max(ttl, minTTL))
-	return true
+	l.ttl, l.late = min(l.ttl, lookAgain), cmp.Or(l.late, err)
+	old, ok := l.known[q]
+	if !ok {
+		l.unsaid = cmp.Or(l.unsaid, err)
+		return a
+	}
+	l.now[q] = old
+	return old
+}
+
+func (l *lookUp) records(ctx context.Context, name string, kind uint16) []dns.RR {
+	list, ttl, err := l.names.ask(ctx, name, kind)
+	return l.said(query{name, kind}, answer{records: list}, ttl, err).records
+}
+
+func (l *lookUp) addresses(ctx context.Context, host string) []netip.Addr {
+	list, ttl, err := l.names.addresses(ctx, host)
+	return l.said(query{host, dns.TypeNone}, answer{addrs: list}, ttl, err).addrs
 }
 
 // services are those that a domain offers, the best first: srv is the whole name of each.
@@ -113,8 +168,8 @@ func (l *lookUp) services(ctx context.Context, domain string) (list []service) {
 	if l.target.Transport != configpb.TrunkTransport_TRUNK_TRANSPORT_UNSPECIFIED {
 		transport := transportOf(l.target.Transport)
 		wanted = slices.DeleteFunc(slices.Clone(services), func(s service) bool { return s.transport != transport })
-	} else if records, ttl, err := l.names.ask(ctx, domain, dns.TypeNAPTR); l.holds(ttl, err) {
-		list = naptrs(records)
+	} else {
+		list = naptrs(l.records(ctx, domain, dns.TypeNAPTR))
 	}
 	if len(list) > 0 {
 		return list
@@ -147,42 +202,43 @@ func naptrs(records []dns.RR) (list []service) {
 	return list[:min(len(list), maxPlaces)]
 }
 
-// srv are the places of an SRV name.
+// srv are the places of an SRV name, the first ones of more than there is room for. All
+// hosts are asked for at a time.
 func (l *lookUp) srv(ctx context.Context, name string, transport location.Transport) (list []Place) {
-	records, ttl, err := l.names.ask(ctx, name, dns.TypeSRV)
-	if !l.holds(ttl, err) {
-		return nil
-	}
-	for _, r := range records[:min(len(records), maxPlaces)] {
+	var known []*dns.SRV
+	for _, r := range l.records(ctx, name, dns.TypeSRV) {
 		s, ok := r.(*dns.SRV)
 		if ok && s.Target == "." {
 			l.none = true
 		}
-		if !ok || s.Target == "." || s.Port == 0 {
-			continue
+		if ok && s.Target != "." && s.Port != 0 {
+			known = append(known, s)
 		}
-		if ways, err := l.ways(ctx, s.Target, s.Port, transport); err == nil {
-			list = append(list, Place{Rank: int(s.Priority), Weight: s.Weight, Ways: ways})
+	}
+	slices.SortStableFunc(known, func(a, b *dns.SRV) int { return cmp.Compare(a.Priority, b.Priority) })
+	known = known[:min(len(known), maxPlaces)]
+	ways := make([][]Way, len(known))
+	var all sync.WaitGroup
+	for i, s := range known {
+		all.Go(func() { ways[i] = l.ways(ctx, s.Target, s.Port, transport) })
+	}
+	all.Wait()
+	for i, s := range known {
+		if len(ways[i]) > 0 {
+			list = append(list, Place{Rank: int(s.Priority), Weight: s.Weight, Ways: ways[i]})
 		}
 	}
 	return list
 }
 
-// ways are those of a host, which has at least one.
-func (l *lookUp) ways(ctx context.Context, host string, port uint16, transport location.Transport) ([]Way, error) {
-	addrs, ttl, err := l.names.addresses(ctx, host)
-	if !l.holds(ttl, err) {
-		return nil, err
-	}
-	if len(addrs) == 0 {
-		return nil, fmt.Errorf("%s: %w", strings.TrimSuffix(host, "."), ErrNoAddress)
-	}
+// ways are those of a host.
+func (l *lookUp) ways(ctx context.Context, host string, port uint16, transport location.Transport) (ways []Way) {
 	domain, _ := split(l.target.Address)
-	ways := make([]Way, 0, min(len(addrs), maxWays))
+	addrs := l.addresses(ctx, host)
 	for _, a := range addrs[:min(len(addrs), maxWays)] {
 		ways = append(ways, Way{transport, netip.AddrPortFrom(a.Unmap(), port), nameOf(l.target, transport, domain), l.target.Address})
 	}
-	return ways, nil
+	return ways
 }
 
 // split takes an address apart; port is 0 when it says none.

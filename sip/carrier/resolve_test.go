@@ -1,11 +1,13 @@
 package carrier
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +27,8 @@ type zone struct {
 	mu      sync.Mutex
 	records map[string][]dns.RR // by name and type
 	fails   bool
+	broken  string // what it fails to tell of, of all names
+	old     bool   // it knows no EDNS
 	asked   int
 }
 
@@ -84,8 +88,15 @@ func (z *zone) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	defer z.mu.Unlock()
 	z.asked++
 	res := new(dns.Msg).SetReply(q)
-	if z.fails {
+	if z.fails || q.Question[0].Name == z.broken {
 		res.Rcode = dns.RcodeServerFailure
+		_ = w.WriteMsg(res) // whoever asked may be gone
+		return
+	}
+	if z.old && q.IsEdns0() != nil {
+		res.Rcode = dns.RcodeFormatError
+		_ = w.WriteMsg(res) // whoever asked may be gone
+		return
 	}
 	res.Answer = z.records[fmt.Sprint(strings.ToLower(q.Question[0].Name), q.Question[0].Qtype)]
 	if _, tcp := w.RemoteAddr().(*net.TCPAddr); !tcp && res.Len() > 512 {
@@ -98,7 +109,8 @@ func (z *zone) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 // not there.
 func TestResolve_AsRFC3263Says(t *testing.T) {
 	many := []string{}
-	for i := range 40 {
+	for i := range 40 { // the last one is the best
+		i = 40 - i
 		many = append(many, fmt.Sprintf("_sip._udp.many.example. 60 SRV %d 0 5060 host-with-a-long-name-%d.many.example.", i, i), fmt.Sprintf("host-with-a-long-name-%d.many.example. 60 A 192.0.2.%d", i, i+1))
 	}
 	z := newZone(t, append(many,
@@ -117,7 +129,7 @@ func TestResolve_AsRFC3263Says(t *testing.T) {
 		`nothere.example. 60 A 192.0.2.9`, `_sip._udp.nothere.example. 60 SRV 0 0 0 .`,
 		`alias.example. 15 CNAME host.example.`,
 	)...)
-	n := &NameServers{Servers: []string{"127.0.0.1:1", z.addr}}
+	n := &asker{NameServers: NameServers{Servers: []string{"127.0.0.1:1", z.addr}}}
 	for _, c := range []struct {
 		address   string
 		transport string
@@ -134,9 +146,9 @@ func TestResolve_AsRFC3263Says(t *testing.T) {
 		{"srv.example:5090", "", "0/0 udp 192.0.2.99:5090", time.Minute},
 		{"host.example", "", "0/0 udp 192.0.2.7:5060, 0/0 udp 192.0.2.8:5060", 40 * time.Second},
 		{"host.example", "tls", "0/0 tls 192.0.2.7:5061 host.example, 0/0 tls 192.0.2.8:5061 host.example", 40 * time.Second},
-		{"nothere.example", "", ErrNoAddress.Error(), 0},
+		{"nothere.example", "", ErrNoService.Error(), 0},
 		{"nowhere.example", "", ErrNoAddress.Error(), 0},
-		{"many.example", "", "32", time.Minute},
+		{"many.example", "", "32 from rank 1", time.Minute},
 	} {
 		transport, err := configpb.ParseTrunkTransport(c.transport)
 		if err != nil {
@@ -145,7 +157,9 @@ func TestResolve_AsRFC3263Says(t *testing.T) {
 		var places []Place
 		var ttl time.Duration
 		patience.Until(t, "the name server answers in its time", func() bool {
-			places, ttl, err = resolve(t.Context(), n, Target{Address: c.address, Transport: transport})
+			var f finding
+			f, err = resolve(t.Context(), n, Target{Address: c.address, Transport: transport}, nil)
+			places, ttl = f.places, f.ttl
 			var late net.Error
 			return !errors.As(err, &late) || !late.Timeout()
 		})
@@ -157,7 +171,7 @@ func TestResolve_AsRFC3263Says(t *testing.T) {
 		}
 		text := strings.Join(got, ", ")
 		if len(places) > 8 {
-			text = fmt.Sprint(len(places))
+			text = fmt.Sprintf("%d from rank %d", len(places), places[0].Rank)
 		}
 		if err != nil {
 			text = err.Error()
@@ -169,8 +183,82 @@ func TestResolve_AsRFC3263Says(t *testing.T) {
 	z.mu.Lock()
 	z.fails = true
 	z.mu.Unlock()
-	if places, _, err := resolve(t.Context(), n, Target{Address: "host.example"}); err == nil {
-		t.Errorf("a name server that fails says %v", places)
+	if f, err := resolve(t.Context(), n, Target{Address: "host.example"}, nil); err == nil {
+		t.Errorf("a name server that fails says %v", f.places)
+	}
+}
+
+// addrs are where places lead to.
+func addrs(places []Place) (list []string) {
+	for _, p := range places {
+		for _, w := range p.Ways {
+			list = append(list, w.Addr.String())
+		}
+	}
+	return list
+}
+
+// TestResolve_WhatIsNotAnsweredStays: of what a name server does not answer the last
+// answer counts, each query by itself, and soon it is asked again. What it does answer is
+// believed: a host that is gone is gone.
+func TestResolve_WhatIsNotAnsweredStays(t *testing.T) {
+	lines := []string{
+		"_sip._udp.c.example. 3600 SRV 1 1 5060 a.c.example.", "_sip._udp.c.example. 3600 SRV 1 1 5060 b.c.example.",
+		"a.c.example. 3600 A 192.0.2.1", "b.c.example. 3600 A 192.0.2.2", "c.example. 3600 A 192.0.2.9",
+	}
+	z := newZone(t, lines...)
+	n := &asker{NameServers: NameServers{Servers: []string{z.addr}}}
+	breaks := func(name string) {
+		z.mu.Lock()
+		defer z.mu.Unlock()
+		z.broken = name
+	}
+	var known map[query]answer
+	look := func(want string, ttl time.Duration) {
+		t.Helper()
+		var f finding
+		patience.Until(t, "the name server answers in its time", func() bool {
+			var err error
+			f, err = resolve(t.Context(), n, Target{Address: "c.example"}, known)
+			var late net.Error
+			return !errors.As(cmp.Or(err, f.late), &late) || !late.Timeout()
+		})
+		if got := fmt.Sprint(addrs(f.places)); got != want || f.ttl != ttl {
+			t.Errorf("broken %q: %s for %v, want %s for %v", z.broken, got, f.ttl, want, ttl)
+		}
+		known = f.known
+	}
+	breaks("b.c.example.") // and nothing is known of it
+	look("[192.0.2.1:5060]", lookAgain)
+	breaks("")
+	look("[192.0.2.1:5060 192.0.2.2:5060]", time.Minute)
+	for _, name := range []string{"b.c.example.", "_sip._udp.c.example.", "c.example.", "b.c.example."} {
+		breaks(name)
+		look("[192.0.2.1:5060 192.0.2.2:5060]", lookAgain)
+	}
+	z.set(t, slices.Delete(slices.Clone(lines), 2, 3)...)
+	look("[192.0.2.2:5060]", lookAgain)
+}
+
+// TestResolve_SilentNameServerCostsItsTimeOnce: whoever has answered is asked first.
+func TestResolve_SilentNameServerCostsItsTimeOnce(t *testing.T) {
+	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	z := newZone(t, "h.example. 60 A 192.0.2.7")
+	z.mu.Lock()
+	z.old = true
+	z.mu.Unlock()
+	n := &asker{NameServers: NameServers{Servers: []string{silent.LocalAddr().String(), z.addr}}}
+	ctx, cancel := context.WithTimeout(t.Context(), lookUpTime)
+	defer cancel()
+	for range 2 {
+		f, err := resolve(ctx, n, Target{Address: "h.example"}, nil)
+		if got := fmt.Sprint(addrs(f.places)); err != nil || got != "[192.0.2.7:5060]" {
+			t.Errorf("%s, %v", got, err)
+		}
 	}
 }
 
@@ -220,4 +308,13 @@ func TestBook_FollowsNames(t *testing.T) {
 	if !has("192.0.2.2:5070")() {
 		t.Errorf("what was known is lost: %v", b.Ways("9000"))
 	}
+	z.set(t, "_sip._udp.c.example. 1 SRV 0 0 0 .") // the carrier's own word
+	again()
+	patience.Until(t, "there is no address", func() bool {
+		if list := b.States("9000"); !errors.Is(list[0].Err, ErrNoService) {
+			again()
+			return false
+		}
+		return len(b.Ways("9000")) == 0
+	})
 }

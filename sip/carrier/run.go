@@ -1,6 +1,7 @@
 package carrier
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -120,26 +121,31 @@ func (b *Book) answered(q question, there bool) {
 func (b *Book) lookUp(ctx context.Context, t *target) {
 	bounded, cancel := context.WithTimeout(ctx, lookUpTime)
 	defer cancel()
-	places, ttl, err := resolve(bounded, &b.cfg.NameServers, t.Target)
+	f, err := resolve(bounded, &b.names, t.Target, t.known)
 	if ctx.Err() != nil {
 		return
 	}
-	if b.found(t, places, ttl, err) {
+	if b.found(t, f, err) {
 		b.cfg.Moved()
 	}
 }
 
 // found takes the end of a look-up, and tells whether there are other places now.
-func (b *Book) found(t *target, places []Place, ttl time.Duration, err error) bool {
+func (b *Book) found(t *target, f finding, err error) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
 	t.looking, t.err = false, err
-	if err != nil {
-		b.cfg.Log.Warn("the name of a trunk is not found; what was known of it is used", "name", t.Address, "err", err)
+	if failed := cmp.Or(err, f.late); failed != nil {
+		b.cfg.Log.Warn("the name of a trunk is not found; what was known of it is used", "name", t.Address, "err", failed)
+	}
+	switch {
+	case err == nil:
+		t.again, t.places, t.known = now.Add(f.ttl), f.places, f.known
+	case errors.Is(err, ErrNoService): // the domain's own word
+		t.again, t.places, t.known = now.Add(lookAgain), nil, nil
+	default:
 		t.again = now.Add(lookAgain)
-	} else {
-		t.again, t.places = now.Add(ttl), places
 	}
 	for _, e := range b.trunks {
 		for _, x := range e.targets {
@@ -148,5 +154,5 @@ func (b *Book) found(t *target, places []Place, ttl time.Duration, err error) bo
 			}
 		}
 	}
-	return err == nil
+	return err == nil || len(t.places) == 0
 }
