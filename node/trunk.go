@@ -33,7 +33,8 @@ func (n *Node) trunkAddresses(number dn.Number) (list []*tcpb.TrunkAddress) {
 		m := &tcpb.TrunkAddress{Address: s.Address, Up: !s.Down}
 		if s.Err != nil {
 			m.Error = s.Err.Error()
-		} else {
+		}
+		if s.Way.Addr.IsValid() {
 			m.LeadsTo, m.Since = s.Way.String(), timestamppb.New(s.Since.Round(time.Millisecond))
 		}
 		list = append(list, m)

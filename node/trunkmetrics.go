@@ -31,7 +31,7 @@ func (n *Node) addressSamples(trunk dn.Number, emit func(api.Sample)) {
 	seen := map[string]bool{}
 	for _, s := range n.sip.TrunkStates(trunk) {
 		address := s.Address // a name that was not found
-		if s.Err == nil {
+		if s.Way.Addr.IsValid() {
 			address = s.Way.String()
 		}
 		if seen[address] {

@@ -152,6 +152,8 @@ func TestCarrier_OverTCPAndTLS(t *testing.T) {
 	}{
 		{"tcp", configpb.TrunkTransport_TRUNK_TRANSPORT_TCP, "", "", 200},
 		{"tls", configpb.TrunkTransport_TRUNK_TRANSPORT_TLS, "sbc.carrier.test", "sbc.carrier.test", 200},
+		{"tls, of a SIP domain", configpb.TrunkTransport_TRUNK_TRANSPORT_TLS, "sip:carrier.test", "carrier.test", 200},
+		{"tls, of another SIP domain", configpb.TrunkTransport_TRUNK_TRANSPORT_TLS, "sip:evil.test", "carrier.test", 503},
 		{"tls, of another name", configpb.TrunkTransport_TRUNK_TRANSPORT_TLS, "evil.test", "sbc.carrier.test", 503},
 		{"tls, the address is no name of its", configpb.TrunkTransport_TRUNK_TRANSPORT_TLS, "sbc.carrier.test", "", 503},
 	} {
@@ -170,6 +172,10 @@ func TestCarrier_OverTCPAndTLS(t *testing.T) {
 				if len(s.came) != 0 {
 					t.Errorf("it is told %q", <-s.came)
 				}
+				until(t, "the reason is told", func() bool {
+					st := w.server.TrunkStates("9000")[0]
+					return st.Down && st.Err != nil && strings.Contains(st.Err.Error(), "x509: ") && st.Way.Addr.IsValid()
+				})
 				return
 			}
 			if config != nil {

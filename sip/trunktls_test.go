@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,14 +69,21 @@ func (a *authority) file() string {
 	return path
 }
 
-// of is a certificate of a name, good until some time.
+// of is a certificate of a name, good until some time: of a host's, or of a SIP domain's
+// as a URI "sip:carrier.test".
 func (a *authority) of(name string, until time.Time) tls.Certificate {
 	a.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	c := a.make(&x509.Certificate{DNSNames: []string{name}, NotAfter: until, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}, a.cert, &key.PublicKey)
+	wanted := &x509.Certificate{NotAfter: until, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+	if domain, ok := strings.CutPrefix(name, "sip:"); ok {
+		wanted.URIs = []*url.URL{{Scheme: "sip", Opaque: domain}}
+	} else {
+		wanted.DNSNames = []string{name}
+	}
+	c := a.make(wanted, a.cert, &key.PublicKey)
 	return tls.Certificate{Certificate: [][]byte{c.Raw}, PrivateKey: key}
 }
 
@@ -94,6 +102,8 @@ func TestTrunk_IsKnownByItsCertificate(t *testing.T) {
 		want string // of an INVITE from a number that is nobody's here
 	}{
 		{"its own", []tls.Certificate{ca.of("sbc.example.org", later)}, "480"},
+		{"that of a SIP domain", []tls.Certificate{ca.of("sip:sbc.example.org", later)}, "480"},
+		{"that of another SIP domain", []tls.Certificate{ca.of("sip:evil.example.org", later)}, "403"},
 		{"of another name", []tls.Certificate{ca.of("evil.example.org", later)}, "403"},
 		{"of another authority", []tls.Certificate{other.of("sbc.example.org", later)}, "403"},
 		{"out of date", []tls.Certificate{ca.of("sbc.example.org", time.Now().Add(-time.Minute))}, "403"},

@@ -39,7 +39,7 @@ func trustFaults() []Fault {
 		trunk("referral-out-of-class", "a phone has a gateway call numbers that it may not call itself",
 			Edit{"sip/proxy/refer.go", "ok || !o.Allows(numbering.NumberOf(&u)) {", "ok || len(u.Scheme) == 0 && !o.Allows(numbering.NumberOf(&u)) {"}),
 		trunk("any-certificate", "a trunk is known by the name in a certificate, whoever has made that",
-			Edit{"sip/wire/shown.go", "	if err != nil {\n		return nil\n	}\n	return list[0]", "	if err != nil && len(list) == 0 {\n		return nil\n	}\n	return list[0]"}),
+			Edit{"sip/wire/shown.go", "	if len(list) == 0 || believed(", "	if len(list) == 0 || len(list) > 99 && believed("}),
 		trunk("same-number", "a request that a gateway has asked for goes again under the number that it had",
 			Edit{"sip/proxy/carrier.go", "ch.CSeq = n + uint32(by)", "ch.CSeq = n"}),
 		trunk("numbers-fall", "what a caller sends a gateway after that is numbered lower",

@@ -22,9 +22,9 @@ import (
 // Config of a Book. All but NameServers and Own must be set.
 type Config struct {
 	NameServers NameServers
-	// Ask sends OPTIONS to a way; answered is called once, from any goroutine: whether
-	// somebody is there.
-	Ask func(w Way, answered func(bool))
+	// Ask sends OPTIONS to a way; answered is called once, from any goroutine: nil when
+	// somebody is there, else why nobody is.
+	Ask func(w Way, answered func(error))
 	// Own tells whether an address is one of the cluster's own nodes, where no trunk is.
 	Own func(netip.AddrPort) bool
 	// Every is how often each way is asked; 0 for never.
@@ -277,8 +277,10 @@ func (b *Book) At(n dn.Number, addr netip.AddrPort, t location.Transport) (Way, 
 // call there.
 func (b *Book) Heard(n dn.Number, w Way) { b.note(n, w, (*health).heard) }
 
-// Silent is the opposite of Heard: the way is not tried until somebody answers there.
-func (b *Book) Silent(n dn.Number, w Way) { b.note(n, w, (*health).silent) }
+// Silent is the opposite of Heard, and why: the way is not tried until somebody answers there.
+func (b *Book) Silent(n dn.Number, w Way, why error) {
+	b.note(n, w, func(h *health, now time.Time) bool { return h.silent(now, why) })
+}
 
 func (b *Book) note(n dn.Number, w Way, what func(*health, time.Time) bool) {
 	b.mu.Lock()
@@ -318,7 +320,7 @@ func (b *Book) turn(e *entry, w Way, what func(*health, time.Time) bool) {
 		return
 	}
 	if h.down {
-		b.cfg.Log.Warn("a trunk does not answer at an address", "dn", string(e.number), "address", w.String())
+		b.cfg.Log.Warn("a trunk does not answer at an address", "dn", string(e.number), "address", w.String(), "err", h.why)
 	} else {
 		b.cfg.Log.Info("a trunk answers at an address again", "dn", string(e.number), "address", w.String())
 	}
@@ -337,7 +339,7 @@ func (b *Book) every(e *entry) time.Duration {
 // State is what is known of a way.
 type State struct {
 	// Address as it is configured, and the way that it led to; none when the name was not
-	// found, as Err says.
+	// found, as Err says; of a way that is down it says why.
 	Address string
 	Way     Way
 	Err     error
@@ -364,7 +366,7 @@ func (b *Book) States(n dn.Number) (list []State) {
 					list = append(list, State{Address: t.Address, Err: fmt.Errorf("%s %w", w, errOwn), Down: true})
 					continue
 				}
-				list = append(list, State{Address: t.Address, Way: w, Down: h.down, Since: h.since})
+				list = append(list, State{Address: t.Address, Way: w, Err: h.why, Down: h.down, Since: h.since})
 			}
 		}
 	}

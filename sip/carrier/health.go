@@ -15,6 +15,7 @@ const (
 // another one counts at once.
 type health struct {
 	down  bool
+	why   error     // it is down
 	since time.Time // when down became what it is
 	// last is when it was heard, missed or silent last; the zero time: it has not been
 	// asked yet.
@@ -26,28 +27,28 @@ type health struct {
 
 // heard: somebody answered.
 func (h *health) heard(now time.Time) bool {
-	h.last = now
+	h.last, h.why = now, nil
 	return h.turn(false, now)
 }
 
 // missed: nobody answered what was asked.
-func (h *health) missed(now time.Time) bool {
+func (h *health) missed(now time.Time, why error) bool {
 	turned := h.turn(true, now)
 	if turned || h.delay == 0 {
 		h.delay = firstDelay
 	} else {
 		h.delay = min(2*h.delay, lastDelay)
 	}
-	h.last = now
+	h.last, h.why = now, why
 	return turned
 }
 
 // silent: nobody answered a call. It is asked whether that is so.
-func (h *health) silent(now time.Time) bool {
+func (h *health) silent(now time.Time, why error) bool {
 	if h.down {
 		return false
 	}
-	h.delay, h.last = 0, now
+	h.delay, h.last, h.why = 0, now, why
 	return h.turn(true, now)
 }
 
@@ -68,6 +69,7 @@ func (h *health) pass(now time.Time, every time.Duration) (ask, turned bool) {
 	case now.Before(h.due(every)):
 		return false, false
 	case every == 0:
+		h.why = nil
 		return false, h.down && h.turn(false, now)
 	case h.asking:
 		return false, false

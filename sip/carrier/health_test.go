@@ -1,6 +1,12 @@
 package carrier
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -8,12 +14,6 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/internal/leftover"
 	"github.com/sipcluster/sipcluster/node/dn"
-
-	"context"
-	"fmt"
-	"log/slog"
-	"slices"
-	"sync"
 )
 
 func TestMain(m *testing.M) { leftover.Main(m) }
@@ -29,17 +29,23 @@ type board struct {
 	log    []string
 }
 
+var errNobody = errors.New("nobody is there")
+
 // newBoard makes one, in a bubble, until the test ends.
 func newBoard(t *testing.T, every time.Duration) *board {
 	t.Helper()
 	x := &board{began: time.Now(), silent: map[string]bool{}, every: every}
 	x.Book = New(Config{
-		Ask: func(w Way, answered func(bool)) {
+		Ask: func(w Way, answered func(error)) {
 			x.mu.Lock()
 			there := !x.silent[w.Addr.String()]
 			x.mu.Unlock()
 			x.note("asks %s", w.Addr)
-			time.AfterFunc(map[bool]time.Duration{true: 0, false: 4 * time.Second}[there], func() { answered(there) })
+			if there {
+				answered(nil)
+				return
+			}
+			time.AfterFunc(4*time.Second, func() { answered(errNobody) })
 		},
 		Every: func() time.Duration { x.mu.Lock(); defer x.mu.Unlock(); return x.every }, Moved: func() {},
 		Reached: func(n dn.Number, reached bool) { x.note("%s reached %v", n, reached) }, Log: slog.New(slog.DiscardHandler),
@@ -119,12 +125,12 @@ func TestBook_ACallFindsOutSooner(t *testing.T) {
 			t.Fatal(ways)
 		}
 		x.falls(one, true)
-		x.Silent("9000", ways[0])
+		x.Silent("9000", ways[0], errNobody)
 		x.want(t, 11*time.Second, "10 asks "+one)
 		if left := x.Ways("9000"); len(left) != 1 || left[0] != ways[1] {
 			t.Errorf("%v are tried", left)
 		}
-		x.Silent("9000", ways[1]) // answers OPTIONS: it is back at once
+		x.Silent("9000", ways[1], errNobody) // answers OPTIONS: it is back at once
 		x.want(t, 12*time.Second, "11 9000 reached false", "11 asks "+two, "11 9000 reached true")
 		x.Heard("9000", ways[0])
 		if len(x.Ways("9000")) != 2 {
@@ -150,7 +156,7 @@ func TestBook_WhoeverIsNotAskedIsTriedAgain(t *testing.T) {
 				x := newBoard(t, c.every)
 				x.Put("9000", c.trunk)
 				x.until(time.Second)
-				x.Silent("9000", x.Ways("9000")[0])
+				x.Silent("9000", x.Ways("9000")[0], errNobody)
 				x.want(t, 30*time.Second, "1 9000 reached false")
 				if len(x.Ways("9000")) != 0 {
 					t.Error("it is tried")
@@ -207,7 +213,7 @@ func TestBook_AnotherIntervalCountsAtOnce(t *testing.T) {
 		every(60 * time.Second)
 		x.want(t, 1001*time.Second, "1000 asks "+one)
 		every(0)
-		x.Silent("9000", x.Ways("9000")[0])
+		x.Silent("9000", x.Ways("9000")[0], errNobody)
 		x.falls(one, true)
 		x.want(t, 1010*time.Second, "1001 9000 reached false")
 		every(60 * time.Second)

@@ -268,7 +268,7 @@ func TestBook_FollowsNames(t *testing.T) {
 	z := newZone(t, "_sip._udp.c.example. 1 SRV 1 0 5070 a.c.example.", "a.c.example. 1 A 192.0.2.1")
 	moved := make(chan struct{}, 16)
 	b := New(Config{
-		NameServers: NameServers{Servers: []string{z.addr}}, Ask: func(_ Way, answered func(bool)) { answered(true) }, Every: func() time.Duration { return time.Hour },
+		NameServers: NameServers{Servers: []string{z.addr}}, Ask: func(_ Way, answered func(error)) { answered(nil) }, Every: func() time.Duration { return time.Hour },
 		Moved: func() { moved <- struct{}{} }, Reached: func(dn.Number, bool) {}, Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -48,7 +48,7 @@ func (b *Book) Run(ctx context.Context) error {
 		}
 		questions, lookUps, next := b.due(time.Now(), cap(room)-len(room))
 		for _, q := range questions {
-			b.cfg.Ask(q.way, func(there bool) { b.answered(q, there) })
+			b.cfg.Ask(q.way, func(err error) { b.answered(q, err) })
 		}
 		for _, t := range lookUps {
 			room <- struct{}{}
@@ -100,7 +100,7 @@ func (b *Book) due(now time.Time, room int) (questions []question, lookUps []*ta
 }
 
 // answered takes what became of a question.
-func (b *Book) answered(q question, there bool) {
+func (b *Book) answered(q question, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.asking--
@@ -109,9 +109,9 @@ func (b *Book) answered(q question, there bool) {
 		return
 	}
 	e.health[q.way].asking = false
-	what := (*health).missed
-	if there {
-		what = (*health).heard
+	what := (*health).heard
+	if err != nil {
+		what = func(h *health, now time.Time) bool { return h.missed(now, err) }
 	}
 	b.turn(e, q.way, what)
 	b.wake.Send()

@@ -55,7 +55,7 @@ func (a *Attempt) send(l *leg) *branch {
 	}
 	if err := b.transmit(a.branch(l), nil); err != nil {
 		if b.final = b.unsent(err); b.final.code == 503 {
-			b.tellSilent()
+			b.tellSilent(b.to.why(err))
 		}
 		return b
 	}

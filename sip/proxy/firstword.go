@@ -57,7 +57,7 @@ func (a *Attempt) unheard() {
 		case b.final != nil || b.heard:
 		case b.silent:
 			b.final = &result{code: 408, reason: "Request Timeout", retry: true}
-			b.tellSilent()
+			b.tellSilent(errSilent)
 		default:
 			b.noWord()
 		}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"net/netip"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/peer"
 	"github.com/sipcluster/sipcluster/sip/trace"
+	"github.com/sipcluster/sipcluster/sip/transaction"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
 
@@ -83,6 +85,9 @@ var (
 	errNoFlow  = errors.New("sip: the phone's connection is gone")
 	errNoUDP   = errors.New("sip: UDP is not served here")
 	errNoPeers = errors.New("sip: there is no way to other nodes")
+	errEnded   = errors.New("the connection has ended")
+	errRefused = errors.New("the network says that nobody is there")
+	errSilent  = errors.New("it says nothing")
 	errTooLong = errors.New("sip: the message is too long for the way")
 )
 
@@ -163,6 +168,19 @@ func (h *hop) ended() <-chan struct{} {
 	gone := make(chan struct{})
 	close(gone)
 	return gone
+}
+
+// why is why nobody is there, of what became of a request.
+func (h *hop) why(err error) error {
+	switch {
+	case errors.Is(err, errNoFlow) && h.dials:
+		return cmp.Or(h.dialer().Why(h.remote()), errEnded)
+	case errors.Is(err, errNoFlow):
+		return errEnded
+	case errors.Is(err, transaction.ErrUnsent):
+		return errRefused
+	}
+	return err
 }
 
 // keep makes a connection over which somebody known has called last when it is

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -17,12 +18,13 @@ type inquiry struct {
 	sh       *shard
 	client   *transaction.Client
 	alarm    transaction.Alarm
-	answered func(bool)
+	to       hop
+	answered func(error)
 }
 
 // inquire asks a trunk by OPTIONS whether it is there. What says that it takes no calls
 // (503), and what another one says that did not reach it (408), is no word of it.
-func (p *Proxy) inquire(w carrier.Way, answered func(bool)) {
+func (p *Proxy) inquire(w carrier.Way, answered func(error)) {
 	sh := p.shards.list[rand.IntN(shardCount)]
 	realm := p.trunks.machine.View().Options().GetRealm()
 	to, id := p.exits.carrier(w), newBranch(base32(0))
@@ -32,11 +34,11 @@ func (p *Proxy) inquire(w carrier.Way, answered func(bool)) {
 		method: "OPTIONS", uri: []byte("sip:" + w.Host), from: []byte("<sip:" + realm + ">;tag=" + id[len(id)-8:]), to: []byte("<sip:" + w.Host + ">"),
 		callID: []byte(p.shards.idOf(sh)), cseq: 1, via: sh.via(to, id),
 	}
-	q := &inquiry{sh: sh, answered: answered}
+	q := &inquiry{sh: sh, to: *to, answered: answered}
 	q.alarm = transaction.Alarm{Layer: sh.Layer, Handler: q}
 	var err error
 	if q.client, err = sh.Send(id, "OPTIONS", to, m.bytes(), q.on); err != nil {
-		answered(false)
+		answered(to.why(err))
 		return
 	}
 	q.alarm.Set(optionsTime)
@@ -64,13 +66,16 @@ func (q *inquiry) on(res *message.Message, err error) {
 		return
 	}
 	q.alarm.Stop()
-	q.answered(err == nil && res.Status != 503 && res.Status != 408)
+	if err == nil && (res.Status == 503 || res.Status == 408) {
+		err = fmt.Errorf("it answers %d", res.Status)
+	}
+	q.answered(q.to.why(err))
 	q.answered = nil
 }
 
 // Fire implements transaction.AlarmHandler.
 func (q *inquiry) Fire(uint8) {
 	q.client.Terminate()
-	q.answered(false)
+	q.answered(errSilent)
 	q.answered = nil
 }

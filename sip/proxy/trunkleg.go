@@ -26,7 +26,7 @@ func (b *branch) trunkFailed(err error) {
 	switch {
 	case errors.Is(err, errNoFlow), errors.Is(err, transaction.ErrUnsent):
 		b.final = b.unsent(err)
-		b.tellSilent()
+		b.tellSilent(b.to.why(err))
 	default:
 		b.final = &result{code: 408, reason: "Request Timeout", retry: !b.heard}
 	}
@@ -43,15 +43,15 @@ func (a *Attempt) trunkSaid() (Outcome, bool) {
 	return out, true
 }
 
-// tellSilent notes that nobody answered at the address. Whoever speaks there while the
+// tellSilent notes that nobody answered at the address, and why. Whoever speaks there while the
 // next one is tried is canceled.
-func (b *branch) tellSilent() {
+func (b *branch) tellSilent(why error) {
 	if b.leg.way == nil {
 		return
 	}
 	b.cancel()
 	if book := b.c.in.targets.trunks.book; b.leg.short == nil {
-		book.Silent(b.leg.side.Number, *b.leg.way)
+		book.Silent(b.leg.side.Number, *b.leg.way, why)
 	} else {
 		book.NoStream(b.leg.side.Number, *b.leg.way)
 		b.a.shorten(b.leg.short)

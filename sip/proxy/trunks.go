@@ -56,7 +56,7 @@ type sourceOf struct {
 	of *trunk
 }
 
-func newTrunks(cfg *Config, ask func(carrier.Way, func(bool))) *trunks {
+func newTrunks(cfg *Config, ask func(carrier.Way, func(error))) *trunks {
 	t := &trunks{machine: cfg.Machine, table: cfg.Table, byDN: map[dn.Number]*trunk{}, proved: recent.New(maxProved), own: ownPorts{machine: cfg.Machine, hosts: cfg.RecordRoutes, datagrams: cfg.Datagrams}}
 	t.own.note()
 	t.book = carrier.New(carrier.Config{

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"net/netip"
@@ -49,6 +50,7 @@ type Dialer struct {
 
 	mu     sync.Mutex
 	open   map[Remote]*dialled
+	failed map[Remote]error // why the last connection did not come about
 	closed bool
 }
 
@@ -61,7 +63,7 @@ type dialled struct {
 }
 
 func newDialer(t location.Transport, config func() (*tls.Config, error), flow func(net.Conn) *Flow) *Dialer {
-	d := &Dialer{transport: t, config: config, flow: flow, ready: make(chan net.Conn), open: map[Remote]*dialled{}}
+	d := &Dialer{transport: t, config: config, flow: flow, ready: make(chan net.Conn), open: map[Remote]*dialled{}, failed: map[Remote]error{}}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	return d
 }
@@ -118,14 +120,15 @@ func (d *Dialer) to(to Remote) (*dialled, error) {
 // keep has the connection until it ends.
 func (d *Dialer) keep(to Remote, x *dialled) {
 	defer close(x.ended)
-	f := d.connect(to)
+	f, err := d.connect(to)
 	d.mu.Lock()
 	queue := x.queue
-	if x.flow, x.queue = f, nil; f == nil {
+	if x.flow, x.queue = f, nil; err != nil {
 		delete(d.open, to)
 	}
+	d.fail(to, err)
 	d.mu.Unlock()
-	if f == nil {
+	if err != nil {
 		return
 	}
 	for _, b := range queue {
@@ -142,8 +145,26 @@ func (d *Dialer) keep(to Remote, x *dialled) {
 	d.mu.Unlock()
 }
 
-// connect opens a connection; nil when that fails.
-func (d *Dialer) connect(to Remote) *Flow {
+// fail notes why a connection did not come about, nil when it did; the caller holds mu.
+func (d *Dialer) fail(to Remote, err error) {
+	switch {
+	case err == nil:
+		delete(d.failed, to)
+	case len(d.failed) < maxDialled:
+		d.failed[to] = err
+	}
+}
+
+// Why is the reason for which the last connection to an address did not come about; nil
+// when it did.
+func (d *Dialer) Why(to Remote) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.failed[to]
+}
+
+// connect opens a connection.
+func (d *Dialer) connect(to Remote) (*Flow, error) {
 	ctx, cancel := context.WithTimeout(d.ctx, dialTime)
 	defer cancel()
 	var from net.Dialer
@@ -152,18 +173,19 @@ func (d *Dialer) connect(to Remote) *Flow {
 	}
 	c, err := from.DialContext(ctx, "tcp", to.Addr.String())
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	if d.config != nil {
 		if c, err = d.secure(ctx, c, to.Name); err != nil {
-			return nil
+			return nil, err
 		}
 	}
 	f := d.flow(c)
-	if f != nil {
-		f.l.flows.Keep(f.key())
+	if f == nil {
+		return nil, errNoneTaken
 	}
-	return f
+	f.l.flows.Keep(f.key())
+	return f, nil
 }
 
 // secure makes the client's side of TLS, with whom that has a certificate of a name.
@@ -171,6 +193,10 @@ func (d *Dialer) secure(ctx context.Context, raw net.Conn, name string) (net.Con
 	config, err := d.config()
 	if err == nil {
 		config.ServerName = name
+		config.InsecureSkipVerify = true // VerifyConnection does it, also by names that only SIP has
+		config.VerifyConnection = func(s tls.ConnectionState) error {
+			return cmp.Or(believed(s.PeerCertificates, config.RootCAs, x509.ExtKeyUsageServerAuth), ofName(s.PeerCertificates[0], name))
+		}
 		c := tls.Client(raw, config)
 		if err = c.HandshakeContext(ctx); err == nil {
 			return secureConn{Conn: c, shown: c.ConnectionState().PeerCertificates[0]}, nil

@@ -209,7 +209,7 @@ func (f *Flow) speaks() {
 
 // Shows tells whether the other side has shown a valid certificate of that name.
 func (f *Flow) Shows(name string) bool {
-	return f.certificate != nil && f.certificate.VerifyHostname(name) == nil
+	return f.certificate != nil && ofName(f.certificate, name) == nil
 }
 
 // SpokeSince tells whether the phone has said something since a time.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"sync/atomic"
 )
 
@@ -66,20 +67,31 @@ func (cl *clients) config(config *tls.Config) *tls.Config {
 // servers serves as well: many gateways have no other.
 func (cl *clients) shown(c *tls.Conn) *x509.Certificate {
 	list := c.ConnectionState().PeerCertificates
-	if len(list) == 0 {
+	if len(list) == 0 || believed(list, cl.roots.Load(), x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth) != nil {
 		return nil
 	}
+	return list[0]
+}
+
+// believed tells whether a certificate leads to the roots by those that came with it.
+func believed(list []*x509.Certificate, roots *x509.CertPool, usages ...x509.ExtKeyUsage) error {
 	between := x509.NewCertPool()
 	for _, x := range list[1:] {
 		between.AddCert(x)
 	}
-	_, err := list[0].Verify(x509.VerifyOptions{
-		Roots: cl.roots.Load(), Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
-	})
-	if err != nil {
-		return nil
+	_, err := list[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, KeyUsages: usages})
+	return err
+}
+
+// ofName tells whether a certificate is of a name: as a host's, or as that of a SIP domain,
+// which is a URI "sip:example.com" (RFC 5922 §7.1). A common name does not count.
+func ofName(c *x509.Certificate, name string) error {
+	for _, u := range c.URIs {
+		if strings.EqualFold(u.Scheme, "sip") && strings.EqualFold(u.Opaque, name) {
+			return nil
+		}
 	}
-	return list[0]
+	return c.VerifyHostname(name)
 }
 
 // secured makes the server's side of TLS for who may show a certificate.

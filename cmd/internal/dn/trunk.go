@@ -155,12 +155,12 @@ func trunkLines(line func(name, value string), t *configpb.Trunk) {
 // reached is an address of a trunk in words: what it leads to, and whether that answers.
 func reached(now time.Time, a *tcpb.TrunkAddress) string {
 	switch {
-	case a.GetError() != "":
+	case a.GetLeadsTo() == "":
 		return a.GetAddress() + ": " + a.GetError()
 	case a.GetUp():
 		return a.GetLeadsTo() + " up for " + view.Age(now, a.GetSince())
 	}
-	return a.GetLeadsTo() + " DOWN for " + view.Age(now, a.GetSince())
+	return a.GetLeadsTo() + " DOWN for " + view.Age(now, a.GetSince()) + ": " + a.GetError()
 }
 
 // addressJSON is an address of a trunk; names and order are a contract.
