@@ -59,7 +59,7 @@ func (n *Node) inquire(ctx context.Context, from numbering.Caller, called string
 	}
 	i = n.routing.Inquire(from, number)
 	if secure {
-		i.Secure(n.sip.RingsByTLS)
+		i.Secure(n.sip.RingsByTLS, n.sip.LeavesByTLS)
 	}
 	return i, nil
 }

@@ -23,5 +23,8 @@ func (s *Server) Caller(text string) (string, error) {
 	return s.proxy.Caller(text)
 }
 
+// LeavesByTLS tells whether a trunk has an address to which sips goes.
+func (s *Server) LeavesByTLS(n dn.Number) bool { return s.proxy != nil && s.proxy.LeavesByTLS(n) }
+
 // RingsByTLS tells whether a phone of a DN is registered here to which sips goes.
 func (s *Server) RingsByTLS(n dn.Number) bool { return s.proxy != nil && s.proxy.RingsByTLS(n) }

@@ -1,9 +1,13 @@
 package sip
 
 import (
+	"crypto/tls"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
@@ -63,6 +67,48 @@ func TestSIPS_IsTLSAllTheWay(t *testing.T) {
 			}
 			s.do(out, "BYE", 200)
 			s.expect(in, "BYE")
+		})
+	}
+}
+
+// TestSIPS_LeavesByTLS or not at all: by a trunk that is spoken to over TLS it is sips there
+// too.
+func TestSIPS_LeavesByTLS(t *testing.T) {
+	for name, c := range map[string]struct {
+		transport configpb.TrunkTransport
+		code      int
+	}{
+		"TLS": {configpb.TrunkTransport_TRUNK_TRANSPORT_TLS, 200},
+		"TCP": {configpb.TrunkTransport_TRUNK_TRANSPORT_TCP, 480},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ca := newAuthority(t)
+			var config *tls.Config
+			if c.code == 200 {
+				config = &tls.Config{Certificates: []tls.Certificate{ca.of("sbc.carrier.test", time.Now().Add(time.Hour))}}
+			}
+			s := newCarrierServer(t, config, "200 OK")
+			w := carrierWorld(t, ca, func(k *configpb.Trunk) { k.Address, k.Transport, k.TlsName = s.addr, c.transport, "sbc.carrier.test" })
+			if by := w.server.LeavesByTLS("9000"); by != (c.code == 200) {
+				t.Errorf("it has a way by TLS: %v", by)
+			}
+			x := newScript(t)
+			call, err := w.ua("tls", "1001").Place(x.ctx, "sips:9000@"+testRealm)
+			x.ok(err)
+			x.await(call, c.code)
+			if o := patience.Receive(t, "the outcome", w.outcomes); c.code != 200 && !o.Retry {
+				t.Errorf("no other trunk is tried: %+v", o)
+			}
+			if c.code != 200 {
+				return
+			}
+			x.ok(call.Ack())
+			x.do(call, "BYE", 200)
+			for _, want := range []string{"INVITE sips:9000@" + s.addr, "ACK ", "BYE "} {
+				if line := patience.Receive(t, "a request", s.came); !strings.HasPrefix(line, want) {
+					t.Errorf("%s, want %s", line, want)
+				}
+			}
 		})
 	}
 }

@@ -3,6 +3,7 @@ package routing
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -32,13 +33,16 @@ type InquiryExit struct {
 }
 
 // Secure makes the Inquiry that of a call by a sips URI, which goes by TLS all along or
-// nowhere (RFC 3261 §26.2.2); rings tells whether a phone of a DN at this node does.
-func (i *Inquiry) Secure(rings func(dn.Number) bool) {
+// nowhere (RFC 3261 §26.2.2); rings tells whether a phone of a DN at this node does, leaves
+// whether a trunk does.
+func (i *Inquiry) Secure(rings, leaves func(dn.Number) bool) {
 	switch {
 	case i.Code != 0:
 	case len(i.Exits) > 0:
-		i.Exits = nil
-		i.nowhere(480, "There is no way by TLS all along")
+		i.Exits = slices.DeleteFunc(i.Exits, func(x InquiryExit) bool { return !leaves(dn.Number(x.Trunk)) })
+		if len(i.Exits) == 0 {
+			i.nowhere(480, "There is no way by TLS all along")
+		}
 	case i.here && !rings(dn.Number(i.DN)):
 		i.nowhere(480, "No phone is registered by TLS")
 	}

@@ -3,9 +3,11 @@ package proxy
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/numbering"
+	"github.com/sipcluster/sipcluster/sip/carrier"
 	"github.com/sipcluster/sipcluster/sip/message"
 )
 
@@ -99,6 +101,11 @@ func (p *Proxy) Caller(text string) (string, error) {
 // own is the URI of a number of this cluster.
 func (p *Proxy) own(number string) []byte {
 	return []byte("sip:" + escape(number) + "@" + p.trunks.machine.View().Options().GetRealm())
+}
+
+// LeavesByTLS tells whether a trunk has an address to which sips goes.
+func (p *Proxy) LeavesByTLS(n dn.Number) bool {
+	return slices.ContainsFunc(p.TrunkStates(n), func(s carrier.State) bool { return s.Way.Addr.IsValid() && sealed(s.Way.Transport) })
 }
 
 // RingsByTLS tells whether a phone of a DN is registered here to which sips goes.

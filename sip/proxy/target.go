@@ -77,7 +77,7 @@ func (ts *targets) legs(t *invite.Target, k route.Token, d *route.Dialog, uri []
 			return nil, unreached(480, "No phone is registered by TLS")
 		}
 		return legs, Outcome{}
-	case sips && (t.Node == "" || !ts.sealed):
+	case sips && t.Node != "" && !ts.sealed:
 		return nil, unreached(480, "There is no way by TLS all along")
 	case t.Node != "":
 		node := ts.machine.View().Node(string(t.Node))
@@ -91,12 +91,18 @@ func (ts *targets) legs(t *invite.Target, k route.Token, d *route.Dialog, uri []
 			routes: [][]byte{fmt.Appendf(nil, "<sip:%s@%s;lr>", user, node.GetSipAddr())},
 		}}, Outcome{}
 	}
-	return ts.carriers(t, &k)
+	return ts.carriers(t, &k, sips)
 }
 
-// carriers are the legs to the addresses of a trunk, one after the other.
-func (ts *targets) carriers(t *invite.Target, k *route.Token) (legs []leg, out Outcome) {
+// carriers are the legs to the addresses of a trunk, one after the other: of a sips request
+// those by TLS.
+func (ts *targets) carriers(t *invite.Target, k *route.Token, sips bool) (legs []leg, out Outcome) {
 	ways := ts.trunks.ways(t.Trunk)
+	if sips && len(ways) > 0 {
+		if ways = slices.DeleteFunc(ways, func(w carrier.Way) bool { return !sealed(w.Transport) }); len(ways) == 0 {
+			return nil, Outcome{Outcome: invite.Outcome{Code: 480, Reason: "There is no way by TLS all along", Retry: true}} // but by another trunk
+		}
+	}
 	if len(ways) == 0 {
 		return nil, unreached(503, "The trunk does not answer")
 	}
@@ -107,7 +113,7 @@ func (ts *targets) carriers(t *invite.Target, k *route.Token) (legs []leg, out O
 		w, side := &ways[i], *k
 		side.Purpose, side.Number, side.Transport, side.Addr, side.Side = route.Trunk, t.Trunk, w.Transport, w.Addr, w.Addr.Addr()
 		legs = append(legs, leg{
-			to: *ts.exits.carrier(*w), silent: true, domain: domain, uri: fmt.Appendf(nil, "sip:%s@%s%s", escape(t.Number), w.Host, phoneParam(trunk)),
+			to: *ts.exits.carrier(*w), silent: true, domain: domain, uri: fmt.Appendf(nil, "%s:%s@%s%s", scheme(sips), escape(t.Number), w.Host, phoneParam(trunk)),
 			side: &side, trunk: trunk, account: account, way: w, q: len(ways) - i,
 		})
 	}
