@@ -3,6 +3,7 @@ package membership
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"log/slog"
@@ -15,13 +16,14 @@ import (
 	"github.com/hashicorp/memberlist"
 
 	"github.com/sipcluster/sipcluster/internal/lasting"
+	"github.com/sipcluster/sipcluster/internal/nowait"
 )
 
 // transport is what memberlist's own NetTransport is, but for two things: a cut can silence
 // it towards single addresses, and a packet leaves no 64 KiB of garbage behind.
 type transport struct {
 	tcp     *net.TCPListener
-	udp     *net.UDPConn
+	udp     *nowait.UDP
 	packets chan *memberlist.Packet
 	streams chan net.Conn
 	allow   func(addr string) bool
@@ -51,8 +53,12 @@ func newTransport(bind netip.AddrPort, allow func(string) bool, mc *memberlist.C
 	if allow == nil {
 		allow = func(string) bool { return true }
 	}
+	packets, err := nowait.NewUDP(udp)
+	if err != nil {
+		return nil, errors.Join(err, tcp.Close(), udp.Close())
+	}
 	t := &transport{
-		tcp: tcp, udp: udp, allow: allow, log: log.New(mc.LogOutput, "", 0),
+		tcp: tcp, udp: packets, allow: allow, log: log.New(mc.LogOutput, "", 0),
 		packets: make(chan *memberlist.Packet), streams: make(chan net.Conn), closed: make(chan struct{}),
 	}
 	t.readers.Go(t.accept)

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sipcluster/sipcluster/internal/nowait"
 )
 
 // giveUpAfter lets the kernel end the connection when what was sent is not
@@ -20,7 +22,7 @@ func giveUpAfter(conn net.Conn, d time.Duration) {
 // octetsMoved is how many the other side has acknowledged and sent.
 func octetsMoved(conn net.Conn) (n uint64) {
 	control(conn, func(fd int) {
-		if info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+		if info, err := nowait.TCPInfo(fd); err == nil {
 			n = info.Bytes_acked + info.Bytes_received
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sipcluster/sipcluster/internal/beat"
+	"github.com/sipcluster/sipcluster/internal/nowait"
 )
 
 const (
@@ -86,7 +87,7 @@ func feel(conn net.Conn) (gone bool) {
 		return false
 	}
 	control(tcp, func(fd int) {
-		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		info, err := nowait.TCPInfo(fd)
 		switch {
 		case err != nil:
 		case noPulse(info):

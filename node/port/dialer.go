@@ -67,7 +67,7 @@ func (d *Dialer) dialFor(ctx context.Context, id, addr, protocol, preamble strin
 		return nil, err
 	}
 	if c, ok := conn.(*cuttable); ok && protocol == identity.SIP {
-		c.Conn = streams.NewSocket(c.Conn.(*net.TCPConn))
+		c.Conn = streams.NewSocket(intake.Below(c.Conn))
 	}
 	if d.Identity == nil && d.Key != nil {
 		conn = tls.Client(conn, d.Key.client)

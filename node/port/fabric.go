@@ -5,6 +5,8 @@ import (
 	"net"
 	"os"
 	"sync"
+
+	"github.com/sipcluster/sipcluster/internal/nowait"
 )
 
 // Fabric is this node's way to the others. `sipcluster dev` cuts it towards
@@ -60,7 +62,7 @@ func (f *Fabric) Dial(ctx context.Context, addr string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cuttable{Conn: conn, f: f}
+	c := &cuttable{Conn: nowait.TCP(conn.(*net.TCPConn)), f: f}
 	f.mu.Lock()
 	f.conns[c] = addr
 	f.mu.Unlock()

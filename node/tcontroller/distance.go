@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sipcluster/sipcluster/internal/nowait"
 )
 
 // Every bound of the verdict is one for a peer beside this node, and more by what a round
@@ -78,7 +80,7 @@ func tcpInfo(raw syscall.RawConn) (info *unix.TCPInfo, ok bool) {
 		return nil, false
 	}
 	err := raw.Control(func(fd uintptr) {
-		i, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		i, err := nowait.TCPInfo(int(fd))
 		info, ok = i, err == nil
 	})
 	return info, ok && err == nil
@@ -119,7 +121,7 @@ func (c *timed) retime() error {
 	d := userTimeout(time.Duration(info.Rtt) * time.Microsecond)
 	var set error
 	err = raw.Control(func(fd uintptr) {
-		set = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d/time.Millisecond))
+		set = nowait.SetOption(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d/time.Millisecond))
 	})
 	if err != nil {
 		return err

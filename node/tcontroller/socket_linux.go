@@ -4,13 +4,15 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sipcluster/sipcluster/internal/nowait"
 )
 
 // measureSocket asks the kernel (SIOCOUTQ, SIOCINQ: tcp(7)). A connection that
 // was closed has nothing.
 func measureSocket(raw syscall.RawConn) (s Socket) {
 	ask := func(fd uintptr, request uint) uint64 {
-		n, err := unix.IoctlGetInt(int(fd), request)
+		n, err := nowait.Asked(int(fd), request)
 		if err != nil {
 			return 0
 		}

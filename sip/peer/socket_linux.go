@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sipcluster/sipcluster/internal/nowait"
 )
 
 const (
@@ -26,7 +28,8 @@ const (
 // then the one who reads it. From then on nothing waits: what the kernel has no room for is
 // kept, and a read gives what the Port has read.
 type Socket struct {
-	tcp *net.TCPConn
+	tcp  *net.TCPConn
+	conn *nowait.Conn // tcp, until it is taken
 
 	mu      sync.Mutex
 	taken   bool
@@ -37,7 +40,7 @@ type Socket struct {
 }
 
 // NewSocket makes one of a connection that is used by nobody else.
-func NewSocket(c *net.TCPConn) *Socket { return &Socket{tcp: c, fd: -1} }
+func NewSocket(c *net.TCPConn) *Socket { return &Socket{tcp: c, conn: nowait.TCP(c), fd: -1} }
 
 // below is the Socket at the bottom; nil when there is none.
 func below(c net.Conn) *Socket {
@@ -103,7 +106,7 @@ func (s *Socket) Read(b []byte) (int, error) {
 	taken := s.taken
 	s.mu.Unlock()
 	if !taken {
-		return s.tcp.Read(b)
+		return s.conn.Read(b)
 	}
 	if len(s.in) == 0 {
 		return 0, errDry
@@ -137,7 +140,7 @@ func (s *Socket) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	if !s.taken {
 		s.mu.Unlock()
-		return s.tcp.Write(b)
+		return s.conn.Write(b)
 	}
 	defer s.mu.Unlock()
 	n := 0
