@@ -152,8 +152,29 @@ func (t *transport) WriteToAddress(b []byte, a memberlist.Address) (time.Time, e
 	if err != nil {
 		return time.Time{}, err
 	}
+	if t.crosses(to.Addr()) {
+		return time.Now(), across(b, to)
+	}
 	_, err = t.udp.WriteToUDPAddrPort(b, to)
 	return time.Now(), err
+}
+
+// crosses tells whether a host is of the other family than the address that is bound, so
+// that nothing gets there from it.
+func (t *transport) crosses(to netip.Addr) bool {
+	bound := t.udp.LocalAddr().(*net.UDPAddr).AddrPort().Addr()
+	return !bound.IsUnspecified() && bound.Unmap().Is4() != to.Unmap().Is4()
+}
+
+// across sends a packet from whatever address of the host gets there. What it is answered
+// goes to the address that memberlist says, not to the one that it comes from.
+func across(b []byte, to netip.AddrPort) error {
+	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
+	if err != nil {
+		return err
+	}
+	_, err = c.Write(b)
+	return errors.Join(err, c.Close())
 }
 
 func (t *transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {

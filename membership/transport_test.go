@@ -62,3 +62,32 @@ func TestTransport_WhatCameStaysAsItIs(t *testing.T) {
 		t.Error("it accepts connections behind its end")
 	}
 }
+
+// TestTransport_ReachesTheOtherFamily: a node that is bound to an address of IPv4 alone and
+// one of IPv6 hear each other.
+func TestTransport_ReachesTheOtherFamily(t *testing.T) {
+	if c, err := net.ListenPacket("udp6", "[::1]:0"); err != nil {
+		t.Skip("no IPv6:", err)
+	} else {
+		c.Close()
+	}
+	var ends [2]memberlist.NodeAwareTransport
+	for i, bind := range []string{"127.0.0.1:0", "[::1]:0"} {
+		tr, err := newTransport(netip.MustParseAddrPort(bind), nil, &memberlist.Config{LogOutput: io.Discard})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ends[i] = tr
+		defer func() { _ = tr.Shutdown() }()
+	}
+	for i, from := range ends {
+		to := ends[1-i].(*transport)
+		if _, err := from.WriteTo([]byte("hello"), to.udp.LocalAddr().String()); err != nil {
+			t.Error(err)
+			continue
+		}
+		if p := patience.Receive(t, "the packet", to.PacketCh()); string(p.Buf) != "hello" {
+			t.Errorf("%q", p.Buf)
+		}
+	}
+}
