@@ -64,7 +64,7 @@ func (c *Config) tellAs(told map[string]string, what, addr string) error {
 	if err != nil && host != "" && !strings.ContainsAny(host, ":%/ \t") {
 		ip, err = netip.IPv6Loopback(), nil // it is a name
 	}
-	if at, err2 := netip.ParseAddrPort(net.JoinHostPort(ip.Unmap().String(), port)); err != nil || err2 != nil || at.Addr().IsUnspecified() || at.Addr().Zone() != "" || at.Port() == 0 {
+	if at, err2 := netip.ParseAddrPort(net.JoinHostPort(ip.Unmap().String(), port)); err != nil || err2 != nil || at.Addr().IsUnspecified() || !reachable(at.Addr()) || at.Port() == 0 {
 		return fmt.Errorf("%s is no address at which others reach a node", net.JoinHostPort(host, port))
 	}
 	told[what] = net.JoinHostPort(host, port)

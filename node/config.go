@@ -278,9 +278,18 @@ func (c *Config) fill(addr *string, port string) error {
 		}
 		ip, _ = netip.AddrFromSlice(r.IP)
 	}
+	if !reachable(ip) {
+		return fmt.Errorf("%q: no other machine reaches that by the address alone: want one that is neither link-local nor a group's", *addr)
+	}
 	*addr = net.JoinHostPort(ip.Unmap().String(), p)
 	_, err = netip.ParseAddrPort(*addr)
 	return err
+}
+
+// reachable tells whether an address says by itself where it leads: one of a link needs a
+// zone, which is another one at each machine, and that of a group is no one host's.
+func reachable(ip netip.Addr) bool {
+	return ip.Zone() == "" && !ip.IsMulticast() && !(ip.Is6() && ip.IsLinkLocalUnicast())
 }
 
 // self is this node's entry of the roster: what others dial. Names are looked up; the

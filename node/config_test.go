@@ -90,7 +90,7 @@ func TestConfig_WhatIsAdvertised(t *testing.T) {
 			t.Errorf("%q: %v, %v", x.say, got, err)
 		}
 	}
-	for _, bad := range [][]string{{"0.0.0.0"}, {"phone=10.0.0.1"}, {"10.0.0.1", "10.0.0.2"}, {"sip=10.0.0.1", "sip=10.0.0.2"}, {"sip=10.0.0.1:0"}, {"sip=10.0.0.1:x"}, {"fe80::1%eth0"}} {
+	for _, bad := range [][]string{{"0.0.0.0"}, {"phone=10.0.0.1"}, {"10.0.0.1", "10.0.0.2"}, {"sip=10.0.0.1", "sip=10.0.0.2"}, {"sip=10.0.0.1:0"}, {"sip=10.0.0.1:x"}, {"fe80::1%eth0"}, {"sip=[fe80::1]"}, {"ff02::1"}} {
 		c := Config{Name: "n1", Site: "dc1", DataDir: "d", Bind: "10.0.0.7", Advertise: bad}
 		if err := c.complete(); err == nil || !strings.Contains(err.Error(), "--advertise") {
 			t.Errorf("%q: %v", bad, err)
@@ -133,6 +133,9 @@ func TestConfig_SaysWhatIsWrong(t *testing.T) {
 		"no web key":       {func(c *Config) { c.HTTPCertFile = "c" }, "--http-tls-key"},
 		"web key in clear": {func(c *Config) { c.HTTPCertFile, c.HTTPKeyFile, c.Insecure = "c", "k", true }, "speaks in clear"},
 		"no key":           {func(c *Config) { c.TLSAddr, c.CertFile = ":5061", "c" }, "--sip-tls-key"},
+		"a link's address": {func(c *Config) { c.TCAddr = "[fe80::1%lo]:7001" }, "link-local"},
+		"a link's, bound":  {func(c *Config) { c.Bind = "fe80::1" }, "link-local"},
+		"a group's":        {func(c *Config) { c.SIPAddr = "[ff02::1]:5060" }, "link-local"},
 		"no host":          {func(c *Config) { c.TCAddr = "nowhere.invalid:7001" }, "TCport address"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -44,6 +44,8 @@ func TestRun_WrongUsageIsStatus2(t *testing.T) {
 		{"server --node a --site b --data-dir c --bootstrap --join d:1", "sipcluster: --bootstrap and --join exclude each other: start a new cluster, or join one (see sipcluster server --help)"},
 		{"server --node a --site b --data-dir c --sip-rate -1", "sipcluster: --sip-rate -1: want 0 or more (see sipcluster server --help)"},
 		{"server --node a --site b --data-dir c --join d", "sipcluster: --join d: want HOST:PORT of a member's cluster port (see sipcluster server --help)"},
+		{"server --node a --site b --data-dir c --join [fe80::1%lo]:7002", "sipcluster: --join [fe80::1%lo]:7002: want HOST:PORT of a member's cluster port (see sipcluster server --help)"},
+		{"status --addr [fe80::1%lo]:7001", "sipcluster: --addr [fe80::1%lo]:7001: want HOST:PORT of a node's TCport (see sipcluster status --help)"},
 		{"server --node a --site b --data-dir c --bind here", "sipcluster: --bind here: want an IP address of this machine (see sipcluster server --help)"},
 		{"server --node a --site b --data-dir c --sip-ws-addr 5066", "sipcluster: --sip-ws-addr 5066: want HOST:PORT or :PORT (see sipcluster server --help)"},
 		{"server --node a --site b --data-dir c --sip-wss-addr :5067", "sipcluster: --sip-tls-addr and --sip-wss-addr need --sip-tls-cert FILE and --sip-tls-key FILE (see sipcluster server --help)"},

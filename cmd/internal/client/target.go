@@ -294,7 +294,7 @@ func Shows(addr string, timeout time.Duration) ([]*x509.Certificate, error) {
 // checkAddrs wants HOST:PORT.
 func checkAddrs(addrs []string) error {
 	for _, a := range addrs {
-		if _, port, err := net.SplitHostPort(a); err != nil || port == "" {
+		if host, port, err := net.SplitHostPort(a); err != nil || port == "" || strings.Contains(host, "%") { // a zone
 			return console.Usagef("--addr %s: want HOST:PORT of a node's TCport", a)
 		}
 	}

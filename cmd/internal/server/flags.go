@@ -232,7 +232,7 @@ func (s *serverFlags) check() error {
 		return console.Usagef("--bind %s: want an IP address of this machine", s.bind)
 	}
 	for _, a := range s.join {
-		if host, port, err := net.SplitHostPort(a); err != nil || host == "" || port == "" {
+		if host, port, err := net.SplitHostPort(a); err != nil || host == "" || port == "" || strings.Contains(host, "%") {
 			return console.Usagef("--join %s: want HOST:PORT of a member's cluster port", a)
 		}
 	}
