@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,35 +31,27 @@ func tellQueueing(fd int) error {
 // queueing reads what the kernel tells of the first datagram of a batch. Nobody asks about
 // the others: they came later.
 type queueing struct {
-	control [16]uint64 // as bytes; so it is aligned
+	control controls
 	waited  time.Duration
 	dropped uint32 // so far
 }
 
 // begin gives the kernel room for it.
 func (q *queueing) begin(h *unix.Msghdr) {
-	h.Control = (*byte)(unsafe.Pointer(&q.control))
-	h.SetControllen(int(unsafe.Sizeof(q.control)))
+	q.control.give(h, len(q.control.bytes()))
 }
 
 // end reads it.
 func (q *queueing) end(h *unix.Msghdr, now time.Time) {
-	const head = unix.SizeofCmsghdr
 	q.waited = 0
-	room := unsafe.Slice((*byte)(unsafe.Pointer(&q.control)), unsafe.Sizeof(q.control))
-	for b := room[:min(int(h.Controllen), len(room))]; len(b) >= head; {
-		c := (*unix.Cmsghdr)(unsafe.Pointer(unsafe.SliceData(b)))
-		if c.Len < head || c.Len > uint64(len(b)) {
-			return
-		}
-		switch data := b[head:c.Len]; {
-		case c.Level != unix.SOL_SOCKET:
-		case c.Type == unix.SO_TIMESTAMPNS && len(data) >= 16:
+	q.control.each(h, func(level, kind int32, data []byte) {
+		switch {
+		case level != unix.SOL_SOCKET:
+		case kind == unix.SO_TIMESTAMPNS && len(data) >= 16:
 			sec, nsec := int64(binary.NativeEndian.Uint64(data)), int64(binary.NativeEndian.Uint64(data[8:]))
 			q.waited = max(now.Sub(time.Unix(sec, nsec)), 0)
-		case c.Type == unix.SO_RXQ_OVFL && len(data) >= 4:
+		case kind == unix.SO_RXQ_OVFL && len(data) >= 4:
 			q.dropped = binary.NativeEndian.Uint32(data)
 		}
-		b = b[min(unix.CmsgSpace(int(c.Len)-head), len(b)):]
-	}
+	})
 }

@@ -32,6 +32,7 @@ type socket struct {
 	wait             queueing // of what was read last
 	room             int      // of what waits to be read, as the kernel gave it
 	errors           errQueue
+	origins          *origins  // nil when it is bound to one address
 	yielded          time.Time // by the reader
 	// await waits until a descriptor can be read, and does something else meanwhile; with an
 	// error it does not. nil is never called.
@@ -83,7 +84,11 @@ func openSocket(addr string) (*socket, error) {
 		return nil, fmt.Errorf("sip: UDP address %s: %w", addr, err)
 	}
 	s.room = makeRoom(s.fd)
-	if err := errors.Join(keepErrors(s.fd, s.six), tellQueueing(s.fd)); err != nil {
+	err = errors.Join(keepErrors(s.fd, s.six), tellQueueing(s.fd))
+	if err == nil {
+		s.origins, err = newOrigins(s.fd, s.six, s.local.AddrPort().Addr())
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("sip: UDP address %s: %w", addr, err), s.close())
 	}
 	return s, nil
@@ -120,6 +125,9 @@ func (s *socket) read(bufs [][]byte, sizes []int, sources []netip.AddrPort) (int
 		v.buffers[i].Base = unsafe.SliceData(bufs[i])
 		v.buffers[i].SetLen(len(bufs[i]))
 		v.headers[i].hdr.Namelen = unix.SizeofSockaddrInet6
+		if s.origins != nil && i > 0 {
+			s.origins.in[i].give(&v.headers[i].hdr, len(s.origins.in[i].bytes()))
+		}
 	}
 	if time.Since(s.yielded) > yieldEvery {
 		runtime.Gosched()
@@ -132,6 +140,14 @@ func (s *socket) read(bufs [][]byte, sizes []int, sources []netip.AddrPort) (int
 	}
 	for i := range n {
 		sizes[i], sources[i] = int(v.headers[i].len), v.address(i)
+		if s.origins == nil {
+			continue
+		}
+		room := &s.origins.in[i]
+		if i == 0 {
+			room = &s.wait.control
+		}
+		s.origins.came(room, &v.headers[i].hdr, sources[i])
 	}
 	return n, err
 }
@@ -176,6 +192,9 @@ func (s *socket) write(bufs [][]byte, to []netip.AddrPort) (int, error) {
 		v.buffers[i].Base = unsafe.SliceData(bufs[i])
 		v.buffers[i].SetLen(len(bufs[i]))
 		v.headers[i].hdr.Namelen = v.setAddress(i, to[i], s.six)
+		if s.origins != nil {
+			s.origins.goes(i, &v.headers[i].hdr, to[i], s.six)
+		}
 	}
 	for tries := 0; !s.closed.Load(); tries++ {
 		// It does not wait, so the scheduler need not know.
@@ -191,6 +210,10 @@ func (s *socket) write(bufs [][]byte, to []netip.AddrPort) (int, error) {
 			return 1, nil
 		default:
 			s.errors.drain(s.fd)
+			if noSource(errno) && v.headers[0].hdr.Controllen > 0 { // this host has not the address that was called any more
+				s.origins.forget(to[0])
+				s.origins.goes(0, &v.headers[0].hdr, to[0], s.six)
+			}
 			if tries == maxStale {
 				return 0, errno
 			}
@@ -202,6 +225,11 @@ func (s *socket) write(bufs [][]byte, to []netip.AddrPort) (int, error) {
 // maxStale is how many errors of other datagrams a write may meet, one after the
 // other: each says of itself only that something came back.
 const maxStale = 3
+
+// noSource tells whether the kernel may mean the address that a datagram is to come from.
+func noSource(errno syscall.Errno) bool {
+	return errno == unix.EINVAL || errno == unix.ENETUNREACH || errno == unix.EADDRNOTAVAIL
+}
 
 func (s *socket) addr() *net.UDPAddr { return s.local }
 

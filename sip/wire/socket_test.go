@@ -55,6 +55,53 @@ func TestSocket_ReadsAndWritesBothFamilies(t *testing.T) {
 	}
 }
 
+// TestSocket_AnswersFromTheAddressThatWasCalled, of several of this host, although it is
+// bound to all (RFC 3581 §4); an address that is gone keeps nobody from an answer.
+func TestSocket_AnswersFromTheAddressThatWasCalled(t *testing.T) {
+	s, err := openSocket("0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	for _, called := range []string{"127.0.0.1", "127.0.0.2", "127.9.9.9"} {
+		at := netip.AddrPortFrom(netip.MustParseAddr(called), uint16(s.local.Port))
+		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		bufs, sizes, sources := [][]byte{make([]byte, 16), make([]byte, 16)}, make([]int, 2), make([]netip.AddrPort, 2)
+		for range 2 {
+			if _, err := c.WriteToUDPAddrPort([]byte("hello"), at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for n := 0; n < 2; {
+			some, err := s.read(bufs, sizes, sources)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += some
+		}
+		answer := func(want string) {
+			t.Helper()
+			if n, err := s.write([][]byte{[]byte("one"), []byte("two")}, []netip.AddrPort{sources[0], sources[0]}); n == 0 || err != nil {
+				t.Fatal(n, err)
+			}
+			_ = c.SetReadDeadline(time.Now().Add(patience.Limit))
+			if _, from, err := c.ReadFromUDPAddrPort(make([]byte, 16)); err != nil || from.Addr().String() != want {
+				t.Errorf("%s was called, and %v answers: %v", called, from, err)
+			}
+		}
+		answer(called)
+		s.origins.note(sources[0], netip.MustParseAddr("192.0.2.77"))
+		if _, _, err := c.ReadFromUDPAddrPort(make([]byte, 16)); err != nil { // the second answer
+			t.Fatal(err)
+		}
+		answer("127.0.0.1")
+	}
+}
+
 func TestSocket_CloseEndsAReadAndGivesThePortFree(t *testing.T) {
 	s, err := openSocket("127.0.0.1:0")
 	if err != nil {
