@@ -183,6 +183,32 @@ func TestTrunk_IsAnsweredWhenItAsks(t *testing.T) {
 	}
 }
 
+// TestTrunk_AProxyAndItsServerAsk: what goes out again answers both, each by its own nonce
+// with a count that rises (RFC 3261 §22.3).
+func TestTrunk_AProxyAndItsServerAsk(t *testing.T) {
+	w := callWorld(t, nil, "1001")
+	s := newScript(t)
+	gw := w.carrier("", func(t *configpb.Trunk) {
+		t.OutboundRealm, t.OutboundAuth = "carrier.test", &configpb.TrunkAuth{User: "us", Ha1: md5Hex("us:carrier.test:secret")}
+	})
+	asks := func(in *siptest.Call, code int, header, nonce string) *siptest.Call {
+		t.Helper()
+		s.ok(in.Refuse(code, "Who?", header+`: Digest realm="carrier.test", nonce="`+nonce+`", algorithm=MD5, qop="auth"`))
+		return s.take(gw)
+	}
+	out := s.place(w.ua("udp", "1001"), "9000")
+	in := asks(s.take(gw), 407, "Proxy-Authenticate", "p")
+	in = asks(in, 401, "WWW-Authenticate", "s")
+	checkAnswer(t, in.Invite, "Proxy-Authorization", "p", md5Hex)
+	checkAnswer(t, in.Invite, "Authorization", "s", md5Hex)
+	if got := in.Invite.Header("Proxy-Authorization"); !strings.Contains(got, "nc=00000002") {
+		t.Errorf("the proxy's nonce is used again as %s", got)
+	}
+	s.ok(in.Answer())
+	s.await(out, 200)
+	s.ok(out.Ack())
+}
+
 func cseqOf(t *testing.T, m *siptest.Message) (n int) {
 	t.Helper()
 	if _, err := fmt.Sscan(m.Header("CSeq"), &n); err != nil {

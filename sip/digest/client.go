@@ -2,6 +2,7 @@ package digest
 
 import (
 	"bytes"
+	"fmt"
 
 	"github.com/sipcluster/sipcluster/sip/message"
 )
@@ -90,6 +91,8 @@ type Answered struct {
 	URI, Body         []byte
 	// CNonce has never been used before.
 	CNonce string
+	// Count is how often the nonce has been used before.
+	Count uint32
 }
 
 // hashOf hashes parts with colons between them.
@@ -97,8 +100,8 @@ func (a Algorithm) hashOf(parts ...[]byte) []byte {
 	return a.appendHash(nil, bytes.Join(parts, []byte(":")))
 }
 
-// first is the count of a nonce that is used for the first time.
-const first = "00000001"
+// nc is the count of the nonce, this time among them.
+func (r *Answered) nc() []byte { return fmt.Appendf(nil, "%08x", r.Count+1) }
 
 // response is that of a request (RFC 7616 §3.4.1 to §3.4.3).
 func (c *Challenge) response(r *Answered) []byte {
@@ -113,11 +116,10 @@ func (c *Challenge) response(r *Answered) []byte {
 	if c.QOP == Unprotected {
 		return hash(ha1, c.Nonce, ha2)
 	}
-	return hash(ha1, c.Nonce, []byte(first), cnonce, []byte(c.QOP.String()), ha2)
+	return hash(ha1, c.Nonce, r.nc(), cnonce, []byte(c.QOP.String()), ha2)
 }
 
-// AppendAnswer appends the value of the header that answers the challenge, whose nonce is
-// used for the first time.
+// AppendAnswer appends the value of the header that answers the challenge.
 func (c *Challenge) AppendAnswer(dst []byte, r *Answered) []byte {
 	quoted := func(name string, value []byte) {
 		dst = append(append(append(append(dst, name...), `="`...), value...), `", `...)
@@ -139,7 +141,7 @@ func (c *Challenge) AppendAnswer(dst []byte, r *Answered) []byte {
 		dst = append(dst, "-sess"...)
 	}
 	if c.QOP != Unprotected {
-		dst = append(append(append(dst, ", qop="...), c.QOP.String()...), ", nc="+first...)
+		dst = append(append(append(append(dst, ", qop="...), c.QOP.String()...), ", nc="...), r.nc()...)
 	}
 	return dst
 }

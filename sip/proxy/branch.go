@@ -34,6 +34,7 @@ type branch struct {
 	step    *history.Step // as of the attempt
 	account account       // with a gateway
 	asked   uint8         // how often it has asked for that
+	asks    asking
 }
 
 // result is how a branch ended.

@@ -59,13 +59,41 @@ func (ac account) challenges(res *message.Message) (list []digest.Challenge) {
 	return list
 }
 
+// asking are the responses that asked who sends a request, and were answered: the last one
+// by 401, and by 407. A proxy and the server behind it may both ask, and what goes out again
+// answers each (RFC 3261 §22.3).
+type asking [2]struct {
+	res  *message.Message
+	uses uint32 // of its nonce
+}
+
+// answer are the header lines that answer a response, and those of before; nil when there
+// is no digest for it.
+func (as *asking) answer(ac account, res *message.Message, method string, uri, body []byte) []byte {
+	lines := ac.answer(res, 0, method, uri, body)
+	if lines == nil {
+		return nil
+	}
+	this, other := &as[0], &as[1]
+	if res.Status == 407 {
+		this, other = other, this
+	}
+	this.res, this.uses = res.Clone(), 1
+	if other.res != nil {
+		lines = append(lines, ac.answer(other.res, other.uses, method, uri, body)...)
+		other.uses++
+	}
+	return lines
+}
+
 // answer is the header line that answers the first challenge of a response for which there
-// is a digest; nil for none. The request is that with uri and body.
-func (ac account) answer(res *message.Message, method string, uri, body []byte) []byte {
+// is a digest; nil for none. The request is that with uri and body; uses is how often it was
+// answered before.
+func (ac account) answer(res *message.Message, uses uint32, method string, uri, body []byte) []byte {
 	for _, c := range ac.challenges(res) {
 		if ha1 := ac.digest(c.Algorithm); ha1 != "" {
 			_, says := headersOf(res.Status)
-			line := c.AppendAnswer([]byte(says+": "), &digest.Answered{User: ac.GetUser(), HA1: ha1, Method: method, URI: uri, Body: body, CNonce: cryptorand.Text()})
+			line := c.AppendAnswer([]byte(says+": "), &digest.Answered{User: ac.GetUser(), HA1: ha1, Method: method, URI: uri, Body: body, CNonce: cryptorand.Text(), Count: uses})
 			return append(line, "\r\n"...)
 		}
 	}
@@ -104,7 +132,7 @@ func (b *branch) answers(res *message.Message) bool {
 	if b.asked == maxAsked || b.a == nil || b.a.stopped != nil || c.final {
 		return false
 	}
-	line := b.account.answer(res, string(c.req.Method), b.leg.uri, c.req.Body)
+	line := b.asks.answer(b.account, res, string(c.req.Method), b.leg.uri, c.req.Body)
 	if line == nil {
 		return false
 	}
@@ -121,6 +149,9 @@ func unwanted(l *leg, res *message.Message) bool {
 
 // refused is what is said instead.
 func (ac account) refused(res *message.Message) string {
+	if ac.TrunkAuth != nil && len(ac.challenges(res)) == 0 {
+		return "The carrier asks for nobody of the trunk's outbound_realm"
+	}
 	return cmp.Or(ac.lacks(res), "The carrier does not take the cluster's account")
 }
 
@@ -179,7 +210,7 @@ func (x *relay) answers(res *message.Message) bool {
 		return false
 	}
 	x.account = accountAt(x.in.path.trunks.get(s.Last.Number).configured())
-	line := x.account.answer(res, string(m.Method), s.URI, m.Body)
+	line := x.asks.answer(x.account, res, string(m.Method), s.URI, m.Body)
 	to, f := x.in.path.next(&s, x.in.dialogs.Contact(x.at.Key, x.at.By.Other()), &d, x.method == methodBye)
 	if line == nil || f != nil || to == nil || x.method != methodBye && !x.in.dialogs.Raise(x.at) {
 		return false

@@ -28,6 +28,7 @@ type enrolling struct {
 	tag    string
 	cseq   uint32
 	asked  int
+	asks   asking
 }
 
 // WaysTo implements enrolment.Carriers.
@@ -74,10 +75,12 @@ func (q *enrolling) on(res *message.Message, err error) {
 		return
 	}
 	ac := accountAt(q.p.trunks.get(q.req.Trunk).configured())
-	if line := ac.answer(res, "REGISTER", []byte(q.req.Registrar), nil); line != nil && q.asked < maxAsked {
-		q.asked++
-		q.send(line)
-		return
+	if q.asked < maxAsked {
+		if line := q.asks.answer(ac, res, "REGISTER", []byte(q.req.Registrar), nil); line != nil {
+			q.asked++
+			q.send(line)
+			return
+		}
 	}
 	reason := string(res.Reason)
 	if lack := ac.lacks(res); lack != "" {

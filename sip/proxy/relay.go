@@ -47,6 +47,7 @@ type relay struct {
 	cseq            uint32  // its number, of what comes back numbered higher; 0 for others
 	carrier         bool    // a REFER goes to one
 	asked           uint8   // how often the gateway was answered that asked who sends it
+	asks            asking
 }
 
 // method tells apart what matters to the proxy.
