@@ -61,8 +61,8 @@ func (s *Store) hasBase() bool {
 	return err == nil && info.Size() > 0
 }
 
-// readBase gives all payloads of the base to fn, words first.
-func (s *Store) readBase(fn func(payload string) error) error {
+// openEntries opens the base for Load, and gives its words to fn.
+func (s *Store) openEntries(fn func(payload string) error) error {
 	if !s.hasBase() {
 		return nil
 	}
@@ -71,36 +71,48 @@ func (s *Store) readBase(fn func(payload string) error) error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(db.View(func(tx *bolt.Tx) error {
-			for _, name := range [][]byte{bucketWords, bucketEntries} {
-				if err := readBucket(tx.Bucket(name), fn); err != nil {
-					return fmt.Errorf("%w: bucket %s: %w", disk.ErrDamaged, name, err)
-				}
-			}
-			return nil
-		}), db.Close())
+		if err := db.View(func(tx *bolt.Tx) error { return readBucket(tx, bucketWords, fn) }); err != nil {
+			return errors.Join(err, db.Close())
+		}
+		s.base = db
+		return nil
 	})
 }
 
-func readBucket(b *bolt.Bucket, fn func(payload string) error) error {
+// readBucket gives the payloads of a bucket to fn. An error is disk.ErrDamaged.
+func readBucket(tx *bolt.Tx, name []byte, fn func(payload string) error) error {
+	b := tx.Bucket(name)
 	if b == nil {
 		return nil // the file's first transaction was not finished
 	}
 	last := ""
-	return b.ForEach(func(k, v []byte) error {
+	err := b.ForEach(func(k, v []byte) error {
 		if string(k) <= last {
 			return errors.New("keys out of order")
 		}
 		last = string(k)
-		if len(v) < 4 {
-			return errPayload
-		}
-		payload := string(v[4:])
-		if checksum(payload) != binary.LittleEndian.Uint32(v) {
-			return errors.New("checksum of " + fmt.Sprintf("%.64q", k))
+		payload, err := basePayload(v)
+		if err != nil {
+			return fmt.Errorf("%.64q: %w", k, err)
 		}
 		return fn(payload)
 	})
+	if err != nil {
+		return fmt.Errorf("%w: bucket %s: %w", disk.ErrDamaged, name, err)
+	}
+	return nil
+}
+
+// basePayload is what baseValue made a value of.
+func basePayload(v []byte) (string, error) {
+	if len(v) < 4 {
+		return "", errPayload
+	}
+	payload := string(v[4:])
+	if checksum(payload) != binary.LittleEndian.Uint32(v) {
+		return "", errors.New("the checksum is wrong")
+	}
+	return payload, nil
 }
 
 func baseValue(payload string) []byte {

@@ -26,7 +26,7 @@ func FuzzJournal(f *testing.F) {
 	f.Add([]byte(journalMagic))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s := &Store{slots: make(map[dn.Number]*slot), contacts: newContacts(), clock: c}
-		ld := loader{store: s, words: make(map[uint64]bootInfo), fromJournal: true}
+		ld := loader{store: s, words: make(map[uint64]bootInfo)}
 		n := readFrames(b, ld.take)
 		if n > len(b) {
 			t.Fatalf("read %d of %d bytes", n, len(b))
@@ -35,8 +35,7 @@ func FuzzJournal(f *testing.F) {
 			hasFrame(b[n:])
 		}
 		s.wheel = wheel{buckets: make(map[uint32][]*slot), next: 1}
-		s.clock.settle(testBoot, ld.words)
-		s.adopt()
+		s.settle(testBoot, &ld)
 		for number, e := range contents(s) {
 			again, moved, err := decodeEntry(encodeEntry(e, s.clock), s.clock)
 			if err != nil || moved || !same(again, e, 0) || again.Record.Number != number {

@@ -93,9 +93,9 @@ func (s *Store) foldDue(now time.Time) bool {
 		size += o.size
 	}
 	s.mu.RLock()
-	owed, suspect := len(s.changed), s.suspect
+	owed, suspect, loading := len(s.changed), s.suspect, s.base != nil
 	s.mu.RUnlock()
-	return suspect || owed > 0 && (size >= s.tune.foldSize || len(j.old) >= maxOld || now.Sub(j.born) >= s.tune.foldAge)
+	return !loading && (suspect || owed > 0 && (size >= s.tune.foldSize || len(j.old) >= maxOld || now.Sub(j.born) >= s.tune.foldAge))
 }
 
 // fold starts a new journal, writes all that the base lacks into it in bounded
@@ -297,6 +297,7 @@ func (s *Store) drop(o oldJournal) error {
 
 // Close flushes, syncs and gives the directory free. Run must have ended.
 func (s *Store) Close() error {
+	closed := s.closeEntries()
 	err := errors.Join(s.flushQueue(), s.sync())
 	if err != nil { // once more, into another file
 		err = errors.Join(s.flushQueue(), s.sync())
@@ -308,5 +309,5 @@ func (s *Store) Close() error {
 		err = errors.Join(err, j.file.Close())
 		j.file = nil
 	}
-	return errors.Join(err, s.lock.Close())
+	return errors.Join(err, closed, s.lock.Close())
 }

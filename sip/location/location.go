@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	bolt "go.etcd.io/bbolt"
+
 	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/disk"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -43,14 +45,16 @@ type Store struct {
 	now   func() time.Time
 	log   *slog.Logger
 	clock clock
+	then  clock // as clock was at the start; nobody changes it
 	tune  tuning
 	lock  *os.File
 
 	mu       sync.RWMutex
 	slots    map[dn.Number]*slot
-	live     int     // slots that are not gone
-	dirty    []*slot // not in the journal yet
-	changed  []*slot // in the journal, not in the base yet
+	base     *bolt.DB // of which slots have a part yet; nil when they have all
+	live     int      // slots that are not gone
+	dirty    []*slot  // not in the journal yet
+	changed  []*slot  // in the journal, not in the base yet
 	wheel    wheel
 	contacts contacts
 	meta     Meta
@@ -73,6 +77,7 @@ type slot struct {
 	dirty    bool
 	changed  bool
 	gone     bool
+	loaded   bool // by Load, and not changed since
 }
 
 // disks know what is under way in the file system: writes of the journal, which
@@ -121,16 +126,24 @@ func (s *Store) Raise(claimTime int64) {
 // Get returns the entry of n, or nil. The caller owns it.
 func (s *Store) Get(n dn.Number) *Entry {
 	s.mu.RLock()
-	blob := liveBlob(s.slots[n])
+	sl, base := s.slots[n], s.base
+	blob := liveBlob(sl)
 	s.mu.RUnlock()
+	if sl == nil && base != nil {
+		blob = s.fetch(base, n)
+	}
 	return s.decode(blob)
 }
 
 // GetBytes is Get for a number in a buffer, which it does not keep.
 func (s *Store) GetBytes(n []byte) *Entry {
 	s.mu.RLock()
-	blob := liveBlob(s.slots[dn.Number(n)])
+	sl, base := s.slots[dn.Number(n)], s.base
+	blob := liveBlob(sl)
 	s.mu.RUnlock()
+	if sl == nil && base != nil {
+		blob = s.fetch(base, dn.Number(n))
+	}
 	return s.decode(blob)
 }
 
@@ -175,7 +188,7 @@ func (s *Store) Put(e *Entry) {
 		s.live++
 	}
 	s.reach(sl, e.Bindings)
-	sl.blob, sl.gone = blob, false
+	sl.blob, sl.gone, sl.loaded = blob, false, false
 	// The map's key is a part of the blob and moves with it.
 	s.slots[blobNumber(blob)] = sl
 	s.meta.Floor = max(s.meta.Floor, e.Record.ClaimTime)
@@ -185,14 +198,19 @@ func (s *Store) Put(e *Entry) {
 
 // Delete removes the entry of n, in memory at once.
 func (s *Store) Delete(n dn.Number) {
+	s.mu.RLock()
+	sl, base := s.slots[n], s.base
+	s.mu.RUnlock()
+	if sl == nil && base != nil {
+		s.fetch(base, n)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sl := s.slots[n]
-	if sl == nil || sl.gone {
+	if sl = s.slots[n]; sl == nil || sl.gone {
 		return
 	}
 	s.reach(sl, nil)
-	sl.blob, sl.gone = encodeGone(n), true
+	sl.blob, sl.gone, sl.loaded = encodeGone(n), true, false
 	s.slots[blobNumber(sl.blob)] = sl
 	s.live--
 	s.enqueue(sl)

@@ -24,12 +24,22 @@ type model struct {
 	claim   int64
 }
 
+// open is a start, which may be caught between Begin and Load.
 func (m *model) open() {
-	s, err := open(Config{Dir: m.dir, Log: quiet()}, testBoot, testTune)
+	s, err := begin(Config{Dir: m.dir, Log: quiet()}, testBoot, testTune)
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	m.s = s
+	if rapid.Bool().Draw(m.t, "loads at once") {
+		m.load(m.t)
+	}
+}
+
+func (m *model) load(t *rapid.T) {
+	if err := m.s.Load(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (m *model) put(t *rapid.T) {
@@ -61,6 +71,13 @@ func (m *model) flush(t *rapid.T) {
 
 func (m *model) fold(t *rapid.T) {
 	m.flush(t)
+	if m.s.base != nil {
+		m.s.suspect = true
+		if m.s.foldDue(time.Now()) {
+			t.Fatal("a base that is being read would be written")
+		}
+		return
+	}
 	if err := m.s.fold(); err != nil {
 		t.Fatal(err)
 	}
@@ -159,6 +176,13 @@ func (m *model) newer(t *rapid.T, dir string, before map[dn.Number]*Entry) int {
 }
 
 func (m *model) check(t *rapid.T) {
+	if m.s.base != nil {
+		n := dn.Number(fmt.Sprint(rapid.IntRange(0, 12).Draw(t, "asked")))
+		if got := m.s.Get(n); !same(got, m.now[n], time.Minute) || !same(m.s.GetBytes([]byte(n)), got, 0) {
+			t.Fatalf("DN %s before all is loaded: %+v, want %+v", n, got, m.now[n])
+		}
+		return
+	}
 	got := contents(m.s)
 	if !maps.EqualFunc(got, m.now, func(a, b *Entry) bool { return same(a, b, time.Minute) }) {
 		t.Fatalf("store %v\nmodel %v", got, m.now)
@@ -179,7 +203,7 @@ func TestStore_FollowsItsModelThroughCrashes(t *testing.T) {
 		m.open()
 		defer func() { m.s.crash() }()
 		t.Repeat(map[string]func(*rapid.T){
-			"put": m.put, "put2": m.put, "put3": m.put, "delete": m.delete, "flush": m.flush, "fold": m.fold, "restart": m.restart,
+			"put": m.put, "put2": m.put, "put3": m.put, "delete": m.delete, "flush": m.flush, "fold": m.fold, "restart": m.restart, "load": m.load,
 			"torn": m.torn, "": m.check,
 		})
 	})

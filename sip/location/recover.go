@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -20,7 +21,22 @@ import (
 // ErrInUse says that another process holds the directory.
 func Open(cfg Config) (*Store, error) { return open(cfg, readBoot(), defaults) }
 
+// Begin is Open but for what lies in the base, which Load reads: until then it is
+// looked up there when somebody asks for a DN. Len, Numbers and Range know of a part.
+func Begin(cfg Config) (*Store, error) { return begin(cfg, readBoot(), defaults) }
+
 func open(cfg Config, b boot, tune tuning) (*Store, error) {
+	s, err := begin(cfg, b, tune)
+	if err == nil {
+		if err = s.Load(); err == nil {
+			return s, nil
+		}
+		err = errors.Join(err, s.Close())
+	}
+	return nil, err
+}
+
+func begin(cfg Config, b boot, tune tuning) (*Store, error) {
 	if cfg.Dir == "" {
 		return nil, errors.New("location store: no directory given")
 	}
@@ -42,7 +58,7 @@ func open(cfg Config, b boot, tune tuning) (*Store, error) {
 	s.clock.start = cfg.Now()
 	s.wheel = wheel{buckets: make(map[uint32][]*slot), next: 1}
 	if err := s.recover(b); err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(err, s.closeEntries(), lock.Close())
 	}
 	return s, nil
 }
@@ -62,32 +78,44 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// recover reads the base, then the journals from the oldest on, and starts this
+// recover reads the base's words, then the journals from the oldest on, and starts this
 // process's incarnation in a new journal.
 func (s *Store) recover(b boot) error {
 	ld := &loader{store: s, words: make(map[uint64]bootInfo)}
-	damaged := s.readBase(ld.take)
-	switch {
-	case errors.Is(damaged, disk.ErrDamaged):
-		clear(s.slots) // but what it said of boots and incarnations holds
-	case damaged != nil:
+	damaged := s.openEntries(ld.takeWord)
+	if damaged != nil && !errors.Is(damaged, disk.ErrDamaged) {
 		return fmt.Errorf("location store: read %s: %w", s.basePath(), damaged)
 	}
-	ld.fromJournal = true
 	if err := s.readJournals(ld); err != nil {
 		return err
 	}
-	s.clock.settle(b, ld.words)
-	s.meta.Floor = ld.meta.Floor
-	s.meta.Incarnation = max(uint64(s.clock.start.UnixNano()), ld.meta.Incarnation+1)
-	s.adopt()
-	return errors.Join(s.begin(), s.clearAway(damaged))
+	s.settle(b, ld)
+	return errors.Join(s.start(), s.clearAway(damaged))
 }
 
-// begin makes the new incarnation durable, with what was read of damaged
+// settle takes over what the journals and the words said.
+func (s *Store) settle(b boot, ld *loader) {
+	s.clock.settle(b, ld.words)
+	s.then = s.clock
+	s.then.boots = maps.Clone(s.clock.boots)
+	s.meta.Floor = ld.meta.Floor
+	s.meta.Incarnation = max(uint64(s.clock.start.UnixNano()), ld.meta.Incarnation+1)
+	for _, sl := range s.slots {
+		if sl.gone {
+			continue
+		}
+		f, err := s.examine(&ld.read, sl.blob)
+		if err != nil {
+			panic("location: an entry that was read does not decode: " + err.Error())
+		}
+		s.adopt(sl, &f)
+	}
+}
+
+// start makes the new incarnation durable, with what was read of damaged
 // journals: only then are they set aside. On a full disk it is not; Failing
 // says so, the next Flush tries again, and a fold sets them aside.
-func (s *Store) begin() error {
+func (s *Store) start() error {
 	s.metaNew = true
 	s.queued.Add(1)
 	err := s.flushQueue() // nothing is served before
@@ -127,13 +155,12 @@ func (s *Store) clearAway(damaged error) error {
 	return s.setAside(s.basePath(), damaged)
 }
 
-// loader takes payloads in the order of their writing.
+// loader takes payloads of journals in the order of their writing.
 type loader struct {
-	store       *Store
-	words       map[uint64]bootInfo
-	meta        Meta
-	fromJournal bool
-	read        single // the last entry
+	store *Store
+	words map[uint64]bootInfo
+	meta  Meta
+	read  single // the last entry
 }
 
 func (ld *loader) take(payload string) error {
@@ -166,9 +193,7 @@ func (ld *loader) put(payload string, gone bool) {
 	}
 	sl.blob, sl.gone = payload, gone
 	s.slots[n] = sl
-	if ld.fromJournal {
-		s.owe(sl)
-	}
+	s.owe(sl)
 }
 
 func (ld *loader) takeWord(payload string) error {
@@ -180,30 +205,6 @@ func (ld *loader) takeWord(payload string) error {
 	ld.meta.Incarnation = max(ld.meta.Incarnation, w.meta.Incarnation)
 	ld.meta.Floor = max(ld.meta.Floor, w.meta.Floor)
 	return nil
-}
-
-// adopt moves the entries that were read into the present boot and puts them
-// on the wheel.
-func (s *Store) adopt() {
-	var e single
-	s.contacts.late = make([]*slot, 0, len(s.slots))
-	for _, sl := range s.slots {
-		if sl.gone {
-			continue
-		}
-		s.live++
-		moved, err := e.decode(sl.blob, s.clock)
-		if err != nil {
-			panic("location: an entry that was read does not decode: " + err.Error())
-		}
-		if moved {
-			sl.blob = encodeEntry(&e.Entry, s.clock)
-			s.slots[blobNumber(sl.blob)] = sl
-			s.owe(sl)
-		}
-		s.contacts.late = append(s.contacts.late, sl)
-		s.schedule(sl, e.earliest())
-	}
 }
 
 // readJournals replays all generations and leaves them for the next fold.

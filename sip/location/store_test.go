@@ -32,6 +32,7 @@ func openAt(t testing.TB, dir string, b boot) *Store {
 
 // crash gives the directory free as kill -9 does: nothing is flushed.
 func (s *Store) crash() {
+	_ = s.closeEntries()
 	if s.journal.file != nil {
 		s.journal.file.Close()
 	}

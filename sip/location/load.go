@@ -1,0 +1,181 @@
+package location
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/sipcluster/sipcluster/internal/walk"
+	"github.com/sipcluster/sipcluster/node/disk"
+	"github.com/sipcluster/sipcluster/node/dn"
+)
+
+// loadPiece is how many entries come in under one hold of the lock.
+const loadPiece = 512
+
+// Load brings in what lies in the base and was not asked for yet. Call it once; all but
+// Close may be called meanwhile. Of a damaged base nothing comes in but what was asked
+// for: it is set aside.
+func (s *Store) Load() error {
+	s.mu.RLock()
+	base := s.base
+	s.mu.RUnlock()
+	if base == nil {
+		return nil
+	}
+	damaged := disk.Guard(func() error { return base.View(s.load) })
+	switch {
+	case errors.Is(damaged, disk.ErrDamaged):
+		s.unload()
+	case damaged != nil:
+		return fmt.Errorf("location store: read %s: %w", s.basePath(), damaged)
+	}
+	return errors.Join(s.closeEntries(), s.clearAway(damaged))
+}
+
+// closeEntries ends what openEntries began.
+func (s *Store) closeEntries() error {
+	s.mu.Lock()
+	base := s.base
+	s.base = nil
+	s.mu.Unlock()
+	if base == nil {
+		return nil
+	}
+	return base.Close()
+}
+
+func (s *Store) load(tx *bolt.Tx) error {
+	b := tx.Bucket(bucketEntries)
+	if b == nil {
+		return nil
+	}
+	s.expect(b.Stats().KeyN)
+	var read single
+	piece := make([]found, 0, loadPiece)
+	err := readBucket(tx, bucketEntries, func(payload string) error {
+		one, err := s.examine(&read, payload)
+		if err != nil {
+			return err
+		}
+		if piece = append(piece, one); len(piece) == cap(piece) {
+			s.take(piece)
+			piece = piece[:0]
+		}
+		return nil
+	})
+	if err == nil {
+		s.take(piece)
+	}
+	return err
+}
+
+// found is an entry that was read, and what adopt has to know of it.
+type found struct {
+	payload string
+	claim   int64
+	ends    time.Time
+	moved   bool // it was written in another boot
+}
+
+// examine reads the payload of an entry into e, by the clock of the start: so nobody is in
+// the way of who notes the present one's steps.
+func (s *Store) examine(e *single, payload string) (f found, err error) {
+	moved, err := e.decode(payload, s.then)
+	return found{payload, e.Record.ClaimTime, e.earliest(), moved}, err
+}
+
+// expect makes room for so many slots beside those that are there.
+func (s *Store) expect(more int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	slots := make(map[dn.Number]*slot, len(s.slots)+more)
+	maps.Copy(slots, s.slots)
+	s.slots = slots
+	late := make([]*slot, 0, len(s.contacts.late)+more)
+	s.contacts.late = append(late, s.contacts.late...)
+}
+
+// take brings entries in, but those of DNs that have a slot: what is there is newer.
+func (s *Store) take(piece []found) {
+	room := make([]slot, len(piece))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range piece {
+		if n := blobNumber(piece[i].payload); s.slots[n] == nil {
+			room[i].loaded = true
+			s.adopt(&room[i], &piece[i])
+		}
+	}
+}
+
+// adopt makes what was read that of a slot, in the words of the present boot, and puts it
+// on the wheel; the caller holds mu or is alone.
+func (s *Store) adopt(sl *slot, f *found) {
+	sl.blob = f.payload
+	if f.moved {
+		e, _, err := decodeEntry(f.payload, s.then)
+		if err != nil {
+			panic("location: an entry that was read does not decode: " + err.Error())
+		}
+		sl.blob = encodeEntry(e, s.clock)
+		s.owe(sl)
+	}
+	// The map's key is a part of the blob and moves with it.
+	s.slots[blobNumber(sl.blob)] = sl
+	s.live++
+	s.meta.Floor = max(s.meta.Floor, f.claim)
+	s.contacts.late = append(s.contacts.late, sl)
+	s.schedule(sl, f.ends)
+}
+
+// fetch looks a DN up in the base, and returns what is known of it then: "" for nothing.
+func (s *Store) fetch(base *bolt.DB, n dn.Number) string {
+	var f found
+	_ = disk.Guard(func() error { // what is damaged is Load's to tell; what was closed was loaded
+		return base.View(func(tx *bolt.Tx) error {
+			b := tx.Bucket(bucketEntries)
+			if b == nil {
+				return nil
+			}
+			v := b.Get([]byte(n))
+			if v == nil {
+				return nil
+			}
+			payload, err := basePayload(v)
+			if err != nil {
+				return err
+			}
+			one, err := s.examine(&single{}, payload)
+			if err == nil && blobNumber(payload) == n {
+				f = one
+			}
+			return err
+		})
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.slots[n] == nil && f.payload != "" {
+		sl := &slot{}
+		s.adopt(sl, &f)
+		s.owe(sl) // should the base turn out to be damaged, this is known all the same
+	}
+	return liveBlob(s.slots[n])
+}
+
+// unload takes back what Load brought in and nobody has changed since.
+func (s *Store) unload() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for n, sl := range walk.Map(&s.mu, s.slots) {
+		if sl.loaded {
+			s.reach(sl, nil)
+			sl.blob, sl.gone = encodeGone(n), true // for who has the slot still
+			delete(s.slots, n)
+			s.live--
+		}
+	}
+}
