@@ -21,6 +21,8 @@ type dns struct {
 	mu      sync.Mutex // as tree.mu, of members
 	// standing counts those in service that nobody registers.
 	standing int
+	// file has the DNs while nothing of the above does; nil when all is read.
+	file *file
 }
 
 // member is a DN as one that names a group: its Groups[at], or for ofPoint the default

@@ -65,23 +65,62 @@ type Result struct {
 // Open opens or makes the store and loads the View. The error is ErrCorrupt or
 // the file system's.
 func Open(cfg Config) (*Machine, error) {
-	s, v, err := openStore(cfg.Path)
+	m, err := Begin(cfg)
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{log: cfg.Log, store: s, watchers: map[*Watcher]struct{}{}, published: make(chan struct{})}
+	if err := m.Load(); err != nil {
+		return nil, errors.Join(err, m.store.close())
+	}
+	return m, nil
+}
+
+// Begin is Open but for the DNs, which Load reads. Until then they are looked up in the
+// store, one by one, by DN, DNBytes, NearestDN and DNs; the View knows of no trunks,
+// members or direct numbers, nor how many DNs there are.
+func Begin(cfg Config) (*Machine, error) {
+	m := &Machine{log: cfg.Log, store: newStore(cfg.Path), watchers: map[*Watcher]struct{}{}, published: make(chan struct{})}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
 	if m.features = Program(); cfg.Features != nil {
 		m.features = *cfg.Features
 	}
+	m.view.Store(Empty())
+	if err := m.begin(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// begin opens the store.
+func (m *Machine) begin() error {
+	v, err := m.store.open()
+	if err != nil {
+		return err
+	}
 	m.view.Store(v)
-	m.marks.restart(Mark{v.index, s.sum})
 	if err := m.features.beyond(v.level); err != nil {
 		_ = m.Park(err) // it is what Parked returns
 	}
-	return m, nil
+	return nil
+}
+
+// Load reads the DNs. Call it before anything is applied. After ErrCorrupt the file is not
+// used any more: call Load again when another lies in its place, or none.
+func (m *Machine) Load() error {
+	if m.store.db == nil {
+		if err := m.begin(); err != nil {
+			return err
+		}
+	}
+	v, err := m.store.load(m.View())
+	if err != nil {
+		return errors.Join(err, m.store.close())
+	}
+	m.marks.restart(Mark{v.index, m.store.sum})
+	m.publish(v, []applied{{changes: Changes{All: true}}})
+	return nil
 }
 
 // Close closes the store; the View goes on being readable.
@@ -89,7 +128,7 @@ func (m *Machine) Close() error {
 	if errors.Is(m.Failing(), ErrCorrupt) {
 		return nil // bbolt is stuck in the transaction that panicked
 	}
-	return m.store.db.Close()
+	return m.store.close()
 }
 
 // Features are those of the program.

@@ -51,52 +51,54 @@ func seqKey(seq uint64) string { return string(binary.BigEndian.AppendUint64(nil
 // store is the durable copy of the View: one transaction a batch.
 type store struct {
 	path string
-	db   *bolt.DB
-	sum  Sum // of what is in it
+	db   *bolt.DB // nil when it is not open
+	sum  Sum      // of what is in it
 	disk *disk.Watch
 }
 
-// openStore opens or makes the file and reads the View from it.
-func openStore(path string) (*store, *View, error) {
-	s := &store{path: path, disk: disk.NewWatch("config.db")}
+func newStore(path string) *store { return &store{path: path, disk: disk.NewWatch("config.db")} }
+
+// open opens or makes the file and reads the View but for the DNs.
+func (s *store) open() (*View, error) {
 	var v *View
 	err := s.guard(func() (err error) {
-		v, err = s.open()
+		if err = s.openFile(); err == nil {
+			v, err = s.begin()
+		}
 		return err
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, errors.Join(err, s.close())
 	}
-	return s, v, nil
+	return v, nil
 }
 
-func (s *store) open() (*View, error) {
+func (s *store) close() error {
+	db := s.db
+	if s.db = nil; db == nil {
+		return nil
+	}
+	return db.Close()
+}
+
+func (s *store) openFile() error {
 	path := s.path
 	if err := errors.Join(disk.MakeDir(filepath.Dir(path), 0o700), disk.MakeBolt(path)); err != nil {
-		return nil, fmt.Errorf("making the configuration store: %w", err)
+		return fmt.Errorf("making the configuration store: %w", err)
 	}
 	// The list of free pages is stored: without it bbolt looks for them at
 	// opening, in a goroutine whose panic over a damaged page nobody can catch.
 	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType})
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, fmt.Errorf("%s is in use by another process: is the node running already?", path)
+		return fmt.Errorf("%s is in use by another process: is the node running already?", path)
 	case isFileError(err) && !errors.Is(err, syscall.EISDIR):
-		return nil, fmt.Errorf("opening the configuration store: %w", err)
+		return fmt.Errorf("opening the configuration store: %w", err)
 	case err != nil:
-		return nil, corrupt(path, err)
+		return corrupt(path, err)
 	}
 	s.db = db
-	var v *View
-	err = s.guard(func() (err error) {
-		v, err = s.load()
-		return err
-	})
-	if err != nil {
-		_ = db.Close()
-		return nil, err
-	}
-	return v, nil
+	return nil
 }
 
 // isFileError tells the operating system's errors from those of the content.
@@ -120,20 +122,41 @@ func (s *store) guard(fn func() error) error {
 	return err
 }
 
-func (s *store) load() (v *View, err error) {
+// begin reads all but the DNs, which are looked up in the file.
+func (s *store) begin() (v *View, err error) {
 	if err := s.db.Update(makeBuckets); err != nil {
 		return nil, fmt.Errorf("writing %s: %w", s.path, err)
 	}
-	err = s.db.View(func(tx *bolt.Tx) error {
-		if v, err = readView(tx); err == nil {
-			s.sum, err = sumOf(tx)
-		}
+	err = s.db.View(func(tx *bolt.Tx) (err error) {
+		v, err = readView(tx)
 		return err
 	})
 	if err != nil {
 		return nil, corrupt(s.path, err)
 	}
+	v.dns.file = &file{s.db}
 	return v, nil
+}
+
+// load is v with its DNs.
+func (s *store) load(v *View) (*View, error) {
+	next := *v
+	next.dns, next.dids = newDNs(), newTree[configpb.DN]()
+	err := s.guard(func() error {
+		return s.db.View(func(tx *bolt.Tx) (err error) {
+			if err = readObjects(tx, &next, bucketDN, recordDN); err == nil {
+				s.sum, err = sumOf(tx)
+			}
+			return err
+		})
+	})
+	switch {
+	case errors.Is(err, ErrCorrupt):
+		return nil, err
+	case err != nil:
+		return nil, corrupt(s.path, err)
+	}
+	return &next, nil
 }
 
 func makeBuckets(tx *bolt.Tx) error {
@@ -145,6 +168,7 @@ func makeBuckets(tx *bolt.Tx) error {
 	return nil
 }
 
+// readView reads all but the DNs.
 func readView(tx *bolt.Tx) (*View, error) {
 	meta := tx.Bucket([]byte(bucketMeta))
 	v := Empty()
@@ -164,18 +188,21 @@ func readView(tx *bolt.Tx) (*View, error) {
 	for _, r := range []struct {
 		bucket string
 		kind   byte
-	}{{bucketNode, recordNode}, {bucketGroup, recordGroup}, {bucketDN, recordDN}, {bucketRequest, recordRequest}, {bucketToken, recordToken}, {bucketAudit, recordAudit}, {bucketInvite, recordInvite}} {
-		err := tx.Bucket([]byte(r.bucket)).ForEach(func(k, b []byte) error {
-			if err := v.add(r.kind, b); err != nil {
-				return fmt.Errorf("%s %q: %w", r.bucket, k, err)
-			}
-			return nil
-		})
-		if err != nil {
+	}{{bucketNode, recordNode}, {bucketGroup, recordGroup}, {bucketRequest, recordRequest}, {bucketToken, recordToken}, {bucketAudit, recordAudit}, {bucketInvite, recordInvite}} {
+		if err := readObjects(tx, v, r.bucket, r.kind); err != nil {
 			return nil, err
 		}
 	}
 	return v, nil
+}
+
+func readObjects(tx *bolt.Tx, v *View, bucket string, kind byte) error {
+	return tx.Bucket([]byte(bucket)).ForEach(func(k, b []byte) error {
+		if err := v.add(kind, b); err != nil {
+			return fmt.Errorf("%s %q: %w", bucket, k, err)
+		}
+		return nil
+	})
 }
 
 func sumOf(tx *bolt.Tx) (Sum, error) {

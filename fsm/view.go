@@ -104,6 +104,9 @@ func (v *View) NumDNs() int { return v.dns.Len() }
 
 // DN returns the DN of that number, nil when there is none.
 func (v *View) DN(number string) *configpb.DN {
+	if v.dns.file != nil {
+		return v.dns.file.find(number)
+	}
 	e, _ := v.dns.Get(entry[configpb.DN]{key: number})
 	return e.val
 }
@@ -117,11 +120,20 @@ func (v *View) DNBytes(number []byte) *configpb.DN {
 // order, after the last the first; nil when there are no DNs. It takes as long for
 // a number that there is as for one that there isn't, and neither keeps nor copies it.
 func (v *View) NearestDN(number []byte) *configpb.DN {
-	return v.dns.nearest(unsafe.String(unsafe.SliceData(number), len(number)))
+	n := unsafe.String(unsafe.SliceData(number), len(number))
+	if v.dns.file != nil {
+		return v.dns.file.nearest(n)
+	}
+	return v.dns.nearest(n)
 }
 
 // DNs yields the DNs behind the number after in order of number; "" yields all.
-func (v *View) DNs(after string) iter.Seq[*configpb.DN] { return behind(v.dns.tree, after) }
+func (v *View) DNs(after string) iter.Seq[*configpb.DN] {
+	if v.dns.file != nil {
+		return v.dns.file.behind(after)
+	}
+	return behind(v.dns.tree, after)
+}
 
 // Group returns the agent group of that name, nil when there is none.
 func (v *View) Group(name string) *configpb.AgentGroup {

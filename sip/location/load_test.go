@@ -144,9 +144,11 @@ func BenchmarkBegin(b *testing.B) {
 	s := openAt(b, dir, testBoot)
 	for i := range 100_000 {
 		s.Put(entry(fmt.Sprint(2_000_000+i), int64(i+10), time.Now().Add(time.Hour)))
-	}
-	if err := s.Flush(); err != nil {
-		b.Fatal(err)
+		if i%1000 == 999 {
+			if err := s.Flush(); err != nil {
+				b.Fatal(err)
+			}
+		}
 	}
 	if err := s.fold(); err != nil {
 		b.Fatal(err)
