@@ -20,34 +20,41 @@ const (
 	copyEach  = 10 * time.Minute
 )
 
-// openMachine opens the configuration. A damaged one is set aside: the copy is served
+// openMachine opens the configuration; loadMachine reads the DNs of it.
+func (n *Node) openMachine() error {
+	return n.mend(func() (err error) {
+		n.machine, err = fsm.Begin(fsm.Config{Path: filepath.Join(n.cfg.DataDir, configFile), Log: n.log})
+		return err
+	})
+}
+
+func (n *Node) loadMachine() error { return n.mend(n.machine.Load) }
+
+// mend does what reads the configuration. A damaged one is set aside: the copy is served
 // until the log brings what came later, and without a copy all comes from the log.
-func (n *Node) openMachine() (err error) {
+func (n *Node) mend(read func() error) error {
+	err := read()
+	if !errors.Is(err, fsm.ErrCorrupt) {
+		return err
+	}
 	path := filepath.Join(n.cfg.DataDir, configFile)
-	open := func() error {
-		n.machine, err = fsm.Open(fsm.Config{Path: path, Log: n.log})
-		return err
-	}
-	if !errors.Is(open(), fsm.ErrCorrupt) {
-		return err
-	}
 	if err := n.damage.without(path, err, "the configuration comes from its copy of before and from the log", ""); err != nil {
 		return err
 	}
-	b, readErr := os.ReadFile(filepath.Join(n.cfg.DataDir, configCopy))
-	if readErr == nil {
-		readErr = os.WriteFile(path, b, 0o600)
+	b, err := os.ReadFile(filepath.Join(n.cfg.DataDir, configCopy))
+	if err == nil {
+		err = os.WriteFile(path, b, 0o600)
 	}
-	if readErr != nil {
-		return open()
+	if err != nil {
+		return read()
 	}
-	if !errors.Is(open(), fsm.ErrCorrupt) {
+	if err := read(); !errors.Is(err, fsm.ErrCorrupt) {
 		return err
 	}
 	if err := os.RemoveAll(path); err != nil {
 		return err
 	}
-	return open()
+	return read()
 }
 
 // keepCopy copies the configuration now and then, when it has changed.

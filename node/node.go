@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -201,11 +202,12 @@ func (n *Node) openStores() (err error) {
 	return nil
 }
 
-// openLarge opens side by side what grows with the DNs: the bindings, and the configuration.
+// openLarge opens side by side what grows with the DNs: the bindings, and the
+// configuration. Both are read by loadLarge, and are good for a DN before.
 func (n *Node) openLarge() error {
 	var bindings errgroup.Group
 	bindings.Go(func() (err error) {
-		if n.store, err = location.Open(location.Config{Dir: filepath.Join(n.cfg.DataDir, "location"), Log: n.log}); err != nil {
+		if n.store, err = location.Begin(location.Config{Dir: filepath.Join(n.cfg.DataDir, "location"), Log: n.log}); err != nil {
 			return fmt.Errorf("data directory %s: %w", n.cfg.DataDir, err)
 		}
 		return nil
@@ -218,6 +220,18 @@ func (n *Node) openLarge() error {
 		n.onClose(func() error { return n.machine.Close() })
 	}
 	return cmp.Or(store, machine)
+}
+
+// loadLarge reads them.
+func (n *Node) loadLarge() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	var keeps, loads errgroup.Group
+	keeps.Go(func() error { return n.store.Run(ctx) }) // of those that register meanwhile
+	loads.Go(n.store.Load)
+	loads.Go(n.loadMachine)
+	err := loads.Wait()
+	cancel()
+	return errors.Join(err, keeps.Wait())
 }
 
 func (n *Node) bindPorts() (err error) {
@@ -245,7 +259,7 @@ func (n *Node) bindPorts() (err error) {
 	n.trace = n.cfg.newTrace()
 	n.sip, err = sip.New(sip.Config{
 		UDP: n.cfg.SIPAddr, TCP: n.cfg.SIPAddr, TLS: n.cfg.TLSAddr, WS: n.cfg.WSAddr, WSS: n.cfg.WSSAddr,
-		CertFile: n.cfg.CertFile, KeyFile: n.cfg.KeyFile, ClientCAFile: n.cfg.ClientCAFile, Origins: n.cfg.Origins, Machine: n.machine, Table: n.table, Store: n.store,
+		CertFile: n.cfg.CertFile, KeyFile: n.cfg.KeyFile, ClientCAFile: n.cfg.ClientCAFile, Origins: n.cfg.Origins, Machine: n.machine, Table: n.table, Store: n.store, Load: n.loadLarge,
 		Draining: n.draining, Drained: n.drained, Log: n.log,
 		Calls: caller{n}, Advertise: n.self().GetSipAddr(), Carry: n.carry,
 		Rate: n.cfg.SIPRate, MaxConnections: intake.Share(intake.MaxSIP, intake.PhonesPart), Events: n.events, DialPeer: n.dialPeer, FindElsewhere: n.findContact, Sealed: !n.cfg.Insecure, Trace: n.trace,

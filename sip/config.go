@@ -46,6 +46,9 @@ type Config struct {
 	Table *dn.Table
 	// Store keeps the bindings. New puts what it holds back into Table.
 	Store *location.Store
+	// Load reads what Machine and Store, which were begun, have not read yet; nil when
+	// they were opened.
+	Load func() error
 	// Draining says that the node takes no registrations and no calls from trunks;
 	// Drained that its time is over, and no DN here may be in service. nil means never.
 	Draining, Drained func() bool

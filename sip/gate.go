@@ -37,6 +37,8 @@ type gate struct {
 	notify func(m *message.Message) bool
 	// proxied serves what is the proxy's. nil without calls.
 	proxied func(in *wire.Arrival)
+	// doors tells what is served yet.
+	doors *doors
 }
 
 // allowed is what a request may ask for of a node without calls.
@@ -78,6 +80,14 @@ func (g *gate) Serve(in *wire.Arrival) {
 			g.panicked(in, p)
 		}
 	}()
+	switch g.doors.enter() {
+	case nobody:
+		return
+	case phones:
+		defer g.doors.leave()
+		g.early(in)
+		return
+	}
 	if in.Transport == location.UDP && g.fast.Serve(in) {
 		return
 	}

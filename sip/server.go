@@ -65,7 +65,8 @@ type Server struct {
 var ErrClosed = errors.New("sip: the server is closed")
 
 // New binds the ports and puts the bindings that the store holds back in
-// service; it starts nothing. A port in use is an error that names it. Close
+// service; boring REGISTERs over UDP are served while Config.Load works, and nothing
+// else before Run. A port in use is an error that names it. Close
 // gives the ports free, also when Run is never called.
 func New(cfg Config) (*Server, error) {
 	if err := cfg.fill(); err != nil {
@@ -85,7 +86,7 @@ func New(cfg Config) (*Server, error) {
 		},
 		Loops: func(b *location.Binding) bool { return s.proxy != nil && s.proxy.Loops(b) },
 	})
-	s.gate = &gate{stats: s.stats, log: s.log, seed: s.cfg.tagSeed, parser: newParser(), guard: s.guard}
+	s.gate = &gate{stats: s.stats, log: s.log, seed: s.cfg.tagSeed, parser: newParser(), guard: s.guard, doors: newDoors()}
 	if cfg.UDP != "" {
 		s.gate.fast = registrar.NewFast(s.registrar)
 	}
@@ -99,8 +100,24 @@ func New(cfg Config) (*Server, error) {
 	if err := s.stack(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.pings.before = s.registrar.Restore()
+	if err := s.load(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
+}
+
+// load has the bindings back in service.
+func (s *Server) load() error {
+	if s.cfg.Load != nil {
+		s.gate.doors.let(phones)
+		defer s.gate.doors.let(later)
+		s.port.Begin()
+		if err := s.cfg.Load(); err != nil {
+			return err
+		}
+	}
+	s.pings.before = s.registrar.Restore()
+	return nil
 }
 
 func (s *Server) portConfig() wire.Config {
@@ -258,6 +275,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.peers != nil {
 		s.setPeers() // what comes first may go on to them
 	}
+	s.gate.doors.let(everyone)
 	group, ctx := errgroup.WithContext(ctx)
 	if c := s.port.PacketConn(); c != nil {
 		group.Go(func() error { return s.srv.ServeUDP(c) })
@@ -341,6 +359,7 @@ func (s *Server) Close() error {
 	var err error
 	s.closing.Do(func() {
 		close(s.closed)
+		s.gate.doors.let(nobody)
 		if s.peers != nil {
 			s.peers.Close()
 		}

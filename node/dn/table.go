@@ -240,12 +240,28 @@ func (t *Table) Resume(n Number, claimTime int64, r Reason) (Record, bool) {
 func (t *Table) Restore(r Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.restore(t.entry(r.Number), &r)
+}
+
+// PutBack is Restore for a DN that this node has no record of; otherwise it is false, and
+// nothing changes.
+func (t *Table) PutBack(r Record) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	e := t.entry(r.Number)
+	if e.by(0) != nil {
+		return false
+	}
+	t.restore(e, &r)
+	return true
+}
+
+func (t *Table) restore(e *entry, r *Record) {
 	rec := record{claim: r.ClaimTime, since: r.Since, seq: r.Seq, state: r.State, reason: r.Reason, way: r.Way, floor: r.Floor, traits: traitsOf(false, r.Spoken)}
 	if old := e.by(0); old != nil {
 		rec.x = old.x
 	}
-	x := t.extra(&r, nil)
+	x := t.extra(r, nil)
 	if r.Agent == nil {
 		x = x.free()
 	}

@@ -23,10 +23,13 @@ import (
 const maxOld = 8
 
 // Run brings what was flushed to the disk every second and folds the journal
-// into the base when it is big or old, until ctx ends.
+// into the base when it is big or old, until ctx ends. It may be called before Load, and
+// again after that, for which it leaves what only hinders it.
 func (s *Store) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { s.catchUp(); return nil })
+	if s.allLoaded() {
+		g.Go(func() error { s.catchUp(); return nil })
+	}
 	g.Go(func() error { return s.tick(ctx, s.second) })
 	g.Go(func() error { return s.tick(ctx, s.foldWhenDue()) })
 	return g.Wait()
@@ -92,10 +95,13 @@ func (s *Store) foldDue(now time.Time) bool {
 	for _, o := range j.old {
 		size += o.size
 	}
+	if !s.allLoaded() {
+		return false // the base can't be written while it is read
+	}
 	s.mu.RLock()
-	owed, suspect, loading := len(s.changed), s.suspect, s.base != nil
+	owed, suspect := len(s.changed), s.suspect
 	s.mu.RUnlock()
-	return !loading && (suspect || owed > 0 && (size >= s.tune.foldSize || len(j.old) >= maxOld || now.Sub(j.born) >= s.tune.foldAge))
+	return suspect || owed > 0 && (size >= s.tune.foldSize || len(j.old) >= maxOld || now.Sub(j.born) >= s.tune.foldAge)
 }
 
 // fold starts a new journal, writes all that the base lacks into it in bounded

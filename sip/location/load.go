@@ -36,6 +36,12 @@ func (s *Store) Load() error {
 	return errors.Join(s.closeEntries(), s.clearAway(damaged))
 }
 
+func (s *Store) allLoaded() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.base == nil
+}
+
 // closeEntries ends what openEntries began.
 func (s *Store) closeEntries() error {
 	s.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -57,6 +58,9 @@ type Registrar struct {
 	// locks order what happens to a DN, by its hash. Under one lie memory
 	// operations of table and store, never I/O.
 	locks [256]sync.Mutex
+	// restored: the table has all that the store kept. What is registered before is put
+	// back first.
+	restored atomic.Bool
 }
 
 // New makes a registrar and starts nothing.
@@ -150,6 +154,9 @@ func (g *Registrar) update(r *Request, v *fsm.View, d *configpb.DN, a *answer.An
 func (g *Registrar) apply(r *Request, n dn.Number, lim limits, now time.Time) (dec decision, lost bool) {
 	defer g.lock(string(n)).Unlock()
 	e := g.cfg.Store.Get(n)
+	if e != nil && !g.restored.Load() && g.putBack(e) {
+		e = g.cfg.Store.Get(n)
+	}
 	if e == nil {
 		e = &location.Entry{}
 	}

@@ -35,33 +35,57 @@ func (g *Registrar) Run(ctx context.Context, flush func()) error {
 // Restore tells the table what the store kept over a restart. Bindings whose
 // lifetime is over, and those of connections, which ended with the process, go;
 // nothing else is written again. It returns the DNs with a phone that did not answer.
+// REGISTERs may be served meanwhile, and before: each puts its own DN back.
 func (g *Registrar) Restore() (silent []dn.Number) {
-	now := g.cfg.Now()
-	gone := func(b *location.Binding) bool { return b.Transport.Connected() || !b.Expires.After(now) }
 	g.cfg.Store.Range(func(e *location.Entry) bool {
-		rec := e.Record
-		rec.Spoken.Usual = usual(e.Bindings)
-		g.cfg.Table.Restore(rec)
-		g.cfg.Stats.Bindings.Add(int64(len(e.Bindings)))
-		for i := range e.Bindings {
-			if gone(&e.Bindings[i]) {
-				g.drop(e.Record.Number, dn.Expired, gone)
-				break
-			}
-		}
-		if slices.ContainsFunc(e.Bindings, func(b location.Binding) bool { return b.Unresponsive }) {
-			silent = append(silent, rec.Number)
+		if g.restore(e) {
+			silent = append(silent, e.Record.Number)
 		}
 		return true
 	})
+	g.restored.Store(true)
 	return silent
+}
+
+// restore is Restore for a DN that had an entry.
+func (g *Registrar) restore(e *location.Entry) (silent bool) {
+	defer g.lock(string(e.Record.Number)).Unlock()
+	if !g.putBack(e) {
+		if e = g.cfg.Store.Get(e.Record.Number); e == nil {
+			return false
+		}
+	}
+	return slices.ContainsFunc(e.Bindings, func(b location.Binding) bool { return b.Unresponsive })
+}
+
+// putBack gives the table the record of an entry, unless it has it. The caller holds the
+// DN's lock, under which the entry stands as it was read or the table knows the DN.
+func (g *Registrar) putBack(e *location.Entry) bool {
+	rec, now := e.Record, g.cfg.Now()
+	rec.Spoken.Usual = usual(e.Bindings)
+	if !g.cfg.Table.PutBack(rec) {
+		return false
+	}
+	g.cfg.Stats.Bindings.Add(int64(len(e.Bindings)))
+	gone := func(b *location.Binding) bool { return b.Transport.Connected() || !b.Expires.After(now) }
+	for i := range e.Bindings {
+		if gone(&e.Bindings[i]) {
+			g.dropHere(rec.Number, dn.Expired, gone)
+			break
+		}
+	}
+	return true
 }
 
 // drop ends the bindings of a DN that gone picks; without one left the DN goes
 // out of service for the reason.
 func (g *Registrar) drop(n dn.Number, reason dn.Reason, gone func(*location.Binding) bool) {
-	mu := g.lock(string(n))
-	defer mu.Unlock()
+	defer g.lock(string(n)).Unlock()
+	g.dropHere(n, reason, gone)
+}
+
+// dropHere is drop for who holds the DN's lock.
+func (g *Registrar) dropHere(n dn.Number, reason dn.Reason, gone func(*location.Binding) bool) {
 	e := g.cfg.Store.Get(n)
 	if e == nil || len(e.Bindings) == 0 {
 		return

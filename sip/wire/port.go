@@ -212,6 +212,14 @@ func (p *Port) openTCP(addr string) (net.Listener, error) {
 	return net.Listen("tcp", addr)
 }
 
+// Begin has datagrams read and served from now on, whether or not somebody reads from
+// PacketConn yet: the handler must give it nothing before.
+func (p *Port) Begin() {
+	if p.udp != nil {
+		p.udp.begin()
+	}
+}
+
 // PacketConn is the UDP socket for sipgo; nil when UDP is not served.
 func (p *Port) PacketConn() net.PacketConn {
 	if p.udp == nil {

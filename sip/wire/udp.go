@@ -91,13 +91,15 @@ func newDatagrams(s packetIO, h handler, flush func(func()) bool, held func(bool
 
 // ReadFrom implements net.PacketConn for sipgo's reader.
 func (d *datagrams) ReadFrom(b []byte) (int, net.Addr, error) {
-	d.begins.Do(func() { go d.read() })
+	d.begin()
 	m, ok := <-d.tidy
 	if !ok {
 		return 0, nil, d.ended
 	}
 	return copy(b, m), placeholderSource, nil
 }
+
+func (d *datagrams) begin() { d.begins.Do(func() { go d.read() }) }
 
 // read serves batches until the socket is closed, or somebody has taken its place.
 func (d *datagrams) read() {
