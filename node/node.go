@@ -108,6 +108,12 @@ type Node struct {
 	// distrusted are nodes that somebody had this one distrust: id to *access.Who.
 	distrusted sync.Map
 
+	// greeted: the others were told of this process while it loaded, and greeting is what
+	// came of that.
+	greeted  bool
+	greeting error
+	// stopPort ends what serves port.
+	stopPort func()
 	// removed is closed when a peer that knows better says so.
 	removed chan struct{}
 	// directory is where the others are; moved wakes who dials them.
@@ -222,16 +228,44 @@ func (n *Node) openLarge() error {
 	return cmp.Or(store, machine)
 }
 
-// loadLarge reads them.
-func (n *Node) loadLarge() error {
+// loadLarge reads them. Phones may register meanwhile, once the others know of this
+// process: not at a copy of another machine's data directory, or a node that was removed.
+func (n *Node) loadLarge(serve func()) error {
 	ctx, cancel := context.WithCancel(context.Background())
-	var keeps, loads errgroup.Group
-	keeps.Go(func() error { return n.store.Run(ctx) }) // of those that register meanwhile
+	var beside, loads errgroup.Group
+	beside.Go(func() error { return n.store.Run(ctx) }) // of those that register
+	if n.machine.View().Node(n.id.ID) != nil && !n.anew {
+		n.greeted = true
+		beside.Go(func() error {
+			if n.greeting = n.greet(context.Background()); n.greeting == nil && !n.isRemoved() {
+				serve()
+			}
+			return nil
+		})
+	}
 	loads.Go(n.store.Load)
 	loads.Go(n.loadMachine)
 	err := loads.Wait()
 	cancel()
-	return errors.Join(err, keeps.Wait())
+	return errors.Join(err, beside.Wait())
+}
+
+// servePort tells who is here from now on: others ask before they listen to this process.
+func (n *Node) servePort() {
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- n.port.Run(ctx) }()
+	n.stopPort = stop
+	n.onClose(func() error { stop(); return <-ended })
+}
+
+func (n *Node) isRemoved() bool {
+	select {
+	case <-n.removed:
+		return true
+	default:
+		return false
+	}
 }
 
 func (n *Node) bindPorts() (err error) {
@@ -239,7 +273,7 @@ func (n *Node) bindPorts() (err error) {
 		port.Self{ID: n.id.ID, Instance: rand.Uint64() | 1, Started: n.started}, n.log); err != nil {
 		return err
 	}
-	n.onClose(func() error { n.port.Close(); return nil })
+	n.servePort()
 	if err := probeGossip(n.cfg.GossipAddr); err != nil {
 		return err
 	}

@@ -55,14 +55,17 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	g.Go(func() error { return n.store.Run(ctx) })
 	g.Go(func() error { return n.tellUses(ctx) })
 	g.Go(func() error { return n.leaveCalls(ctx) })
-	g.Go(func() error { return n.port.Run(ctx) })
+	context.AfterFunc(ctx, n.stopPort)
 	n.member = n.id.ClusterID != "" && !n.anew
 	if n.id.ClusterID == "" && len(n.cfg.Join) > 0 {
 		if err := n.join(ctx); err != nil {
 			return err
 		}
 	}
-	err := n.greet(ctx)
+	err := n.greeting
+	if !n.greeted {
+		err = n.greet(ctx)
+	}
 	if err != nil {
 		return err
 	}

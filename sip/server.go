@@ -65,8 +65,8 @@ type Server struct {
 var ErrClosed = errors.New("sip: the server is closed")
 
 // New binds the ports and puts the bindings that the store holds back in
-// service; boring REGISTERs over UDP are served while Config.Load works, and nothing
-// else before Run. A port in use is an error that names it. Close
+// service; boring REGISTERs over UDP are served while Config.Load works, if it wants
+// that, and nothing else before Run. A port in use is an error that names it. Close
 // gives the ports free, also when Run is never called.
 func New(cfg Config) (*Server, error) {
 	if err := cfg.fill(); err != nil {
@@ -109,10 +109,9 @@ func New(cfg Config) (*Server, error) {
 // load has the bindings back in service.
 func (s *Server) load() error {
 	if s.cfg.Load != nil {
-		s.gate.doors.let(phones)
 		defer s.gate.doors.let(later)
-		s.port.Begin()
-		if err := s.cfg.Load(); err != nil {
+		serve := func() { s.gate.doors.let(phones); s.port.Begin() }
+		if err := s.cfg.Load(serve); err != nil {
 			return err
 		}
 	}

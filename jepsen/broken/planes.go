@@ -123,8 +123,8 @@ func planeFaults() []Fault {
 		},
 		{
 			Name: "claims-anew", Kind: Claims, What: "a node that was restarted claims its old DNs anew",
-			Edits: []Edit{{"sip/registrar/upkeep.go", "		g.cfg.Table.Restore(rec)\n",
-				"		rec.ClaimTime = now.UnixNano()\n		g.cfg.Table.Restore(rec)\n"}},
+			Edits: []Edit{{"sip/registrar/upkeep.go", "	if !g.cfg.Table.PutBack(rec) {\n",
+				"	rec.ClaimTime = now.UnixNano()\n	if !g.cfg.Table.PutBack(rec) {\n"}},
 			Scenario: "kills", For: 50 * time.Second, Statements: []string{"S16", "S3"},
 		},
 		{
