@@ -82,10 +82,33 @@ func TestNode_LinkTimeoutIsThatOfTheConfig(t *testing.T) {
 	})
 }
 
-// A node that was removed while it was down hears of it and ends.
+// servesEarly tells whether phones may register while the node loads.
+func (m *member) servesEarly(t *testing.T) (serves bool) {
+	t.Helper()
+	if err := m.loadLarge(func() { serves = true }); err != nil {
+		t.Fatal(err)
+	}
+	return serves
+}
+
+// A node that was removed while it was down hears of it and ends. It has taken no phone
+// before, as one does that comes back, and none before it is a member.
 func TestNode_RemovedWhileItWasDown(t *testing.T) {
 	a, b := twoNodes(t, nil)
-	c := run(t, config(t, "n3", func(c *Config) { c.Join = []string{"127.0.0.1:1", a.cfg.ClusterAddr} }))
+	c := bind(t, config(t, "n3", func(c *Config) { c.Join = []string{"127.0.0.1:1", a.cfg.ClusterAddr} }))
+	if c.servesEarly(t) {
+		t.Error("phones register at a node that is no member yet")
+	}
+	c.start(t)
+	whole(t, a, b, c)
+	if err := c.stop(); err != nil {
+		t.Fatal(err)
+	}
+	c = bind(t, c.cfg)
+	if !c.greeted || c.greeting != nil || !c.servesEarly(t) {
+		t.Errorf("a node that comes back: greeted %v, %v", c.greeted, c.greeting)
+	}
+	c.start(t)
 	whole(t, a, b, c)
 	if err := c.stop(); err != nil {
 		t.Fatal(err)
@@ -95,6 +118,9 @@ func TestNode_RemovedWhileItWasDown(t *testing.T) {
 		return err == nil || status.Code(err) == codes.NotFound
 	})
 	c = bind(t, c.cfg)
+	if c.servesEarly(t) {
+		t.Error("phones register at a node that was removed")
+	}
 	c.start(t)
 	if err := c.wait(); !errors.Is(err, ErrRemoved) {
 		t.Errorf("it ended with %v", err)

@@ -128,6 +128,31 @@ func planeFaults() []Fault {
 			Scenario: "kills", For: 50 * time.Second, Statements: []string{"S16", "S3"},
 		},
 		{
+			Name: "zombie-serves-early", Kind: Claims, What: "a node that was removed while it was down takes phones while it loads",
+			Edits:   []Edit{{"node/node.go", "n.greeting == nil && !n.isRemoved()", "n.greeting == nil"}},
+			Package: "./node", Run: "^TestNode_RemovedWhileItWasDown$",
+		},
+		{
+			Name: "restore-over-register", Kind: Claims, What: "what is put back at the start takes the place of what has registered before",
+			Edits:   []Edit{{"node/dn/table.go", "	if e.by(0) != nil {\n		return false\n	}\n	t.restore(e, &r)", "	t.restore(e, &r)"}},
+			Package: "./sip/registrar", Run: "^TestRestore_Beside",
+		},
+		{
+			Name: "register-before-restore", Kind: Claims, What: "a phone that registers before its DN is put back finds nothing of before",
+			Edits:   []Edit{{"sip/registrar/registrar.go", "e != nil && !g.restored.Load() && g.putBack(e)", "e != nil && false && g.putBack(e)"}},
+			Package: "./sip/registrar", Run: "^TestRestore_Beside",
+		},
+		{
+			Name: "base-over-newer", Kind: Durability, What: "the base takes the place of what has changed since, while it is loaded",
+			Edits:   []Edit{{"sip/location/load.go", "if n := blobNumber(piece[i].payload); s.slots[n] == nil {", "if n := blobNumber(piece[i].payload); n != \"\" {"}},
+			Package: "./sip/location", Run: "^TestLoad_",
+		},
+		{
+			Name: "early-calls", Kind: Registrations, What: "a node that loads leaves INVITEs without an answer instead of sending them elsewhere",
+			Edits:   []Edit{{"sip/doors.go", "m.Fault != nil || string(m.Method) == \"REGISTER\"", "m.Fault != nil || string(m.Method) != \"OPTIONS\""}},
+			Package: "./sip", Run: "^TestServer_PhonesRegisterWhileItLoads$",
+		},
+		{
 			Name: "zombie", Kind: Claims, What: "a node that was removed while it was down serves when it is back",
 			Edits: []Edit{
 				{"node/roster.go", "	if index >= view.Index() && (", "	if false && index >= view.Index() && ("},
