@@ -127,13 +127,11 @@ func (s *Store) fold() error {
 	if err != nil {
 		return fmt.Errorf("location store: fold the journal into %s: %w", s.basePath(), err)
 	}
-	s.forget(owed)
 	if err := s.dropOld(old); err != nil {
-		s.mu.Lock()
-		s.suspect = true // the next fold tries again
-		s.mu.Unlock()
+		s.oweAgain(owed) // what an old journal says must be overruled as long as it is there
 		return err
 	}
+	s.forget(owed)
 	return nil
 }
 
@@ -147,7 +145,7 @@ type debt struct {
 func (s *Store) takeOwed() []debt {
 	s.mu.Lock()
 	changed := s.changed
-	s.changed, s.suspect = nil, false
+	s.changed, s.folding, s.suspect = nil, changed, false
 	owed := make([]debt, len(changed))
 	for i, sl := range walk.Slice(&s.mu, changed) {
 		sl.changed = false // what changes from here on is owed again
@@ -260,7 +258,7 @@ func (s *Store) rotate() (old int, err error) {
 func (s *Store) oweAgain(owed []debt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.suspect = true
+	s.suspect, s.folding = true, nil
 	for _, d := range walk.Slice(&s.mu, owed) {
 		s.owe(d.slot)
 	}
@@ -270,6 +268,7 @@ func (s *Store) oweAgain(owed []debt) {
 func (s *Store) forget(owed []debt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.folding = nil
 	for _, sl := range walk.Slice(&s.mu, owed) {
 		if sl.gone && !sl.dirty && !sl.changed {
 			delete(s.slots, sl.number)

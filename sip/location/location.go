@@ -55,6 +55,7 @@ type Store struct {
 	live     int      // slots that are not gone
 	dirty    []*slot  // not in the journal yet
 	changed  []*slot  // in the journal, not in the base yet
+	folding  []*slot  // those of them that a fold under way has taken
 	wheel    wheel
 	contacts contacts
 	meta     Meta

@@ -222,13 +222,16 @@ func (s *Store) readJournals(ld *loader) error {
 	return nil
 }
 
-// dirtyAll queues what the base lacks: the file that holds it is given up.
+// dirtyAll queues what the base lacks, or an old journal says otherwise while a fold has not
+// removed it: the file that holds it is given up.
 func (s *Store) dirtyAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, sl := range walk.Slice(&s.mu, s.changed) {
-		if !sl.dirty {
-			s.enqueue(sl)
+	for _, list := range [...][]*slot{s.folding, s.changed} {
+		for _, sl := range walk.Slice(&s.mu, list) {
+			if !sl.dirty {
+				s.enqueue(sl)
+			}
 		}
 	}
 }
