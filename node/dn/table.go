@@ -2,6 +2,7 @@ package dn
 
 import (
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -233,6 +234,16 @@ func (t *Table) Resume(n Number, claimTime int64, r Reason) (Record, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.turn(n, claimTime, OOS, InSrv, r, nil)
+}
+
+// Expect makes room for so many DNs beside those that are known, so that none of them
+// waits for the others to be moved.
+func (t *Table) Expect(more int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	entries := make(map[Number]*entry, len(t.entries)+more)
+	maps.Copy(entries, t.entries)
+	t.entries = entries
 }
 
 // Restore puts back a record that this node wrote in an earlier incarnation.

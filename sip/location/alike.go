@@ -124,9 +124,11 @@ func (s *Store) someLate() (more bool) {
 	defer s.mu.Unlock()
 	c := &s.contacts
 	n := min(len(c.late), lateChunk)
+	var e single
 	for _, sl := range c.late[:n] {
 		if !sl.gone && sl.contacts == 0 {
-			s.reach(sl, s.decode(sl.blob).Bindings)
+			s.decodeInto(&e, sl.blob)
+			s.reach(sl, e.Bindings)
 		}
 	}
 	if c.late = c.late[n:]; len(c.late) == 0 {

@@ -103,6 +103,9 @@ func (s *Store) expect(more int) {
 	s.slots = slots
 	late := make([]*slot, 0, len(s.contacts.late)+more)
 	s.contacts.late = append(late, s.contacts.late...)
+	at := make(map[uint64]holders, len(s.contacts.at)+2*more) // by user and by host
+	maps.Copy(at, s.contacts.at)
+	s.contacts.at = at
 }
 
 // take brings entries in, but those of DNs that have a slot: what is there is newer.

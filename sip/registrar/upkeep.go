@@ -37,6 +37,7 @@ func (g *Registrar) Run(ctx context.Context, flush func()) error {
 // nothing else is written again. It returns the DNs with a phone that did not answer.
 // REGISTERs may be served meanwhile, and before: each puts its own DN back.
 func (g *Registrar) Restore() (silent []dn.Number) {
+	g.cfg.Table.Expect(g.cfg.Store.Len())
 	g.cfg.Store.Range(func(e *location.Entry) bool {
 		if g.restore(e) {
 			silent = append(silent, e.Record.Number)
