@@ -52,7 +52,9 @@ type Node struct {
 	id  *card
 	who *identity.Identity // nil where nobody is asked who he is
 	// entry is this node's of the roster, by what it knows of itself.
-	entry   atomic.Pointer[configpb.Node]
+	entry atomic.Pointer[configpb.Node]
+	// here are the addresses of its machine, by the last look; nil before the first.
+	here    atomic.Pointer[[]net.Addr]
 	key     *port.Key
 	started time.Time
 	// guard asks clients who they are; nil where nobody is asked.

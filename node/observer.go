@@ -3,7 +3,6 @@ package node
 import (
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api"
@@ -65,8 +64,8 @@ func (n *Node) followProblems() {
 	n.problems.Follow(n.doubted)
 	n.problems.Follow(n.strays)
 	n.problems.Follow(func(report func(problem.Problem)) {
-		if here, err := net.InterfaceAddrs(); err == nil {
-			n.cfg.unbound(here, report)
+		if here := n.here.Load(); here != nil {
+			n.cfg.unbound(*here, report)
 		}
 	})
 	n.problems.Follow(func(report func(problem.Problem)) { skews(n.mesh.Status(), report) })

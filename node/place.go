@@ -72,6 +72,7 @@ func (n *Node) keepPlace(ctx context.Context) error {
 		if err != nil {
 			continue // the next look may tell
 		}
+		n.here.Store(&here)
 		limited, cancel := context.WithTimeout(ctx, lookUpTime)
 		self, err := n.placeAmong(limited, here, n.self())
 		cancel()

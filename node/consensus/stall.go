@@ -25,7 +25,7 @@ import (
 
 const (
 	// stallLook is how often the disks are looked at.
-	stallLook = 250 * time.Millisecond
+	stallLook = 200 * time.Millisecond
 	// pulseEach is how often a node with nothing to write asks its disk for a sign.
 	pulseEach = time.Second
 	// pulseFile is beside the log.

@@ -17,7 +17,7 @@ import (
 )
 
 // tick is how often lifetimes and the end of a drain are looked at.
-const tick = 250 * time.Millisecond
+const tick = 200 * time.Millisecond
 
 // holdAgain is how often a drained node looks for what a REGISTER registered that was
 // past all checks at the deadline.
