@@ -55,15 +55,19 @@ func noRoom(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
 }
 
-// hasBase tells whether the file is there with anything in it.
-func (s *Store) hasBase() bool {
+// sizeOfBase is how many bytes the file has; 0 also when it is not there.
+func (s *Store) sizeOfBase() int64 {
 	info, err := os.Stat(s.basePath())
-	return err == nil && info.Size() > 0
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // openEntries opens the base for Load, and gives its words to fn.
 func (s *Store) openEntries(fn func(payload string) error) error {
-	if !s.hasBase() {
+	size := s.sizeOfBase()
+	if size == 0 {
 		return nil
 	}
 	return disk.Guard(func() error {
@@ -75,6 +79,7 @@ func (s *Store) openEntries(fn func(payload string) error) error {
 			return errors.Join(err, db.Close())
 		}
 		s.base = db
+		s.expect(int(size))
 		return nil
 	})
 }

@@ -3,7 +3,6 @@ package location
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -59,7 +58,6 @@ func (s *Store) load(tx *bolt.Tx) error {
 	if b == nil {
 		return nil
 	}
-	s.expect(b.Stats().KeyN)
 	var read single
 	piece := make([]found, 0, loadPiece)
 	err := readBucket(tx, bucketEntries, func(payload string) error {
@@ -94,18 +92,13 @@ func (s *Store) examine(e *single, payload string) (f found, err error) {
 	return found{payload, e.Record.ClaimTime, e.earliest(), moved}, err
 }
 
-// expect makes room for so many slots beside those that are there.
-func (s *Store) expect(more int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	slots := make(map[dn.Number]*slot, len(s.slots)+more)
-	maps.Copy(slots, s.slots)
-	s.slots = slots
-	late := make([]*slot, 0, len(s.contacts.late)+more)
-	s.contacts.late = append(late, s.contacts.late...)
-	at := make(map[uint64]holders, len(s.contacts.at)+2*more) // by user and by host
-	maps.Copy(at, s.contacts.at)
-	s.contacts.at = at
+// bytesEach is what a DN takes in a base at least, as far as room for DNs goes.
+const bytesEach = 256
+
+// expect makes room for the DNs of a base of that size, before there are any.
+func (s *Store) expect(size int) {
+	s.slots = make(map[dn.Number]*slot, size/bytesEach)
+	s.contacts.at = make(map[uint64]holders, 2*size/bytesEach) // by user and by host
 }
 
 // take brings entries in, but those of DNs that have a slot: what is there is newer.
