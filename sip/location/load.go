@@ -134,9 +134,39 @@ func (s *Store) adopt(sl *slot, f *found) {
 	s.schedule(sl, f.ends)
 }
 
-// fetch looks a DN up in the base, and returns what is known of it then: "" for nothing.
+// fetch is what is known of a DN while the base is read, "" for nothing: where there is no
+// slot the base is asked. Whoever asked goes by the answer, so it is known from then on,
+// should the base turn out to be damaged.
 func (s *Store) fetch(base *bolt.DB, n dn.Number) string {
-	var f found
+	if blob, known := s.rely(n, found{}); known {
+		return blob
+	}
+	blob, _ := s.rely(n, s.lookUp(base, n))
+	return blob
+}
+
+// rely makes what was found in the base that of a DN without a slot, and leaves what is known
+// of a DN to no damage of the base.
+func (s *Store) rely(n dn.Number, f found) (blob string, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sl := s.slots[n]
+	switch {
+	case sl == nil && f.payload == "":
+		return "", false
+	case sl == nil:
+		sl = &slot{}
+		s.adopt(sl, &f)
+		s.owe(sl)
+	case sl.loaded:
+		sl.loaded = false
+		s.owe(sl)
+	}
+	return liveBlob(sl), true
+}
+
+// lookUp reads the entry of a DN in the base, if it is there.
+func (s *Store) lookUp(base *bolt.DB, n dn.Number) (f found) {
 	_ = disk.Guard(func() error { // what is damaged is Load's to tell; what was closed was loaded
 		return base.View(func(tx *bolt.Tx) error {
 			b := tx.Bucket(bucketEntries)
@@ -158,17 +188,10 @@ func (s *Store) fetch(base *bolt.DB, n dn.Number) string {
 			return err
 		})
 	})
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.slots[n] == nil && f.payload != "" {
-		sl := &slot{}
-		s.adopt(sl, &f)
-		s.owe(sl) // should the base turn out to be damaged, this is known all the same
-	}
-	return liveBlob(s.slots[n])
+	return f
 }
 
-// unload takes back what Load brought in and nobody has changed since.
+// unload takes back what Load brought in and nobody has asked for or changed since.
 func (s *Store) unload() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

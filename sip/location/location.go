@@ -78,7 +78,7 @@ type slot struct {
 	dirty    bool
 	changed  bool
 	gone     bool
-	loaded   bool // by Load, and not changed since
+	loaded   bool // by Load, and neither asked for meanwhile nor changed since
 }
 
 // disks know what is under way in the file system: writes of the journal, which
@@ -130,7 +130,7 @@ func (s *Store) Get(n dn.Number) *Entry {
 	sl, base := s.slots[n], s.base
 	blob := liveBlob(sl)
 	s.mu.RUnlock()
-	if sl == nil && base != nil {
+	if base != nil {
 		blob = s.fetch(base, n)
 	}
 	return s.decode(blob)
@@ -142,7 +142,7 @@ func (s *Store) GetBytes(n []byte) *Entry {
 	sl, base := s.slots[dn.Number(n)], s.base
 	blob := liveBlob(sl)
 	s.mu.RUnlock()
-	if sl == nil && base != nil {
+	if base != nil {
 		blob = s.fetch(base, dn.Number(n))
 	}
 	return s.decode(blob)
@@ -200,14 +200,15 @@ func (s *Store) Put(e *Entry) {
 // Delete removes the entry of n, in memory at once.
 func (s *Store) Delete(n dn.Number) {
 	s.mu.RLock()
-	sl, base := s.slots[n], s.base
+	base := s.base
 	s.mu.RUnlock()
-	if sl == nil && base != nil {
+	if base != nil {
 		s.fetch(base, n)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if sl = s.slots[n]; sl == nil || sl.gone {
+	sl := s.slots[n]
+	if sl == nil || sl.gone {
 		return
 	}
 	s.reach(sl, nil)
