@@ -127,6 +127,23 @@ func TestNode_RemovedWhileItWasDown(t *testing.T) {
 	}
 }
 
+// A node that is told to stop while it loads serves nobody, and has nothing open then.
+func TestNode_ToldToStopWhileItLoads(t *testing.T) {
+	m := bind(t, config(t, "n1", func(c *Config) { c.Bootstrap = true }))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := m.Run(ctx); err != nil {
+		t.Error(err)
+	}
+	if m.log.has("msg=serving") || m.log.has("bootstrapped") {
+		t.Error("it began to serve")
+	}
+	m.stop = func() error { return nil }
+	if again := bind(t, m.cfg); again.Close() != nil {
+		t.Error("something of it is open")
+	}
+}
+
 // A data directory of one cluster and --join of another one don't go together.
 func TestNode_JoinOfAnotherClusterEndsIt(t *testing.T) {
 	a := run(t, config(t, "n1", func(c *Config) { c.Bootstrap = true }))

@@ -30,6 +30,9 @@ import (
 
 // run is Run, however long what it waits for takes.
 func (n *Node) run(ctx context.Context) error {
+	if ctx.Err() != nil { // told to stop while it loaded
+		return n.Close()
+	}
 	ctx, cancel := n.leaving(ctx)
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
