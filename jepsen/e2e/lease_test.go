@@ -75,6 +75,7 @@ func TestReserve_LivesThroughTheGrace(t *testing.T) {
 	router := connect(t, c.Node(2), cluster.TCPort)
 	router.says(t, "EVENT_REGISTERED 8712 status=InSrv owner=n2", registerAddress("8712", tlibpb.AddressMode_ADDRESS_MODE_SHARED))
 	router.reserves(t, "8711", reserveAgent("8711", 1, 3_600_000))
+	expectRoutable(t, "8711", false, c.Nodes()...) // the others hear of it a moment after the router
 	for range 2 {
 		router.stop()
 		lives(t, c.Node(3), "8711", time.Second)
