@@ -125,6 +125,9 @@ func TestNode_RemovedWhileItWasDown(t *testing.T) {
 	if err := c.wait(); !errors.Is(err, ErrRemoved) {
 		t.Errorf("it ended with %v", err)
 	}
+	if c.log.has("msg=serving") {
+		t.Error("it served before it ended")
+	}
 }
 
 // A node that is told to stop while it loads serves nobody, and has nothing open then.

@@ -69,6 +69,9 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	if !n.greeted {
 		err = n.greet(ctx)
 	}
+	if err == nil && n.isRemoved() {
+		err = ErrRemoved // before a phone that waits at its port is answered
+	}
 	if err != nil {
 		return err
 	}

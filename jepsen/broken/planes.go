@@ -133,6 +133,11 @@ func planeFaults() []Fault {
 			Package: "./node", Run: "^TestNode_RemovedWhileItWasDown$",
 		},
 		{
+			Name: "zombie-serves", Kind: Claims, What: "a node that was told at its start that it was removed opens its ports before it ends",
+			Edits:   []Edit{{"node/run.go", "	if err == nil && n.isRemoved() {", "	if false {"}},
+			Package: "./node", Run: "^TestNode_RemovedWhileItWasDown$",
+		},
+		{
 			Name: "restore-over-register", Kind: Claims, What: "what is put back at the start takes the place of what has registered before",
 			Edits:   []Edit{{"node/dn/table.go", "	if e.by(0) != nil {\n		return false\n	}\n	t.restore(e, &r)", "	t.restore(e, &r)"}},
 			Package: "./sip/registrar", Run: "^TestRestore_Beside",
