@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -64,7 +65,7 @@ func TestBegin_AnswersAsTheLoadedViewDoes(t *testing.T) {
 	check(begun.View())
 	w := begun.Watch()
 	defer w.Close()
-	if err := begun.Load(); err != nil {
+	if err := begun.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	check(begun.View())
@@ -106,7 +107,7 @@ func TestLoad_AfterDamageAnotherFileIsTaken(t *testing.T) {
 		t.Error("a damaged DN is there")
 	}
 	for range 2 {
-		if err := begun.Load(); !errors.Is(err, ErrCorrupt) {
+		if err := begun.Load(t.Context()); !errors.Is(err, ErrCorrupt) {
 			t.Fatalf("loading a damaged file: %v", err)
 		}
 	}
@@ -114,13 +115,38 @@ func TestLoad_AfterDamageAnotherFileIsTaken(t *testing.T) {
 	if err := os.WriteFile(path, good, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := begun.Load(); err != nil || begun.Digest() != want {
+	if err := begun.Load(t.Context()); err != nil || begun.Digest() != want {
 		t.Fatalf("the file that lies there now: %v", err)
 	}
 	if early.DN(victim) != nil || len(numbersOf(early, "", -1)) != 0 {
 		t.Error("a file that was closed tells of DNs")
 	}
 	mustApply(t, begun, begun.View().Index()+1, bootstrap(begun.View().Epoch()))
+}
+
+// TestLoad_StoppedOnTheWay: that is no damage, and the next start has all.
+func TestLoad_StoppedOnTheWay(t *testing.T) {
+	m := machine(t)
+	m.ApplyBatch(randomLog(t, 13, 2000))
+	want, path := m.Digest(), m.store.path
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	begun, err := Begin(Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	if err := begun.Load(stopped); !errors.Is(err, context.Canceled) || errors.Is(err, ErrCorrupt) {
+		t.Errorf("stopped: %v", err)
+	}
+	if err := begun.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := open(t, path).Digest(); got != want {
+		t.Errorf("the next start has digest %s, want %s", got, want)
+	}
 }
 
 // BenchmarkBegin is the start until DNs can be asked for, BenchmarkBegin/find one that is,
@@ -139,7 +165,7 @@ func BenchmarkBegin(b *testing.B) {
 			for b.Loop() {
 				m, err := Begin(Config{Path: path})
 				if err == nil && load {
-					err = m.Load()
+					err = m.Load(b.Context())
 				}
 				if err != nil {
 					b.Fatal(err)

@@ -69,7 +69,7 @@ func Open(cfg Config) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := m.Load(); err != nil {
+	if err := m.Load(context.Background()); err != nil {
 		return nil, errors.Join(err, m.store.close())
 	}
 	return m, nil
@@ -106,15 +106,15 @@ func (m *Machine) begin() error {
 	return nil
 }
 
-// Load reads the DNs. Call it before anything is applied. After ErrCorrupt the file is not
+// Load reads the DNs, unless ctx ends. Call it before anything is applied. After ErrCorrupt the file is not
 // used any more: call Load again when another lies in its place, or none.
-func (m *Machine) Load() error {
+func (m *Machine) Load(ctx context.Context) error {
 	if m.store.db == nil {
 		if err := m.begin(); err != nil {
 			return err
 		}
 	}
-	v, err := m.store.load(m.View())
+	v, err := m.store.load(ctx, m.View())
 	if err != nil {
 		return errors.Join(err, m.store.close())
 	}

@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -138,19 +139,21 @@ func (s *store) begin() (v *View, err error) {
 	return v, nil
 }
 
-// load is v with its DNs.
-func (s *store) load(v *View) (*View, error) {
+// load is v with its DNs, unless ctx ends.
+func (s *store) load(ctx context.Context, v *View) (*View, error) {
 	next := *v
 	next.dns, next.dids = newDNs(), newTree[configpb.DN]()
 	err := s.guard(func() error {
 		return s.db.View(func(tx *bolt.Tx) (err error) {
-			if err = readObjects(tx, &next, bucketDN, recordDN); err == nil {
-				s.sum, err = sumOf(tx)
+			if err = readObjects(ctx, tx, &next, bucketDN, recordDN); err == nil {
+				s.sum, err = sumOf(ctx, tx)
 			}
 			return err
 		})
 	})
 	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
 	case errors.Is(err, ErrCorrupt):
 		return nil, err
 	case err != nil:
@@ -189,28 +192,28 @@ func readView(tx *bolt.Tx) (*View, error) {
 		bucket string
 		kind   byte
 	}{{bucketNode, recordNode}, {bucketGroup, recordGroup}, {bucketRequest, recordRequest}, {bucketToken, recordToken}, {bucketAudit, recordAudit}, {bucketInvite, recordInvite}} {
-		if err := readObjects(tx, v, r.bucket, r.kind); err != nil {
+		if err := readObjects(context.Background(), tx, v, r.bucket, r.kind); err != nil {
 			return nil, err
 		}
 	}
 	return v, nil
 }
 
-func readObjects(tx *bolt.Tx, v *View, bucket string, kind byte) error {
+func readObjects(ctx context.Context, tx *bolt.Tx, v *View, bucket string, kind byte) error {
 	return tx.Bucket([]byte(bucket)).ForEach(func(k, b []byte) error {
 		if err := v.add(kind, b); err != nil {
 			return fmt.Errorf("%s %q: %w", bucket, k, err)
 		}
-		return nil
+		return ctx.Err()
 	})
 }
 
-func sumOf(tx *bolt.Tx) (Sum, error) {
+func sumOf(ctx context.Context, tx *bolt.Tx) (Sum, error) {
 	var s summer
 	for _, name := range buckets {
 		err := tx.Bucket([]byte(name)).ForEach(func(k, b []byte) error {
 			s.flip(name, string(k), b)
-			return nil
+			return ctx.Err()
 		})
 		if err != nil {
 			return s.sum, err

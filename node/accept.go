@@ -30,7 +30,7 @@ const acceptPatience = 10 * time.Second
 // operator says so and a member of that answers: its copy of the configuration is set
 // aside and comes anew from there, and nothing else is touched. Otherwise it goes on
 // with what it has: SIP is served in any case.
-func (n *Node) acceptRecovery() error {
+func (n *Node) acceptRecovery(ctx context.Context) error {
 	wanted := n.cfg.AcceptRecovery
 	if wanted == NoRecovery {
 		wanted = ""
@@ -38,7 +38,7 @@ func (n *Node) acceptRecovery() error {
 	if n.cfg.AcceptRecovery == "" || n.id.ClusterID == "" || n.lineage() == fsm.Lineage(n.id.ClusterID, wanted) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), acceptPatience)
+	ctx, cancel := context.WithTimeout(ctx, acceptPatience)
 	defer cancel()
 	if err := n.findRecovery(ctx, fsm.Lineage(n.id.ClusterID, wanted)); err != nil {
 		n.problems.Begin(problem.Problem{

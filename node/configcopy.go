@@ -28,7 +28,9 @@ func (n *Node) openMachine() error {
 	})
 }
 
-func (n *Node) loadMachine() error { return n.mend(n.machine.Load) }
+func (n *Node) loadMachine(ctx context.Context) error {
+	return n.mend(func() error { return n.machine.Load(ctx) })
+}
 
 // mend does what reads the configuration. A damaged one is set aside: the copy is served
 // until the log brings what came later, and without a copy all comes from the log.

@@ -51,7 +51,7 @@ func runNode(t *testing.T) *running {
 	for i, a := range []*string{&cfg.SIPAddr, &cfg.DefaultAddr, &cfg.TCAddr, &cfg.ClusterAddr, &cfg.GossipAddr, &cfg.HTTPAddr} {
 		*a = fmt.Sprintf("%s:%d", cfg.Bind, 7000+i)
 	}
-	n, err := node.New(cfg)
+	n, err := node.New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

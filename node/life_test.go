@@ -85,7 +85,7 @@ func TestNode_LinkTimeoutIsThatOfTheConfig(t *testing.T) {
 // servesEarly tells whether phones may register while the node loads.
 func (m *member) servesEarly(t *testing.T) (serves bool) {
 	t.Helper()
-	if err := m.loadLarge(func() { serves = true }); err != nil {
+	if err := m.loadLarge(t.Context(), func() { serves = true }); err != nil {
 		t.Fatal(err)
 	}
 	return serves
@@ -147,6 +147,39 @@ func TestNode_ToldToStopWhileItLoads(t *testing.T) {
 	}
 }
 
+// TestNew_StoppedOnTheWay: what a node was told to stop before is no fault of its disk. Nothing
+// is open or set aside then, and the next start has all.
+func TestNew_StoppedOnTheWay(t *testing.T) {
+	a, b := twoNodes(t, nil)
+	a.write(t, []*member{a, b}, phoneDN("1001"))
+	a.phone(t, "1001")
+	if err := a.stop(); err != nil {
+		t.Fatal(err)
+	}
+	a.stop = func() error { return nil }
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if n, err := New(ctx, a.cfg); n != nil || !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "--sip-addr") {
+		t.Errorf("stopped: %v", err)
+	}
+	aside, err := filepath.Glob(filepath.Join(a.cfg.DataDir, "*", "*damaged*"))
+	if err != nil || len(aside) > 0 {
+		t.Errorf("set aside: %v, %v", aside, err)
+	}
+	a = run(t, a.cfg)
+	a.says(t, "1001", "IN_SRV n1@site-n1")
+}
+
+// Until a node runs, it brings to the disk what phones are told at its start.
+func TestNew_KeepsBindingsUntilItRuns(t *testing.T) {
+	m := bind(t, config(t, "n1", func(c *Config) { c.Bootstrap = true }))
+	m.store.Put(&location.Entry{Record: dn.Record{Number: "1001", ClaimTime: 7, State: dn.InSrv}})
+	await(t, "it is in the journal", func() bool {
+		b, err := os.ReadFile(filepath.Join(m.cfg.DataDir, "location", "location.journal.00000001"))
+		return err == nil && bytes.Contains(b, []byte("1001"))
+	})
+}
+
 // A data directory of one cluster and --join of another one don't go together.
 func TestNode_JoinOfAnotherClusterEndsIt(t *testing.T) {
 	a := run(t, config(t, "n1", func(c *Config) { c.Bootstrap = true }))
@@ -184,7 +217,7 @@ func TestNew_NamesThePortThatIsInUse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n, err := New(cfg); err == nil || !strings.Contains(err.Error(), flag) {
+		if n, err := New(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), flag) {
 			t.Errorf("%s in use: %v", flag, err)
 			if n != nil {
 				_ = n.Close()
@@ -198,13 +231,13 @@ func TestNew_NamesThePortThatIsInUse(t *testing.T) {
 }
 
 func TestNew_AFreshDirectoryNeedsACluster(t *testing.T) {
-	if _, err := New(config(t, "n1", nil)); !errors.Is(err, ErrNoCluster) {
+	if _, err := New(t.Context(), config(t, "n1", nil)); !errors.Is(err, ErrNoCluster) {
 		t.Error(err)
 	}
-	if _, err := New(config(t, "N 1", nil)); !errors.Is(err, ErrConfig) {
+	if _, err := New(t.Context(), config(t, "N 1", nil)); !errors.Is(err, ErrConfig) {
 		t.Error(err)
 	}
-	if _, err := New(config(t, "n1", func(c *Config) { c.Bootstrap, c.ClusterKey = true, []byte("short") })); err == nil {
+	if _, err := New(t.Context(), config(t, "n1", func(c *Config) { c.Bootstrap, c.ClusterKey = true, []byte("short") })); err == nil {
 		t.Error("a short key is taken")
 	}
 }

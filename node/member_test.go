@@ -91,7 +91,7 @@ func bind(t *testing.T, c Config) *member {
 	m := &member{home: t, log: &lines{}}
 	c.Log = newLog(m.log)
 	var err error
-	if m.Node, err = New(c); err != nil {
+	if m.Node, err = New(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	m.stop = m.Close

@@ -182,7 +182,7 @@ func cloneRefused(t *testing.T, all []*member) {
 	lost := losses(all)
 	config := elsewhere(t, c, ownIP(), all[0].cfg.ClusterAddr)
 	config.DataDir = dir
-	n, err := New(config)
+	n, err := New(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -116,6 +116,8 @@ type Node struct {
 	greeting error
 	// stopPort ends what serves port.
 	stopPort func()
+	// stopKeeping ends what has brought bindings to the disk since they could be looked up.
+	stopKeeping func() error
 	// removed is closed when a peer that knows better says so.
 	removed chan struct{}
 	// directory is where the others are; moved wakes who dials them.
@@ -136,8 +138,8 @@ type Node struct {
 }
 
 // New opens the stores and binds every port but gossip's. An error says what is
-// wrong and what to do; nothing stays open then.
-func New(cfg Config) (*Node, error) {
+// wrong and what to do, or is ctx's, which has ended meanwhile; nothing stays open then.
+func New(ctx context.Context, cfg Config) (*Node, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
@@ -145,10 +147,10 @@ func New(cfg Config) (*Node, error) {
 	n.events = security.New(n.log)
 	n.problems = problem.New(n.log)
 	n.damage.log = n.log
-	if err := n.openStores(); err != nil {
+	if err := n.openStores(ctx); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
-	if err := n.bindPorts(); err != nil {
+	if err := n.bindPorts(ctx); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
 	return n, nil
@@ -166,7 +168,7 @@ func (n *Node) Close() error {
 	return errors.Join(errs...)
 }
 
-func (n *Node) openStores() (err error) {
+func (n *Node) openStores(ctx context.Context) (err error) {
 	if len(n.cfg.ClusterKey) > 0 {
 		if n.key, err = port.NewKey(n.cfg.ClusterKey); err != nil {
 			return err
@@ -179,10 +181,10 @@ func (n *Node) openStores() (err error) {
 		return err
 	}
 	n.lags = lag.New(dn.Node(n.id.ID), n.applied, n.leader)
-	if err := n.acceptRecovery(); err != nil {
+	if err := n.acceptRecovery(ctx); err != nil {
 		return err
 	}
-	if err := n.findPlace(); err != nil {
+	if err := n.findPlace(ctx); err != nil {
 		return err
 	}
 	if n.denied, err = openDeniedTokens(n.cfg.DataDir, &n.damage); err != nil {
@@ -223,6 +225,7 @@ func (n *Node) openLarge() error {
 	machine, store := n.openMachine(), bindings.Wait()
 	if store == nil {
 		n.onClose(n.store.Close)
+		n.keepBindings()
 	}
 	if machine == nil {
 		n.onClose(func() error { return n.machine.Close() })
@@ -230,26 +233,32 @@ func (n *Node) openLarge() error {
 	return cmp.Or(store, machine)
 }
 
-// loadLarge reads them. Phones may register meanwhile, once the others know of this
-// process: not at a copy of another machine's data directory, or a node that was removed.
-func (n *Node) loadLarge(serve func()) error {
+// keepBindings has what phones are told brought to the disk each second, from the first
+// that may come until run takes that over, however long it takes to put all back.
+func (n *Node) keepBindings() {
 	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- n.store.Run(ctx) }()
+	n.stopKeeping = sync.OnceValue(func() error { cancel(); return <-ended })
+	n.onClose(n.stopKeeping)
+}
+
+// loadLarge reads them, unless ctx ends. Phones may register meanwhile, once the others know of this
+// process: not at a copy of another machine's data directory, or a node that was removed.
+func (n *Node) loadLarge(ctx context.Context, serve func()) error {
 	var beside, loads errgroup.Group
-	beside.Go(func() error { return n.store.Run(ctx) }) // of those that register
 	if n.machine.View().Node(n.id.ID) != nil && !n.anew {
 		n.greeted = true
 		beside.Go(func() error {
-			if n.greeting = n.greet(context.Background()); n.greeting == nil && !n.isRemoved() {
+			if n.greeting = n.greet(ctx); n.greeting == nil && !n.isRemoved() && ctx.Err() == nil {
 				serve()
 			}
 			return nil
 		})
 	}
-	loads.Go(n.store.Load)
-	loads.Go(n.loadMachine)
-	err := loads.Wait()
-	cancel()
-	return errors.Join(err, beside.Wait())
+	loads.Go(func() error { return n.store.Load(ctx) })
+	loads.Go(func() error { return n.loadMachine(ctx) })
+	return errors.Join(loads.Wait(), beside.Wait())
 }
 
 // servePort tells who is here from now on: others ask before they listen to this process.
@@ -270,7 +279,7 @@ func (n *Node) isRemoved() bool {
 	}
 }
 
-func (n *Node) bindPorts() (err error) {
+func (n *Node) bindPorts(ctx context.Context) (err error) {
 	if n.port, err = port.Listen(n.cfg.ClusterAddr, &port.Dialer{Identity: n.who, Key: n.key, Fabric: n.fabric},
 		port.Self{ID: n.id.ID, Instance: rand.Uint64() | 1, Started: n.started}, n.log); err != nil {
 		return err
@@ -293,13 +302,17 @@ func (n *Node) bindPorts() (err error) {
 	}
 	n.onClose(func() error { return ignoreClosed(n.http.Close()) })
 	n.trace = n.cfg.newTrace()
+	var loaded error
 	n.sip, err = sip.New(sip.Config{
 		UDP: n.cfg.SIPAddr, TCP: n.cfg.SIPAddr, TLS: n.cfg.TLSAddr, WS: n.cfg.WSAddr, WSS: n.cfg.WSSAddr,
-		CertFile: n.cfg.CertFile, KeyFile: n.cfg.KeyFile, ClientCAFile: n.cfg.ClientCAFile, Origins: n.cfg.Origins, Machine: n.machine, Table: n.table, Store: n.store, Load: n.loadLarge,
+		CertFile: n.cfg.CertFile, KeyFile: n.cfg.KeyFile, ClientCAFile: n.cfg.ClientCAFile, Origins: n.cfg.Origins, Machine: n.machine, Table: n.table, Store: n.store, Load: func(serve func()) error { loaded = n.loadLarge(ctx, serve); return loaded },
 		Draining: n.draining, Drained: n.drained, Log: n.log,
 		Calls: caller{n}, Advertise: n.self().GetSipAddr(), Carry: n.carry,
 		Rate: n.cfg.SIPRate, MaxConnections: intake.Share(intake.MaxSIP, intake.PhonesPart), Events: n.events, DialPeer: n.dialPeer, FindElsewhere: n.findContact, Sealed: !n.cfg.Insecure, Trace: n.trace,
 	})
+	if loaded != nil {
+		return loaded
+	}
 	if err != nil {
 		return fmt.Errorf("SIP address %s: %w: choose another --sip-addr", n.cfg.SIPAddr, err)
 	}

@@ -29,8 +29,8 @@ const (
 func (n *Node) self() *configpb.Node { return n.entry.Load() }
 
 // findPlace finds out at the start where this node is.
-func (n *Node) findPlace() error {
-	ctx, cancel := context.WithTimeout(context.Background(), lookUpTime)
+func (n *Node) findPlace(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lookUpTime)
 	defer cancel()
 	here, err := net.InterfaceAddrs()
 	if err != nil {

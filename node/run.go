@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,7 +56,7 @@ func (n *Node) run(ctx context.Context) error {
 // enter makes the node a member: the configuration plane runs, and this node
 // is on the roster that it knows.
 func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
-	g.Go(func() error { return n.store.Run(ctx) })
+	g.Go(func() error { return cmp.Or(n.stopKeeping(), n.store.Run(ctx)) })
 	g.Go(func() error { return n.tellUses(ctx) })
 	g.Go(func() error { return n.leaveCalls(ctx) })
 	context.AfterFunc(ctx, n.stopPort)

@@ -165,7 +165,7 @@ func TestSecured(t *testing.T) {
 // joins tries to join and returns what became of it.
 func joins(t *testing.T, to *member, name, file string, patience time.Duration) error {
 	t.Helper()
-	n, err := New(config(t, name, func(c *Config) {
+	n, err := New(t.Context(), config(t, name, func(c *Config) {
 		secured(c)
 		c.Join, c.InviteFile, c.JoinTimeout = []string{to.cfg.ClusterAddr}, file, patience
 	}))
@@ -277,7 +277,7 @@ func otherWay(t *testing.T, all []*member) {
 		{plain, func(c *Config) { secured(c); c.InviteFile = all[0].invited(t, all[0], "n7", time.Hour) }, "with --insecure too"},
 	} {
 		err := givesUp(c.says, func(wait time.Duration) error {
-			n, err := New(config(t, "n7", func(o *Config) {
+			n, err := New(t.Context(), config(t, "n7", func(o *Config) {
 				c.guest(o)
 				o.Join, o.JoinTimeout = []string{c.to.cfg.ClusterAddr}, wait
 			}))

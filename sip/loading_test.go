@@ -29,7 +29,7 @@ func loading(t *testing.T, c *Config, kept string, load func(addr string) error)
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Store.Close() })
-	c.Load = func(serve func()) error { serve(); return errors.Join(load(c.UDP), c.Store.Load()) }
+	c.Load = func(serve func()) error { serve(); return errors.Join(load(c.UDP), c.Store.Load(t.Context())) }
 }
 
 func lineTo(t *testing.T, addr string) *line {

@@ -70,7 +70,7 @@ func launchNode(t *testing.T, cfg node.Config) (node.Config, <-chan struct{}) {
 		SIPAddr: a[0], DefaultAddr: a[1], TCAddr: a[2], ClusterAddr: a[3], GossipAddr: a[4], HTTPAddr: a[5],
 		Insecure: cfg.Insecure, Records: cfg.Records, CallTrace: cfg.CallTrace, Log: slog.New(slog.DiscardHandler),
 	}
-	n, err := node.New(cfg)
+	n, err := node.New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

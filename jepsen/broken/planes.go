@@ -153,6 +153,11 @@ func planeFaults() []Fault {
 			Package: "./sip/location", Run: "^TestLoad_",
 		},
 		{
+			Name: "bindings-wait-for-run", Kind: Durability, What: "what phones are told while a node loads reaches the disk when it runs",
+			Edits:   []Edit{{"node/node.go", "	go func() { ended <- n.store.Run(ctx) }()\n", "	go func() { <-ctx.Done(); ended <- nil }()\n"}},
+			Package: "./node", Run: "^TestNew_KeepsBindingsUntilItRuns$",
+		},
+		{
 			Name: "early-calls", Kind: Registrations, What: "a node that loads leaves INVITEs without an answer instead of sending them elsewhere",
 			Edits:   []Edit{{"sip/doors.go", "m.Fault != nil || string(m.Method) == \"REGISTER\"", "m.Fault != nil || string(m.Method) != \"OPTIONS\""}},
 			Package: "./sip", Run: "^TestServer_PhonesRegisterWhileItLoads$",

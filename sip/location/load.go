@@ -1,6 +1,7 @@
 package location
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -15,18 +16,20 @@ import (
 // loadPiece is how many entries come in under one hold of the lock.
 const loadPiece = 512
 
-// Load brings in what lies in the base and was not asked for yet. Call it once; all but
-// Close may be called meanwhile. Of a damaged base nothing comes in but what was asked
+// Load brings in what lies in the base and was not asked for yet, unless ctx ends. Call it
+// once; all but Close may be called meanwhile. Of a damaged base nothing comes in but what was asked
 // for: it is set aside.
-func (s *Store) Load() error {
+func (s *Store) Load(ctx context.Context) error {
 	s.mu.RLock()
 	base := s.base
 	s.mu.RUnlock()
 	if base == nil {
 		return nil
 	}
-	damaged := disk.Guard(func() error { return base.View(s.load) })
+	damaged := disk.Guard(func() error { return base.View(func(tx *bolt.Tx) error { return s.load(ctx, tx) }) })
 	switch {
+	case ctx.Err() != nil:
+		return ctx.Err() // what was not brought in is in the base still
 	case errors.Is(damaged, disk.ErrDamaged):
 		s.unload()
 	case damaged != nil:
@@ -53,7 +56,7 @@ func (s *Store) closeEntries() error {
 	return base.Close()
 }
 
-func (s *Store) load(tx *bolt.Tx) error {
+func (s *Store) load(ctx context.Context, tx *bolt.Tx) error {
 	b := tx.Bucket(bucketEntries)
 	if b == nil {
 		return nil
@@ -68,6 +71,7 @@ func (s *Store) load(tx *bolt.Tx) error {
 		if piece = append(piece, one); len(piece) == cap(piece) {
 			s.take(piece)
 			piece = piece[:0]
+			return ctx.Err()
 		}
 		return nil
 	})

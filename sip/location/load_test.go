@@ -1,6 +1,8 @@
 package location
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -8,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	bolt "go.etcd.io/bbolt"
 
 	"github.com/sipcluster/sipcluster/node/dn"
 )
@@ -57,7 +61,7 @@ func TestLoad_BesideWhatChanges(t *testing.T) {
 			}
 		})
 	}
-	ok(t, s.Load(), s.Load())
+	ok(t, s.Load(t.Context()), s.Load(t.Context()))
 	changing.Wait()
 	check := func(s *Store) {
 		t.Helper()
@@ -115,14 +119,14 @@ func TestLoad_DamagedBase(t *testing.T) {
 	}
 	s.Put(registers)
 	ok(t, s.Flush())
-	if s.base.View(s.load) == nil {
+	if s.base.View(func(tx *bolt.Tx) error { return s.load(t.Context(), tx) }) == nil {
 		t.Fatal("the damage is not found")
 	}
 	late := s.Get("2007") // it is loaded, and the damage is not told yet
 	if late == nil {
 		t.Fatal("an entry that was loaded is not found")
 	}
-	ok(t, s.Load())
+	ok(t, s.Load(t.Context()))
 	check := func(s *Store) {
 		t.Helper()
 		if !same(s.Get("2005"), asked, time.Minute) || !same(s.Get("2006"), registers, time.Minute) || !same(s.Get("2007"), late, time.Minute) || s.Get("9000") == nil {
@@ -146,6 +150,30 @@ func TestLoad_DamagedBase(t *testing.T) {
 	check(s)
 }
 
+// TestLoad_StoppedOnTheWay: that is no damage. What came meanwhile and what was not brought
+// in yet are there after the next start.
+func TestLoad_StoppedOnTheWay(t *testing.T) {
+	dir := t.TempDir()
+	const many = 3 * loadPiece
+	filled(t, dir, many)
+	s := beginAt(t, dir, testBoot)
+	s.Put(entry("9001", 1e6, time.Now().Add(time.Hour)))
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	if err := s.Load(stopped); !errors.Is(err, context.Canceled) {
+		t.Fatalf("stopped: %v", err)
+	}
+	if n := s.Len(); n >= many {
+		t.Errorf("%d of %d were brought in", n, many)
+	}
+	ok(t, s.Close())
+	s = openAt(t, dir, testBoot)
+	defer s.crash()
+	if got := len(contents(s)); got != many+2 || s.Get("9001") == nil || len(damagedFiles(t, dir)) != 0 {
+		t.Errorf("%d entries are there, want %d; set aside: %v", got, many+2, damagedFiles(t, dir))
+	}
+}
+
 // BenchmarkBegin is the start until DNs can be asked for, and Load until all are there.
 func BenchmarkBegin(b *testing.B) {
 	dir := b.TempDir()
@@ -167,7 +195,7 @@ func BenchmarkBegin(b *testing.B) {
 			for b.Loop() {
 				s := beginAt(b, dir, testBoot)
 				if load {
-					if err := s.Load(); err != nil {
+					if err := s.Load(b.Context()); err != nil {
 						b.Fatal(err)
 					}
 				}

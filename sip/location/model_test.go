@@ -1,6 +1,7 @@
 package location
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -37,7 +38,7 @@ func (m *model) open() {
 }
 
 func (m *model) load(t *rapid.T) {
-	if err := m.s.Load(); err != nil {
+	if err := m.s.Load(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 }

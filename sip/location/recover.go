@@ -1,6 +1,7 @@
 package location
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,7 +29,7 @@ func Begin(cfg Config) (*Store, error) { return begin(cfg, readBoot(), defaults)
 func open(cfg Config, b boot, tune tuning) (*Store, error) {
 	s, err := begin(cfg, b, tune)
 	if err == nil {
-		if err = s.Load(); err == nil {
+		if err = s.Load(context.Background()); err == nil {
 			return s, nil
 		}
 		err = errors.Join(err, s.Close())

@@ -73,6 +73,9 @@ func (s *settingsOf) run(ctx context.Context, c *console.Console, signals <-chan
 		super.watch(ctx, n.Alive)
 	}
 	n, err = open(ctx, config)
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil // told to stop while it loaded
+	}
 	if errors.Is(err, node.ErrConfig) {
 		return console.Usagef("%w", err)
 	}

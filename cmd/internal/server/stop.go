@@ -26,7 +26,7 @@ func open(ctx context.Context, config node.Config) (*node.Node, error) {
 	}
 	done := make(chan opened, 1)
 	go func() {
-		n, err := node.New(config)
+		n, err := node.New(ctx, config)
 		done <- opened{n, err}
 	}()
 	select {
