@@ -60,7 +60,10 @@ func newSite(t testing.TB, mutations ...*configpb.Mutation) *site {
 	leftover.Check(t)
 	s := &site{view: roster(t, mutations...)}
 	s.past = history.New(history.Config{Self: selfID})
-	s.table = dn.New(dn.Config{Self: selfID, Incarnation: 7, Told: s.past.DN, Busy: func(n dn.Number) bool { return s.uses(n).Calls > 0 }, Uses: s.uses, Class: func(n dn.Number) dn.Class { return dnview.Class(s.view.DN(string(n))) }, Groups: func(n dn.Number) []string { return s.view.DN(string(n)).GetGroups() }})
+	s.table = dn.New(dn.Config{Self: selfID, Incarnation: 7, Told: s.past.DN, Busy: func(n dn.Number) bool { return s.uses(n).Calls > 0 }, Uses: s.uses, Configured: func(n dn.Number) (dn.Class, []string) {
+		config := s.view.DN(string(n))
+		return dnview.Class(config), config.GetGroups()
+	}})
 	conn := serve(t, func(r grpc.ServiceRegistrar) {
 		tcpb.RegisterAvailabilityServer(r, NewAvailability(AvailabilityConfig{
 			Table: s.table, View: func() *fsm.View { return s.view }, Heartbeat: 10 * time.Millisecond,

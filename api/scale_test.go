@@ -40,7 +40,10 @@ const teamSize = 50
 func newOffice(t *testing.T, n int) *office {
 	o := &office{last: fmt.Sprintf("1%07d", n-1), machine: newMachine(t)}
 	o.configure(t, n)
-	o.table = dn.New(dn.Config{Self: selfID, Incarnation: 7, Class: func(n dn.Number) dn.Class { return dnview.Class(o.view().DN(string(n))) }, Groups: func(n dn.Number) []string { return o.view().DN(string(n)).GetGroups() }})
+	o.table = dn.New(dn.Config{Self: selfID, Incarnation: 7, Configured: func(n dn.Number) (dn.Class, []string) {
+		config := o.view().DN(string(n))
+		return dnview.Class(config), config.GetGroups()
+	}})
 	peer, err := o.table.Sync(peerID, 1, false)
 	var records []dn.Record
 	for i := range n {

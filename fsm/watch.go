@@ -45,8 +45,14 @@ type Watcher struct {
 
 // Watch returns a Watcher whose first Changes is All.
 func (m *Machine) Watch() *Watcher {
-	w := &Watcher{m: m, wake: wake.New(), pending: Changes{All: true}, dns: map[string]struct{}{}}
-	w.wake <- struct{}{}
+	w := m.Tail()
+	w.add(Changes{All: true})
+	return w
+}
+
+// Tail returns a Watcher of what changes from now on, for who looks at the View behind this.
+func (m *Machine) Tail() *Watcher {
+	w := &Watcher{m: m, wake: wake.New(), dns: map[string]struct{}{}}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.watchers[w] = struct{}{}

@@ -57,14 +57,11 @@ func (n *Node) holdsAt(number dn.Number, holder string) bool {
 	return is && n.calls.At(number, call.ID(id))
 }
 
-// classOf is what the configuration makes of a DN.
-func (n *Node) classOf(number dn.Number) dn.Class {
-	return dnview.Class(n.machine.View().DN(string(number)))
-}
-
-// groupsOf are those whose calls may be distributed to a DN.
-func (n *Node) groupsOf(number dn.Number) []string {
-	return n.machine.View().DN(string(number)).GetGroups()
+// configured is what the configuration makes of a DN, and the groups whose calls may be
+// distributed to it.
+func (n *Node) configured(number dn.Number) (dn.Class, []string) {
+	config := n.machine.View().DN(string(number))
+	return dnview.Class(config), config.GetGroups()
 }
 
 // levelOf is a DN's level in a group.

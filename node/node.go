@@ -208,7 +208,7 @@ func (n *Node) openStores(ctx context.Context) (err error) {
 	meta := n.store.Meta()
 	n.history = history.New(history.Config{Self: dn.Node(n.id.ID), Events: n.cfg.HistoryEvents})
 	n.calls = call.New(call.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Over: n.hangUp, Gone: n.peerGone, TalkEnds: n.talkEnds, Dials: n.making.Dials, Record: note, Told: n.history.CallEvent})
-	n.table = dn.New(dn.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Floor: meta.Floor, Busy: n.full, Uses: n.calls.Uses, Takes: n.takes, At: n.holdsAt, Class: n.classOf, Groups: n.groupsOf, Level: n.levelOf, Told: n.history.DN})
+	n.table = dn.New(dn.Config{Self: dn.Node(n.id.ID), Incarnation: meta.Incarnation, Floor: meta.Floor, Busy: n.full, Uses: n.calls.Uses, Takes: n.takes, At: n.holdsAt, Configured: n.configured, Level: n.levelOf, Told: n.history.DN})
 	return nil
 }
 

@@ -27,12 +27,11 @@ type Config struct {
 	// by a call that is at the DN, nil means that none ever is. As Uses.
 	Takes func(Number) int
 	At    func(n Number, holder string) bool
-	// Class of a DN; nil means that all are Served. What it says changes with Touch.
-	Class func(Number) Class
-	// Groups that a DN is in, for Free; nil means none. As Class.
-	Groups func(Number) []string
+	// Configured is what the configuration makes of a DN: its class, and the groups that it is
+	// in, for Free; nil means that all are Served, in none. What it says changes with Touch.
+	Configured func(Number) (Class, []string)
 	// Level of a DN in a group, for LongestIdle: greater is better; nil means that all are
-	// alike. As Class.
+	// alike. As Configured.
 	Level func(n Number, group string) uint32
 	// Told is told of each change that clients are told of, in order. It must not wait nor
 	// call the table; nil: nobody is told.
@@ -59,11 +58,8 @@ func (cfg Config) whole() Config {
 	if cfg.At == nil {
 		cfg.At = func(Number, string) bool { return false }
 	}
-	if cfg.Class == nil {
-		cfg.Class = func(Number) Class { return Served }
-	}
-	if cfg.Groups == nil {
-		cfg.Groups = func(Number) []string { return nil }
+	if cfg.Configured == nil {
+		cfg.Configured = func(Number) (Class, []string) { return Served, nil }
 	}
 	if cfg.Level == nil {
 		cfg.Level = func(Number, string) uint32 { return 0 }

@@ -101,13 +101,14 @@ func (t *Table) settleOwner(e *entry) {
 // classify takes what the configuration says of the entry now.
 func (t *Table) classify(e *entry) {
 	is := e.share
-	is.class = t.cfg.Class(e.number)
+	class, groups := t.cfg.Configured(e.number)
+	is.class = class
 	if is.class != e.share.class {
 		t.known[e.share.class]--
 		t.known[is.class]++
 		t.count(e, is)
 	}
-	t.regroup(e)
+	t.regroup(e, groups)
 }
 
 func (t *Table) count(e *entry, is share) {

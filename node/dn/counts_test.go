@@ -97,7 +97,7 @@ type counting struct {
 func newCounting(t *testing.T, seed uint64) *counting {
 	c := &counting{t: t, r: rand.New(rand.NewPCG(seed, 15)), now: time.Unix(1e9, 0), of: map[Number]Class{}, in: map[Number][]string{}, busy: map[Number]bool{}, claims: map[Number]int64{}, copies: map[Node]*Copy{},
 		takes: 1, levels: map[Number]uint32{}, calls: map[Number]int32{}, used: map[Number]int64{}}
-	c.tab = New(Config{Self: "a", Incarnation: 1, Now: func() time.Time { return c.now }, Class: c.class, Groups: c.groups, Level: c.level,
+	c.tab = New(Config{Self: "a", Incarnation: 1, Now: func() time.Time { return c.now }, Configured: c.configured, Level: c.level,
 		Busy: func(n Number) bool { return c.busy[n] }, Uses: func(n Number) Uses { return Uses{Calls: c.calls[n]} }, Takes: func(Number) int { return c.takes }})
 	for _, p := range []Node{"b", "c"} {
 		c.sync(p)
@@ -108,6 +108,8 @@ func newCounting(t *testing.T, seed uint64) *counting {
 func (c *counting) class(n Number) Class { return c.of[n] }
 
 func (c *counting) groups(n Number) []string { return c.in[n] }
+
+func (c *counting) configured(n Number) (Class, []string) { return c.class(n), c.groups(n) }
 
 func (c *counting) number() Number { return Number(fmt.Sprint(1000 + c.r.IntN(20))) }
 

@@ -73,14 +73,13 @@ func (t *Table) settlePlace(e *entry, changed renewal) {
 	if was, listed := t.free.places[e]; ok && listed {
 		is.groups = was.groups
 	} else if ok {
-		is.groups = t.cfg.Groups(e.number)
+		_, is.groups = t.cfg.Configured(e.number)
 	}
 	t.move(e, is, changed)
 }
 
-// regroup is settlePlace when the groups may be others.
-func (t *Table) regroup(e *entry) {
-	groups := t.cfg.Groups(e.number)
+// regroup is settlePlace when the groups are those now.
+func (t *Table) regroup(e *entry, groups []string) {
 	e.grouped = len(groups) > 0
 	is, ok := t.place(e)
 	if ok {

@@ -9,7 +9,7 @@ import (
 func BenchmarkTable_Told(b *testing.B) {
 	all := manyNumbers()
 	groups := []string{"all"}
-	tab := New(Config{Self: "a", Incarnation: 1, Groups: func(Number) []string { return groups }})
+	tab := New(Config{Self: "a", Incarnation: 1, Configured: func(Number) (Class, []string) { return Served, groups }})
 	for _, n := range all {
 		tab.Register(n, Registered)
 	}
@@ -56,7 +56,7 @@ func BenchmarkTable_Memory(b *testing.B) {
 			var each float64
 			for b.Loop() {
 				before := heap()
-				tab := New(Config{Self: "a", Incarnation: 1, Groups: func(Number) []string { return groups }})
+				tab := New(Config{Self: "a", Incarnation: 1, Configured: func(Number) (Class, []string) { return Served, groups }})
 				for i := range dns {
 					tab.Register(numbered(i), Registered)
 				}

@@ -91,7 +91,7 @@ func crowd(t testing.TB, n int) (tab *Table, looked *int) {
 	now := time.Unix(1e9, 0)
 	looked = new(int)
 	groups := []string{"all"}
-	tab = New(Config{Self: "a", Incarnation: 1, Now: func() time.Time { now = now.Add(time.Microsecond); return now }, Groups: func(Number) []string { return groups },
+	tab = New(Config{Self: "a", Incarnation: 1, Now: func() time.Time { now = now.Add(time.Microsecond); return now }, Configured: func(Number) (Class, []string) { return Served, groups },
 		Uses: func(Number) Uses { *looked++; return Uses{} }})
 	peer, err := tab.Sync("b", 1, false)
 	if err != nil {
@@ -187,7 +187,7 @@ func TestLongestIdle_Order(t *testing.T) {
 
 // Nothing is kept of the DNs that are no more.
 func TestLongestIdle_ForgetsTheDNsThatAreNoMore(t *testing.T) {
-	tab := New(Config{Self: "a", Incarnation: 1, Groups: func(Number) []string { return []string{"all"} }})
+	tab := New(Config{Self: "a", Incarnation: 1, Configured: func(Number) (Class, []string) { return Served, []string{"all"} }})
 	anybody := Choice{Here: func(Node) bool { return true }, May: func(*Status) bool { return true }}
 	for i := range 100 {
 		n := Number(fmt.Sprint("9", i))

@@ -5,7 +5,7 @@ import "testing"
 // TestTable_ATrunkIsEachNodesOwnMatter: whether it is reached is counted and told here, and
 // no peer hears of it; nobody owns it.
 func TestTable_ATrunkIsEachNodesOwnMatter(t *testing.T) {
-	table := New(Config{Self: "a", Incarnation: 1, Class: func(Number) Class { return Shut }})
+	table := New(Config{Self: "a", Incarnation: 1, Configured: func(Number) (Class, []string) { return Shut, nil }})
 	state := func(want State, unreached int) {
 		t.Helper()
 		st, known := table.Get("carrier")

@@ -326,7 +326,8 @@ func (t *Table) export(e *entry) Record {
 func (t *Table) entry(n Number) *entry {
 	e := t.entries[n]
 	if e == nil {
-		e = &entry{number: n, share: share{class: t.cfg.Class(n)}, grouped: len(t.cfg.Groups(n)) > 0}
+		class, groups := t.cfg.Configured(n)
+		e = &entry{number: n, share: share{class: class}, grouped: len(groups) > 0}
 		t.known[e.share.class]++
 		t.entries[n] = e
 		t.order.add(e)

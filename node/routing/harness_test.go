@@ -54,9 +54,11 @@ func newOffice(t testing.TB) *office {
 	takes := func(n dn.Number) int { return o.machine.View().DN(string(n)).TakesCalls() }
 	o.table = dn.New(dn.Config{
 		Self: "a", Incarnation: 1, Uses: o.traffic.Uses, Takes: takes,
-		Groups: func(n dn.Number) []string { return o.machine.View().DN(string(n)).GetGroups() },
-		Level:  func(n dn.Number, group string) uint32 { return o.machine.View().DN(string(n)).GetSkills()[group] },
-		Busy:   func(n dn.Number) bool { return int(o.traffic.Uses(n).Calls) >= takes(n) },
+		Configured: func(n dn.Number) (dn.Class, []string) {
+			return dn.Served, o.machine.View().DN(string(n)).GetGroups()
+		},
+		Level: func(n dn.Number, group string) uint32 { return o.machine.View().DN(string(n)).GetSkills()[group] },
+		Busy:  func(n dn.Number) bool { return int(o.traffic.Uses(n).Calls) >= takes(n) },
 		At: func(n dn.Number, holder string) bool {
 			id, is := agent.CallOf(holder)
 			return is && o.traffic.At(n, call.ID(id))

@@ -71,8 +71,10 @@ type Controller struct {
 	cfg       Config
 	table     *dn.Table
 	addresses *Addresses
-	log       *slog.Logger
-	stats     stats
+	// changes of the configuration since New, when nothing was registered.
+	changes *fsm.Watcher
+	log     *slog.Logger
+	stats   stats
 	// requests numbers what routers ask for.
 	requests atomic.Uint64
 	// monitors are the sessions that monitor all.
@@ -105,7 +107,7 @@ func New(cfg Config) *Controller {
 	if cfg.MaxSessionsEach == 0 {
 		cfg.MaxSessionsEach = min(MaxSessionsEach, cfg.MaxSessions)
 	}
-	return &Controller{cfg: cfg, room: access.NewRoom(cfg.MaxSessions, cfg.MaxSessionsEach), table: cfg.Table, log: cfg.Log, addresses: cfg.Addresses}
+	return &Controller{cfg: cfg, room: access.NewRoom(cfg.MaxSessions, cfg.MaxSessionsEach), table: cfg.Table, changes: cfg.Machine.Tail(), log: cfg.Log, addresses: cfg.Addresses}
 }
 
 // Stats of this moment.
@@ -124,8 +126,7 @@ func (c *Controller) view() *fsm.View { return c.cfg.Machine.View() }
 // Run applies changes of the configuration to what is registered, and ends
 // what outlived its grace or a drain's time, until the context ends.
 func (c *Controller) Run(ctx context.Context) error {
-	w := c.cfg.Machine.Watch()
-	defer w.Close()
+	defer c.changes.Close()
 	changes := make(chan fsm.Changes)
 	failed := make(chan error, 1)
 	var desks sync.WaitGroup
@@ -133,7 +134,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	desks.Go(func() { c.addresses.followDesks(ctx) })
-	go func() { failed <- forward(ctx, w, changes) }()
+	go func() { failed <- forward(ctx, c.changes, changes) }()
 	defer c.addresses.stopAll()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()

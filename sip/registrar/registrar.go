@@ -61,6 +61,17 @@ type Registrar struct {
 	// restored: the table has all that the store kept. What is registered before is put
 	// back first.
 	restored atomic.Bool
+	start    start
+}
+
+// start is what Restore leaves to Run.
+type start struct {
+	// changes of the configuration since; nil: Restore was not called.
+	changes *fsm.Watcher
+	// unserved are the DNs that the configuration did not have phones register then.
+	unserved []dn.Number
+	// held: a drain keeps DNs out of service.
+	held bool
 }
 
 // New makes a registrar and starts nothing.

@@ -37,15 +37,38 @@ func (g *Registrar) Run(ctx context.Context, flush func()) error {
 // nothing else is written again. It returns the DNs with a phone that did not answer.
 // REGISTERs may be served meanwhile, and before: each puts its own DN back.
 func (g *Registrar) Restore() (silent []dn.Number) {
-	g.cfg.Table.Expect(g.cfg.Store.Len())
+	g.start.changes = g.cfg.Machine.Tail()
+	v := g.cfg.Machine.View()
+	g.touchEarly()
+	g.cfg.Table.Expect(max(g.cfg.Store.Len(), v.NumDNs()))
 	g.cfg.Store.Range(func(e *location.Entry) bool {
+		n := e.Record.Number
 		if g.restore(e) {
-			silent = append(silent, e.Record.Number)
+			silent = append(silent, n)
+		}
+		if !phones(v.DN(string(n))) {
+			g.start.unserved = append(g.start.unserved, n)
 		}
 		return true
 	})
 	g.restored.Store(true)
 	return silent
+}
+
+// touchEarly has the table ask again about the DNs that were registered while the
+// configuration was read, perhaps by a file that turned out damaged.
+func (g *Registrar) touchEarly() {
+	early := map[dn.Number]struct{}{}
+	g.cfg.Table.Range("", func(s dn.Status) bool {
+		early[s.Number] = struct{}{}
+		return true
+	})
+	g.cfg.Table.Touch(early)
+}
+
+// phones tells whether the configuration has phones register the DN.
+func phones(d *configpb.DN) bool {
+	return d.GetKind() == configpb.DNKind_DN_KIND_SIP && !d.GetDisabled()
 }
 
 // restore is Restore for a DN that had an entry.
@@ -56,6 +79,7 @@ func (g *Registrar) restore(e *location.Entry) (silent bool) {
 			return false
 		}
 	}
+	g.start.held = g.start.held || len(e.Bindings) > 0 && e.Record.State == dn.OOS
 	return slices.ContainsFunc(e.Bindings, func(b location.Binding) bool { return b.Unresponsive })
 }
 
@@ -122,7 +146,7 @@ func (g *Registrar) Bound(k wire.FlowKey, n dn.Number) bool {
 func (g *Registrar) expire(ctx context.Context, flush func()) error {
 	t := beat.New(tick)
 	defer t.Stop()
-	drained, again := true, time.Time{} // what an earlier process held back, for all that is known
+	drained, again := g.start.held, time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -222,8 +246,15 @@ func (g *Registrar) supersede(x dn.Superseding) {
 
 // follow applies changes of the configuration to the registrations.
 func (g *Registrar) follow(ctx context.Context) error {
-	w := g.cfg.Machine.Watch()
+	w := g.start.changes
+	if w == nil {
+		w = g.cfg.Machine.Watch()
+	}
 	defer w.Close()
+	for _, n := range g.start.unserved {
+		g.reconcile(n)
+	}
+	g.start.unserved = nil
 	for {
 		c, err := w.Next(ctx)
 		if err != nil {
@@ -255,7 +286,7 @@ func (g *Registrar) reconcile(n dn.Number) {
 			g.cfg.Store.Delete(n)
 			g.cfg.Table.Remove(n, dn.Deleted)
 		}
-	case d.GetDisabled() || d.GetKind() != configpb.DNKind_DN_KIND_SIP:
+	case !phones(d):
 		g.drop(n, dn.Admin, func(*location.Binding) bool { return true })
 	}
 }
