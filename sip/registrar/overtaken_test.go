@@ -1,6 +1,7 @@
 package registrar
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/wire"
 )
@@ -46,6 +48,37 @@ func TestRegistrar_AWithdrawnDNLosesItsPhones(t *testing.T) {
 				return (e == nil || len(e.Bindings) == 0) && w.state("1001").State != dn.InSrv && w.registrar.cfg.Stats.Bindings.Load() == 0
 			})
 		})
+	}
+}
+
+// TestRestore_ADNWithdrawnSinceLosesItsPhones: while its node was down, or while that starts.
+func TestRestore_ADNWithdrawnSinceLosesItsPhones(t *testing.T) {
+	for name, withdraw := range withdrawals() {
+		for _, starting := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, starting: %v", name, starting), func(t *testing.T) {
+				w := newDesk(t, "1001", "1002")
+				w.binds("1001", time.Hour)
+				w.binds("1002", time.Hour)
+				w.table = dn.New(dn.Config{Self: "n1", Incarnation: 2})
+				w.registrar.cfg.Table = w.table
+				w.registrar.cfg.Stats = &answer.Counters{}
+				if starting {
+					w.registrar.Restore()
+				}
+				w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{withdraw}})
+				if !starting {
+					w.registrar.Restore()
+				}
+				w.run()
+				patience.Until(t, "1001 to be out of service and without phones", func() bool {
+					e := w.store.Get("1001")
+					return (e == nil || len(e.Bindings) == 0) && w.state("1001").State != dn.InSrv
+				})
+				if st := w.state("1002"); st.State != dn.InSrv || w.registrar.cfg.Stats.Bindings.Load() != 1 {
+					t.Errorf("the other one: %+v", st)
+				}
+			})
+		}
 	}
 }
 
