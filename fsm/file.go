@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"iter"
+	"sync/atomic"
 
 	bolt "go.etcd.io/bbolt"
 	"google.golang.org/protobuf/proto"
@@ -10,9 +11,12 @@ import (
 	"github.com/sipcluster/sipcluster/node/disk"
 )
 
-// file looks DNs up in a store that is not loaded yet. What can't be read is not there:
-// whoever loads it finds out why.
-type file struct{ db *bolt.DB }
+// file looks DNs up in a store that is not loaded yet. What can't be read is not there, and
+// nothing is sure from then on: whoever loads the store finds out why.
+type file struct {
+	db     *bolt.DB
+	unsure atomic.Bool
+}
 
 // from is the first DN from a number on, in order of number; nil for none.
 func (f *file) from(number string) (d *configpb.DN) {
@@ -27,6 +31,7 @@ func (f *file) from(number string) (d *configpb.DN) {
 		})
 	})
 	if err != nil {
+		f.unsure.Store(true)
 		return nil
 	}
 	return d

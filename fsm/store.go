@@ -135,7 +135,7 @@ func (s *store) begin() (v *View, err error) {
 	if err != nil {
 		return nil, corrupt(s.path, err)
 	}
-	v.dns.file = &file{s.db}
+	v.dns.file = &file{db: s.db}
 	return v, nil
 }
 

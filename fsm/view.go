@@ -102,6 +102,10 @@ func (v *View) Index() uint64 { return v.index }
 // NumDNs is the number of DNs.
 func (v *View) NumDNs() int { return v.dns.Len() }
 
+// Unsure tells whether DNs may be there that the View does not find: it is one of before
+// Load, of a store that can't be read.
+func (v *View) Unsure() bool { return v.dns.file != nil && v.dns.file.unsure.Load() }
+
 // DN returns the DN of that number, nil when there is none.
 func (v *View) DN(number string) *configpb.DN {
 	if v.dns.file != nil {

@@ -25,20 +25,23 @@ func (n *Node) openMachine() error {
 	return n.mend(func() (err error) {
 		n.machine, err = fsm.Begin(fsm.Config{Path: filepath.Join(n.cfg.DataDir, configFile), Log: n.log})
 		return err
-	})
+	}, func() {})
 }
 
-func (n *Node) loadMachine(ctx context.Context) error {
-	return n.mend(func() error { return n.machine.Load(ctx) })
+// loadMachine has damaged called before it takes up another one than it was opened with.
+func (n *Node) loadMachine(ctx context.Context, damaged func()) error {
+	return n.mend(func() error { return n.machine.Load(ctx) }, damaged)
 }
 
 // mend does what reads the configuration. A damaged one is set aside: the copy is served
 // until the log brings what came later, and without a copy all comes from the log.
-func (n *Node) mend(read func() error) error {
+func (n *Node) mend(read func() error, damaged func()) error {
 	err := read()
 	if !errors.Is(err, fsm.ErrCorrupt) {
 		return err
 	}
+	n.patched.Store(true)
+	damaged()
 	path := filepath.Join(n.cfg.DataDir, configFile)
 	if err := n.damage.without(path, err, "the configuration comes from its copy of before and from the log", ""); err != nil {
 		return err

@@ -1,11 +1,14 @@
 package node
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	bolt "go.etcd.io/bbolt"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 )
@@ -97,6 +100,44 @@ func TestNode_StartsWithAnyOfItsFilesDamaged(t *testing.T) {
 				})
 				await(t, "both have it", func() bool { return a.machine.View().DN("1002") != nil && b.machine.View().DN("1002") != nil })
 			})
+		}
+	}
+}
+
+// A configuration that is found damaged while it is read lets no phone in before the node
+// runs, nor does the copy that takes its place: it may lack DNs.
+func TestNode_ServesNoPhonesByADamagedConfiguration(t *testing.T) {
+	a, b := twoNodes(t, nil)
+	a.write(t, []*member{a, b}, phoneDN("1001"), phoneDN("1002"))
+	if err := b.stop(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(b.cfg.DataDir, configFile)
+	damage := func() {
+		db, err := bolt.Open(path, 0o600, nil)
+		if err == nil {
+			err = errors.Join(db.Update(func(tx *bolt.Tx) error { return tx.Bucket([]byte("dn")).Put([]byte("1002"), []byte("\xff\xff")) }), db.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	b = bind(t, b.cfg)
+	if !b.servesEarly(t) {
+		t.Fatal("a sound configuration lets no phone in")
+	}
+	for _, found := range []string{"while it is read", "when it was opened"} {
+		if found == "while it is read" {
+			if err := b.machine.Close(); err != nil {
+				t.Fatal(err)
+			}
+			damage()
+			if err := b.openMachine(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if b.servesEarly(t) {
+			t.Errorf("a configuration whose damage was found %s lets phones in", found)
 		}
 	}
 }

@@ -85,7 +85,7 @@ func TestNode_LinkTimeoutIsThatOfTheConfig(t *testing.T) {
 // servesEarly tells whether phones may register while the node loads.
 func (m *member) servesEarly(t *testing.T) (serves bool) {
 	t.Helper()
-	if err := m.loadLarge(t.Context(), func() { serves = true }); err != nil {
+	if err := m.loadLarge(t.Context(), func(yes bool) { serves = yes }); err != nil {
 		t.Fatal(err)
 	}
 	return serves

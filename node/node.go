@@ -100,6 +100,8 @@ type Node struct {
 	member bool
 	// anew: its copy of the configuration was set aside for that of another recovery.
 	anew bool
+	// patched: its copy of the configuration was damaged, and the one in use may lack DNs.
+	patched atomic.Bool
 	// installed is the index of the configuration whose keys are in use here.
 	installed atomic.Uint64
 	keys      struct {
@@ -244,20 +246,30 @@ func (n *Node) keepBindings() {
 }
 
 // loadLarge reads them, unless ctx ends. Phones may register meanwhile, once the others know of this
-// process: not at a copy of another machine's data directory, or a node that was removed.
-func (n *Node) loadLarge(ctx context.Context, serve func()) error {
+// process: not at a copy of another machine's data directory, or a node that was removed, and
+// not by a configuration of which a part may be missing.
+func (n *Node) loadLarge(ctx context.Context, serve func(phones bool)) error {
 	var beside, loads errgroup.Group
+	var doors sync.Mutex
 	if n.machine.View().Node(n.id.ID) != nil && !n.anew {
 		n.greeted = true
 		beside.Go(func() error {
 			if n.greeting = n.greet(ctx); n.greeting == nil && !n.isRemoved() && ctx.Err() == nil {
-				serve()
+				doors.Lock()
+				defer doors.Unlock()
+				serve(!n.patched.Load())
 			}
 			return nil
 		})
 	}
 	loads.Go(func() error { return n.store.Load(ctx) })
-	loads.Go(func() error { return n.loadMachine(ctx) })
+	loads.Go(func() error {
+		return n.loadMachine(ctx, func() {
+			doors.Lock()
+			defer doors.Unlock()
+			serve(false)
+		})
+	})
 	return errors.Join(loads.Wait(), beside.Wait())
 }
 
@@ -305,7 +317,7 @@ func (n *Node) bindPorts(ctx context.Context) (err error) {
 	var loaded error
 	n.sip, err = sip.New(sip.Config{
 		UDP: n.cfg.SIPAddr, TCP: n.cfg.SIPAddr, TLS: n.cfg.TLSAddr, WS: n.cfg.WSAddr, WSS: n.cfg.WSSAddr,
-		CertFile: n.cfg.CertFile, KeyFile: n.cfg.KeyFile, ClientCAFile: n.cfg.ClientCAFile, Origins: n.cfg.Origins, Machine: n.machine, Table: n.table, Store: n.store, Load: func(serve func()) error { loaded = n.loadLarge(ctx, serve); return loaded },
+		CertFile: n.cfg.CertFile, KeyFile: n.cfg.KeyFile, ClientCAFile: n.cfg.ClientCAFile, Origins: n.cfg.Origins, Machine: n.machine, Table: n.table, Store: n.store, Load: func(serve func(bool)) error { loaded = n.loadLarge(ctx, serve); return loaded },
 		Draining: n.draining, Drained: n.drained, Log: n.log,
 		Calls: caller{n}, Advertise: n.self().GetSipAddr(), Carry: n.carry,
 		Rate: n.cfg.SIPRate, MaxConnections: intake.Share(intake.MaxSIP, intake.PhonesPart), Events: n.events, DialPeer: n.dialPeer, FindElsewhere: n.findContact, Sealed: !n.cfg.Insecure, Trace: n.trace,

@@ -47,8 +47,9 @@ type Config struct {
 	// Store keeps the bindings. New puts what it holds back into Table.
 	Store *location.Store
 	// Load reads what Machine and Store, which were begun, have not read yet; nil when
-	// they were opened. It calls serve when phones may register meanwhile, if ever.
-	Load func(serve func()) error
+	// they were opened. It calls serve when phones may register meanwhile, if ever, and when
+	// they may not any more.
+	Load func(serve func(phones bool)) error
 	// Draining says that the node takes no registrations and no calls from trunks;
 	// Drained that its time is over, and no DN here may be in service. nil means never.
 	Draining, Drained func() bool

@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"testing"
 	"time"
 
+	bolt "go.etcd.io/bbolt"
+
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
@@ -29,7 +33,7 @@ func loading(t *testing.T, c *Config, kept string, load func(addr string) error)
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Store.Close() })
-	c.Load = func(serve func()) error { serve(); return errors.Join(load(c.UDP), c.Store.Load(t.Context())) }
+	c.Load = func(serve func(bool)) error { serve(true); return errors.Join(load(c.UDP), c.Store.Load(t.Context())) }
 }
 
 func lineTo(t *testing.T, addr string) *line {
@@ -104,6 +108,52 @@ func TestServer_PhonesRegisterWhileItLoads(t *testing.T) {
 	}
 }
 
+// TestServer_NobodyIsToldByAConfigurationThatCanNotBeRead: a phone whose DN can't be looked
+// up is not told that its password is wrong, nor is anybody behind that. When the load has
+// no phones served any more none is.
+func TestServer_NobodyIsToldByAConfigurationThatCanNotBeRead(t *testing.T) {
+	w := newWorld(t, nil)
+	for _, number := range []string{"7001", "7002"} {
+		w.machine.ApplyCommand(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutDn{PutDn: phoneDN(number)}}}})
+	}
+	path := filepath.Join(t.TempDir(), "config.db")
+	noError(t, w.machine.CopyTo(path))
+	db, err := bolt.Open(path, 0o600, nil)
+	noError(t, err)
+	noError(t, db.Update(func(tx *bolt.Tx) error { return tx.Bucket([]byte("dn")).Put([]byte("7002"), []byte("\xff\xff")) }), db.Close())
+	cfg := w.cfg
+	cfg.Machine, err = fsm.Begin(fsm.Config{Path: path})
+	noError(t, err)
+	t.Cleanup(func() { _ = cfg.Machine.Close() })
+	loading(t, &cfg, t.TempDir(), func(string) error { return nil })
+	cfg.Load = func(serve func(bool)) error {
+		serve(true)
+		l := lineTo(t, cfg.UDP)
+		register := func(number string) string {
+			return fmt.Sprintf("REGISTER sip:%s SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5999;rport;branch=z9hG4bK%s\r\nFrom: <sip:%s@%s>;tag=a\r\nTo: <sip:%s@%s>\r\nCall-ID: r\r\nCSeq: 1 REGISTER\r\nContact: <sip:9@127.0.0.1:5999>\r\nContent-Length: 0\r\n\r\n",
+				testRealm, number, number, testRealm, number, testRealm)
+		}
+		if r := l.ask(register("7001")); r.code != 401 {
+			t.Errorf("a DN that can be read: %+v", r)
+		}
+		for _, number := range []string{"7002", "7001"} {
+			l.send(register(number))
+			l.send(textOf("OPTIONS", "", "behind"+number))
+			if r := l.final(); r == nil || r.code != 503 {
+				t.Errorf("a REGISTER of %s was answered: %+v", number, r)
+			}
+		}
+		serve(false)
+		return nil
+	}
+	s, err := New(cfg)
+	noError(t, err)
+	if st := s.Stats(); st.WrongPasswords != 0 {
+		t.Errorf("%d passwords count as wrong", st.WrongPasswords)
+	}
+	noError(t, s.Close())
+}
+
 // TestServer_ALoadThatFailsIsItsError, and frees the ports, whoever is being served.
 func TestServer_ALoadThatFailsIsItsError(t *testing.T) {
 	w := newWorld(t, nil)
@@ -124,4 +174,11 @@ func TestServer_ALoadThatFailsIsItsError(t *testing.T) {
 		t.Fatal("the port is not free:", err)
 	}
 	_ = conn.Close()
+}
+
+func noError(t *testing.T, errs ...error) {
+	t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -110,13 +110,22 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) load() error {
 	if s.cfg.Load != nil {
 		defer s.gate.doors.let(later)
-		serve := func() { s.gate.doors.let(phones); s.port.Begin() }
-		if err := s.cfg.Load(serve); err != nil {
+		if err := s.cfg.Load(s.serveEarly); err != nil {
 			return err
 		}
 	}
 	s.pings.before = s.registrar.Restore()
 	return nil
+}
+
+// serveEarly says whether boring REGISTERs are served before Run.
+func (s *Server) serveEarly(yes bool) {
+	if !yes {
+		s.gate.doors.let(later)
+		return
+	}
+	s.gate.doors.let(phones)
+	s.port.Begin()
 }
 
 func (s *Server) portConfig() wire.Config {

@@ -80,7 +80,7 @@ func durabilityFaults() []Fault {
 		},
 		{
 			Name: "damaged-configuration-ends-node", Kind: Durability, What: "a node with a damaged configuration does not start",
-			Edits:   []Edit{{"node/configcopy.go", "if !errors.Is(err, fsm.ErrCorrupt) {\n\t\treturn err\n\t}\n\tpath :=", "if true {\n\t\treturn err\n\t}\n\tpath :="}},
+			Edits:   []Edit{{"node/configcopy.go", "if !errors.Is(err, fsm.ErrCorrupt) {\n\t\treturn err\n\t}\n\tn.patched", "if true {\n\t\treturn err\n\t}\n\tn.patched"}},
 			Package: "./node", Run: "^TestNode_StartsWithAny",
 		},
 		{

@@ -89,6 +89,15 @@ func (g *Registrar) lock(number string) *sync.Mutex {
 // the answer is durable, the caller flushes the store before it sends it.
 func (g *Registrar) Serve(r *Request, a *answer.Answer) {
 	v := g.cfg.Machine.View()
+	if !v.Unsure() {
+		g.serve(r, v, a)
+	}
+	if v.Unsure() {
+		a.Reset() // nobody is told that his DN or password is not there
+	}
+}
+
+func (g *Registrar) serve(r *Request, v *fsm.View, a *answer.Answer) {
 	if !g.admit(r, v, a) {
 		return
 	}
