@@ -107,7 +107,7 @@ func (n *Node) tellUses(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		n.table.Touch(changed)
+		n.table.Recount(changed)
 		if err := p.Wait(ctx); err != nil {
 			return err
 		}
