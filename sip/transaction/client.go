@@ -57,7 +57,7 @@ func (l *Layer) Send(branch, method string, to Sender, request []byte, on func(*
 		return nil, err
 	}
 	var buf [96]byte
-	c := &Client{layer: l, key: clientKey(buf[:0], branch, method), branch: branch, invite: method == "INVITE", waits: waits, to: to, on: on, request: bytes.Clone(request)}
+	c := &Client{layer: l, key: clientKey(buf[:0], branch, method), branch: branch, invite: method == "INVITE", waits: waits, to: to, on: on, request: l.texts.keep(request)}
 	c.again = Alarm{Layer: l, Handler: c, What: alarmAgain}
 	c.end = Alarm{Layer: l, Handler: c, What: alarmEnd}
 	l.clients[c.key] = c
@@ -152,16 +152,16 @@ func (c *Client) step(res *message.Message) (tell bool) {
 	t := &c.layer.t
 	switch {
 	case c.invite && res.Status < 300:
-		c.state, c.request = won, nil
+		c.state, c.request = won, c.layer.texts.drop(c.request)
 		c.end.Set(64 * t.T1)
 	case c.invite:
 		c.state = done
 		c.ack = c.hop("ACK", res.Get(message.To))
-		c.request = nil
+		c.request = c.layer.texts.drop(c.request)
 		_ = c.to.Send(c.ack) // the response comes again
 		c.linger(64 * t.T1)
 	default:
-		c.state, c.request = done, nil
+		c.state, c.request = done, c.layer.texts.drop(c.request)
 		c.linger(t.T4)
 	}
 	return true
@@ -246,7 +246,7 @@ func (c *Client) Terminate() {
 	if c.state == gone {
 		return
 	}
-	c.state, c.request, c.ack, c.on = gone, nil, nil, nil
+	c.state, c.request, c.ack, c.on = gone, c.layer.texts.drop(c.request), nil, nil
 	if c.over != nil {
 		close(c.over)
 	}

@@ -68,6 +68,7 @@ type Layer struct {
 	clients map[Key]*Client
 	// absorbed are INVITEs that were answered with a 2xx and have no transaction any more.
 	absorbed absorbed
+	texts    texts
 	after    []func()
 	spare    []func()
 	running  bool // somebody calls what was given to After

@@ -1,9 +1,6 @@
 package transaction
 
-import (
-	"bytes"
-	"time"
-)
+import "time"
 
 // Server is a server transaction.
 type Server struct {
@@ -73,6 +70,12 @@ func (s *Server) Respond(code int, b []byte) error {
 	return s.to.Send(b)
 }
 
+// keep has a response be the last one.
+func (s *Server) keep(b []byte) {
+	s.layer.texts.drop(s.last)
+	s.last = s.layer.texts.keep(b)
+}
+
 // step is RFC 3261 figures 7 and 8, with RFC 6026 figure 1.
 func (s *Server) step(code int, b []byte) bool {
 	t := &s.layer.t
@@ -89,13 +92,14 @@ func (s *Server) step(code int, b []byte) bool {
 		return false
 	case code < 200:
 		s.again.Stop()
-		s.last = append(s.last[:0], b...)
+		s.keep(b)
 	case s.invite && code < 300:
-		s.state, s.last = accepted, nil
+		s.state, s.last = accepted, s.layer.texts.drop(s.last)
 		s.again.Stop()
 		s.end.Set(64 * t.T1)
 	case s.invite:
-		s.state, s.last = completed, bytes.Clone(b)
+		s.state = completed
+		s.keep(b)
 		s.again.Stop() // the 100 is not needed any more
 		if s.every = t.T1; !s.to.Reliable() {
 			s.again.Set(s.every)
@@ -104,7 +108,8 @@ func (s *Server) step(code int, b []byte) bool {
 	case !s.to.Resent():
 		s.Terminate()
 	default:
-		s.state, s.last = completed, bytes.Clone(b)
+		s.state = completed
+		s.keep(b)
 		if s.end.Set(64 * t.T1); s.to.Reliable() {
 			s.end.Set(t.T4)
 		}
@@ -132,7 +137,7 @@ func (s *Server) Fire(what uint8) {
 func (s *Server) Ack() bool {
 	switch s.state {
 	case completed:
-		s.state, s.last = confirmed, nil
+		s.state, s.last = confirmed, s.layer.texts.drop(s.last)
 		s.again.Stop()
 		if s.to.Resent() {
 			s.end.Set(s.layer.t.T4)
@@ -167,7 +172,7 @@ func (s *Server) Terminate() {
 	case accepted:
 		s.layer.absorbed.add(s.key)
 	}
-	s.state, s.last, s.user = ended, nil, nil
+	s.state, s.last, s.user = ended, s.layer.texts.drop(s.last), nil
 	s.again.Stop()
 	s.end.Stop()
 	delete(s.layer.servers, s.key)
