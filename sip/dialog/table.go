@@ -87,6 +87,9 @@ func sessionExpires(m *message.Message) int64 {
 			break
 		}
 	}
+	if len(v) == 0 {
+		return 0
+	}
 	n, err := strconv.ParseInt(string(v), 10, 32)
 	if err != nil {
 		return 0

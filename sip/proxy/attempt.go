@@ -348,7 +348,7 @@ func (a *Attempt) finish(out Outcome) {
 		x.Stop()
 	}
 	var elsewhere [][]byte
-	if out.Answered {
+	if out.Answered && len(a.branches) > 1 {
 		elsewhere = [][]byte{[]byte(completedElsewhere)}
 	}
 	for _, b := range a.branches {

@@ -17,7 +17,11 @@ var errBreadth = &message.Fault{Code: 440, Reason: "Max-Breadth Exceeded"}
 
 // breadthOf is the Max-Breadth of a request; told: it has one that can be read.
 func breadthOf(m *message.Message) (n int, told bool) {
-	b, err := strconv.ParseUint(string(m.Named("max-breadth")), 10, 31)
+	v := m.Named("max-breadth")
+	if len(v) == 0 { // of almost all, and an error takes memory
+		return mostBreadth, false
+	}
+	b, err := strconv.ParseUint(string(v), 10, 31)
 	if err != nil {
 		return mostBreadth, false
 	}

@@ -68,10 +68,11 @@ func (d *dialogPath) flowOf(s *route.Set, contact []byte, within *route.Dialog) 
 	known := false
 	for i := range live {
 		b := &live[i]
+		called := message.EqualURI([]byte(b.Contact), s.URI)
 		switch {
-		case b.Mapped && b.Source == k.Addr && !message.EqualURI([]byte(b.Contact), s.URI):
+		case b.Mapped && b.Source == k.Addr && !called:
 			h.addr, known = k.Addr, true
-		case message.EqualURI([]byte(b.Contact), s.URI):
+		case called:
 			h.transport, h.addr, known = b.Transport, Reach(b), true
 		case b.Transport == k.Transport && (b.Source == k.Addr || Reach(b) == k.Addr):
 			known = true

@@ -175,6 +175,9 @@ func (ts *targets) phones(n dn.Number, k *route.Token, uri []byte) (legs []leg) 
 // quality is a binding's q in thousandths; a phone that gives none is as good as any.
 func quality(b *location.Binding) int {
 	v, _ := message.Param([]byte(b.Params), "q")
+	if len(v) == 0 {
+		return 1000
+	}
 	q, err := strconv.ParseFloat(string(v), 64)
 	if err != nil || !(q >= 0 && q <= 1) {
 		return 1000
