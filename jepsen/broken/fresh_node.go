@@ -109,7 +109,7 @@ func freshThird() []Fault {
 		in("./sip/location", "^TestStore_StepDuringARun", Durability, "step-unwritten", "a step of the wall clock is not written down",
 			Edit{"sip/location/fold.go", "= info\n\t\ts.metaNew = true\n", "= info\n"}),
 		in("./node/dn", "^TestResume_WhoFalls", Snapshots, "second-snapshot-empty", "the second snapshot of a reader that falls behind has no rows",
-			Edit{"node/dn/stream.go", "s.read.Seq, s.after, s.phase = j.head, s.rows.after, rows\n\t\treturn append", "s.read.Seq, s.phase = j.head, rows\n\t\treturn append"}),
+			Edit{"node/dn/stream.go", "s.read.Seq, s.after, s.phase, s.with = j.head, s.rows.after, rows, comparison{}\n", "s.read.Seq, s.phase, s.with = j.head, rows, comparison{}\n"}),
 		in("./node/dn", "^TestWatch_ASnapshotOfSome", Snapshots, "some-rows-are-one-chunk", "a snapshot of some DNs ends behind the first chunk of them",
 			Edit{"node/dn/stream.go", "more := len(some) == chunkSize", "more := false"}),
 		in("./node/session", "^TestMonitorAll_", Snapshots, "group-without-own", "who monitors a group gets no row of a DN of his that is not in it",

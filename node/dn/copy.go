@@ -27,6 +27,8 @@ type Copy struct {
 	feed feed.Feed
 	// claims are Claims.
 	claims []int64
+	// named are the ranges of Digests.
+	named []Digest
 }
 
 // Position tells how far the copy of a peer's table reaches, to resume from; zeros

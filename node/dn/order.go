@@ -19,10 +19,22 @@ func (o order) drop(e *entry) { o.tree.Delete(e) }
 // behind visits up to n entries behind a number, which must not change the order. It
 // returns the last one's number, and whether there may be more.
 func (o order) behind(after Number, n int, visit func(*entry)) (last Number, more bool) {
+	return o.ascend(after, n, visit, func(Number) bool { return false })
+}
+
+// within is behind for the entries up to a number.
+func (o order) within(after, upTo Number, n int, visit func(*entry)) (last Number, more bool) {
+	return o.ascend(after, n, visit, func(at Number) bool { return at > upTo })
+}
+
+func (o order) ascend(after Number, n int, visit func(*entry), past func(Number) bool) (last Number, more bool) {
 	last = after
 	o.tree.AscendGreaterOrEqual(&entry{number: after}, func(e *entry) bool {
-		if e.number == after {
+		switch {
+		case e.number == after:
 			return true
+		case past(e.number):
+			return false
 		}
 		visit(e)
 		last = e.number

@@ -19,6 +19,10 @@ type world struct {
 	cut   map[[2]int]bool
 	// truth: the newest registration of each DN, and whether it was ended.
 	truth map[Number]simTruth
+	// anew: links begin with a snapshot, whatever is remembered; same are the ranges of DNs
+	// that were not told of again.
+	anew bool
+	same int
 }
 
 type simTruth struct {
@@ -178,7 +182,11 @@ func (w *world) deliver(t *testing.T, a, b int) {
 	f, o := w.nodes[a], w.nodes[b]
 	l := w.links[[2]int{a, b}]
 	if l == nil {
-		l = &simLink{stream: o.table.Follow(f.table.Position(o.id))}
+		from := f.table.Position(o.id)
+		if w.anew {
+			from = feed.Position{}
+		}
+		l = &simLink{stream: o.table.Follow(from)}
 		w.links[[2]int{a, b}] = l
 	}
 	items, _ := l.stream.take(nil)
@@ -186,7 +194,12 @@ func (w *world) deliver(t *testing.T, a, b int) {
 		var err error
 		switch it.Kind {
 		case feed.Started:
-			l.copy, err = f.table.Sync(o.id, o.inc, it.Resumed)
+			if l.copy, err = f.table.Sync(o.id, o.inc, it.Resumed); err == nil && !it.Resumed && w.r.IntN(4) > 0 {
+				err = l.stream.Compare(l.copy.Digests(1 + w.r.IntN(3)))
+			}
+		case Same:
+			w.same++
+			err = l.copy.Same(it.Record.Number)
 		case feed.EndOfSnapshot:
 			err = l.copy.Synced(it.Seq)
 			f.table.SetHeard(o.id, true)
@@ -249,6 +262,25 @@ func (w *world) settle(t *testing.T) {
 			}
 		}
 	}
+}
+
+// again tells everything anew to nodes that know it, but for what changes meanwhile.
+func (w *world) again(t *testing.T) {
+	clear(w.links)
+	w.anew = true
+	for range w.r.IntN(8) {
+		w.now = w.now.Add(time.Millisecond)
+		switch i, n := w.r.IntN(len(w.nodes)), w.number(); w.r.IntN(4) {
+		case 0:
+			w.register(i, n)
+		case 1:
+			w.amend(i, n)
+		default:
+			w.deliver(t, i, w.r.IntN(len(w.nodes)))
+		}
+	}
+	w.settle(t)
+	w.anew = false
 }
 
 func (w *world) check(t *testing.T, seed uint64, skewed bool) {
@@ -319,6 +351,12 @@ func simulate(t *testing.T, skew time.Duration) {
 	if testing.Short() {
 		runs = 1_000
 	}
+	same := 0
+	defer func() {
+		if t.Logf("%d ranges were the same", same); same < int(runs) {
+			t.Errorf("of %d runs, %d ranges were the same", runs, same)
+		}
+	}()
 	for seed := range runs {
 		w := newWorld(seed, 2+int(seed%3), skew)
 		for range 60 {
@@ -327,6 +365,9 @@ func simulate(t *testing.T, skew time.Duration) {
 		w.settle(t)
 		w.check(t, seed, skew > 0)
 		w.checkFarewells(t, seed)
+		w.again(t)
+		w.check(t, seed, skew > 0)
+		same += w.same
 		w.leave(t, seed)
 	}
 }

@@ -56,6 +56,7 @@ type Stream struct {
 	held  time.Time // since when lazy changes wait
 
 	rows snapshotRows
+	with comparison
 }
 
 // snapshotRows are the DNs of which a snapshot has rows: those that among yields behind a
@@ -144,6 +145,9 @@ func (s *Stream) take(buf []Item) ([]Item, time.Duration) {
 	case starting:
 		return s.start(buf), 0
 	case rows:
+		if len(s.with.ranges) > 0 && s.after >= s.with.tell {
+			return s.compare(buf), 0
+		}
 		return s.readRows(buf), 0
 	default:
 		return s.readTail(buf)
@@ -188,7 +192,15 @@ func (s *Stream) readRows(buf []Item) []Item {
 			row(e)
 		}
 	}
-	if s.rows.among == nil {
+	switch {
+	case s.rows.among != nil:
+	case s.after < s.with.tell:
+		var further bool
+		if s.after, further = t.order.within(s.after, s.with.tell, chunkSize, row); !further {
+			s.after = s.with.tell
+		}
+		more = true
+	default:
 		s.after, more = t.order.behind(s.after, chunkSize, row)
 		more = more && (s.rows.past == nil || !s.rows.past(s.after))
 	}
@@ -231,7 +243,7 @@ func (s *Stream) readTail(buf []Item) ([]Item, time.Duration) {
 	}
 	switch {
 	case !j.holds(s.read.Seq):
-		s.read.Seq, s.after, s.phase = j.head, s.rows.after, rows
+		s.read.Seq, s.after, s.phase, s.with = j.head, s.rows.after, rows, comparison{}
 		return append(buf, Item{Kind: feed.Started, Seq: s.read.Seq}), 0
 	case s.phase == catchUp:
 		return s.catchUp(buf, j, feed.Row), 0

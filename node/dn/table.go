@@ -316,6 +316,11 @@ func (t *Table) export(e *entry) Record {
 	if r == nil || r.local() {
 		return Record{Number: e.number, Gone: true}
 	}
+	return t.record(e, r)
+}
+
+// record is what a node says of an entry as others see it.
+func (t *Table) record(e *entry, r *record) Record {
 	out := Record{Number: e.number, ClaimTime: r.claim, Seq: r.seq, State: r.state, Reason: r.reason, Since: r.since, Way: r.way, Floor: r.floor, Spoken: r.traits.spoken()}
 	if r.x != nil {
 		r.x.say(&out, t.clock())

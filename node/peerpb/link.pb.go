@@ -229,6 +229,7 @@ type FollowRequest struct {
 	//
 	//	*FollowRequest_Hello
 	//	*FollowRequest_Ping
+	//	*FollowRequest_Digests
 	Body          isFollowRequest_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -289,6 +290,15 @@ func (x *FollowRequest) GetPing() *Ping {
 	return nil
 }
 
+func (x *FollowRequest) GetDigests() *Digests {
+	if x != nil {
+		if x, ok := x.Body.(*FollowRequest_Digests); ok {
+			return x.Digests
+		}
+	}
+	return nil
+}
+
 type isFollowRequest_Body interface {
 	isFollowRequest_Body()
 }
@@ -301,9 +311,115 @@ type FollowRequest_Ping struct {
 	Ping *Ping `protobuf:"bytes,2,opt,name=ping,proto3,oneof"`
 }
 
+type FollowRequest_Digests struct {
+	// The answer to a hello that wants to compare.
+	Digests *Digests `protobuf:"bytes,3,opt,name=digests,proto3,oneof"`
+}
+
 func (*FollowRequest_Hello) isFollowRequest_Body() {}
 
 func (*FollowRequest_Ping) isFollowRequest_Body() {}
+
+func (*FollowRequest_Digests) isFollowRequest_Body() {}
+
+// Digests sum up what the follower has of the publisher's DNs, in ranges.
+type Digests struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ranges        []*Digest              `protobuf:"bytes,1,rep,name=ranges,proto3" json:"ranges,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Digests) Reset() {
+	*x = Digests{}
+	mi := &file_node_peerpb_link_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Digests) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Digests) ProtoMessage() {}
+
+func (x *Digests) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_link_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Digests.ProtoReflect.Descriptor instead.
+func (*Digests) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Digests) GetRanges() []*Digest {
+	if x != nil {
+		return x.Ranges
+	}
+	return nil
+}
+
+// Digest of the DNs behind the range before it, in order of number, up to last: the first
+// 16 octets of the SHA-256 of what is said of each, but for how long something lasts still.
+type Digest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Last          string                 `protobuf:"bytes,1,opt,name=last,proto3" json:"last,omitempty"`
+	Sum           []byte                 `protobuf:"bytes,2,opt,name=sum,proto3" json:"sum,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Digest) Reset() {
+	*x = Digest{}
+	mi := &file_node_peerpb_link_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Digest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Digest) ProtoMessage() {}
+
+func (x *Digest) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_link_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Digest.ProtoReflect.Descriptor instead.
+func (*Digest) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Digest) GetLast() string {
+	if x != nil {
+		return x.Last
+	}
+	return ""
+}
+
+func (x *Digest) GetSum() []byte {
+	if x != nil {
+		return x.Sum
+	}
+	return nil
+}
 
 type FollowHello struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -319,15 +435,17 @@ type FollowHello struct {
 	ResumeCallSeq         uint64 `protobuf:"varint,6,opt,name=resume_call_seq,json=resumeCallSeq,proto3" json:"resume_call_seq,omitempty"`
 	ResumeCallIncarnation uint64 `protobuf:"varint,7,opt,name=resume_call_incarnation,json=resumeCallIncarnation,proto3" json:"resume_call_incarnation,omitempty"`
 	// Which process follows, and for how long it has run, ms: see Presence.
-	Instance      uint64 `protobuf:"varint,8,opt,name=instance,proto3" json:"instance,omitempty"`
-	UpMs          uint64 `protobuf:"varint,9,opt,name=up_ms,json=upMs,proto3" json:"up_ms,omitempty"`
+	Instance uint64 `protobuf:"varint,8,opt,name=instance,proto3" json:"instance,omitempty"`
+	UpMs     uint64 `protobuf:"varint,9,opt,name=up_ms,json=upMs,proto3" json:"up_ms,omitempty"`
+	// It has DNs of the publisher, by whose Digests a snapshot may leave out what it knows.
+	Compares      bool `protobuf:"varint,10,opt,name=compares,proto3" json:"compares,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FollowHello) Reset() {
 	*x = FollowHello{}
-	mi := &file_node_peerpb_link_proto_msgTypes[1]
+	mi := &file_node_peerpb_link_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -339,7 +457,7 @@ func (x *FollowHello) String() string {
 func (*FollowHello) ProtoMessage() {}
 
 func (x *FollowHello) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[1]
+	mi := &file_node_peerpb_link_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -352,7 +470,7 @@ func (x *FollowHello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowHello.ProtoReflect.Descriptor instead.
 func (*FollowHello) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{1}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *FollowHello) GetClusterId() string {
@@ -418,6 +536,13 @@ func (x *FollowHello) GetUpMs() uint64 {
 	return 0
 }
 
+func (x *FollowHello) GetCompares() bool {
+	if x != nil {
+		return x.Compares
+	}
+	return false
+}
+
 // Ping goes out every 100 ms: it keeps both directions of the connection
 // busy, so that the kernel notices a silent cut, and measures.
 type Ping struct {
@@ -436,7 +561,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_node_peerpb_link_proto_msgTypes[2]
+	mi := &file_node_peerpb_link_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -448,7 +573,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[2]
+	mi := &file_node_peerpb_link_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -461,7 +586,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{2}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Ping) GetSentMono() int64 {
@@ -505,6 +630,7 @@ type FollowResponse struct {
 	//	*FollowResponse_CallSnapshot
 	//	*FollowResponse_EndOfCallSync
 	//	*FollowResponse_CallEvents
+	//	*FollowResponse_Unchanged
 	Body          isFollowResponse_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -512,7 +638,7 @@ type FollowResponse struct {
 
 func (x *FollowResponse) Reset() {
 	*x = FollowResponse{}
-	mi := &file_node_peerpb_link_proto_msgTypes[3]
+	mi := &file_node_peerpb_link_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -524,7 +650,7 @@ func (x *FollowResponse) String() string {
 func (*FollowResponse) ProtoMessage() {}
 
 func (x *FollowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[3]
+	mi := &file_node_peerpb_link_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -537,7 +663,7 @@ func (x *FollowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FollowResponse.ProtoReflect.Descriptor instead.
 func (*FollowResponse) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{3}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *FollowResponse) GetBody() isFollowResponse_Body {
@@ -628,6 +754,15 @@ func (x *FollowResponse) GetCallEvents() *CallEvents {
 	return nil
 }
 
+func (x *FollowResponse) GetUnchanged() *Unchanged {
+	if x != nil {
+		if x, ok := x.Body.(*FollowResponse_Unchanged); ok {
+			return x.Unchanged
+		}
+	}
+	return nil
+}
+
 type isFollowResponse_Body interface {
 	isFollowResponse_Body()
 }
@@ -669,6 +804,10 @@ type FollowResponse_CallEvents struct {
 	CallEvents *CallEvents `protobuf:"bytes,9,opt,name=call_events,json=callEvents,proto3,oneof"`
 }
 
+type FollowResponse_Unchanged struct {
+	Unchanged *Unchanged `protobuf:"bytes,10,opt,name=unchanged,proto3,oneof"`
+}
+
 func (*FollowResponse_Hello) isFollowResponse_Body() {}
 
 func (*FollowResponse_Records) isFollowResponse_Body() {}
@@ -687,20 +826,70 @@ func (*FollowResponse_EndOfCallSync) isFollowResponse_Body() {}
 
 func (*FollowResponse_CallEvents) isFollowResponse_Body() {}
 
+func (*FollowResponse_Unchanged) isFollowResponse_Body() {}
+
+// Unchanged is of a snapshot: in the range of the follower's Digests up to last nothing is other
+// than the follower has it. Of DNs there with something that lasts for a time, records follow.
+type Unchanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Last          string                 `protobuf:"bytes,1,opt,name=last,proto3" json:"last,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Unchanged) Reset() {
+	*x = Unchanged{}
+	mi := &file_node_peerpb_link_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Unchanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Unchanged) ProtoMessage() {}
+
+func (x *Unchanged) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_link_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Unchanged.ProtoReflect.Descriptor instead.
+func (*Unchanged) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Unchanged) GetLast() string {
+	if x != nil {
+		return x.Last
+	}
+	return ""
+}
+
 type PublisherHello struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Publisher   string                 `protobuf:"bytes,1,opt,name=publisher,proto3" json:"publisher,omitempty"`
 	Incarnation uint64                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	// True: only what changed since resume_seq follows; false: everything, and
 	// what is not mentioned until EndOfSync is gone.
-	Resumed       bool `protobuf:"varint,3,opt,name=resumed,proto3" json:"resumed,omitempty"`
+	Resumed bool `protobuf:"varint,3,opt,name=resumed,proto3" json:"resumed,omitempty"`
+	// Not resumed: the snapshot begins when the follower has sent its Digests.
+	Compare       bool `protobuf:"varint,4,opt,name=compare,proto3" json:"compare,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PublisherHello) Reset() {
 	*x = PublisherHello{}
-	mi := &file_node_peerpb_link_proto_msgTypes[4]
+	mi := &file_node_peerpb_link_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -712,7 +901,7 @@ func (x *PublisherHello) String() string {
 func (*PublisherHello) ProtoMessage() {}
 
 func (x *PublisherHello) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[4]
+	mi := &file_node_peerpb_link_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -725,7 +914,7 @@ func (x *PublisherHello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublisherHello.ProtoReflect.Descriptor instead.
 func (*PublisherHello) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{4}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *PublisherHello) GetPublisher() string {
@@ -749,6 +938,13 @@ func (x *PublisherHello) GetResumed() bool {
 	return false
 }
 
+func (x *PublisherHello) GetCompare() bool {
+	if x != nil {
+		return x.Compare
+	}
+	return false
+}
+
 type RecordBatch struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Records []*Record              `protobuf:"bytes,1,rep,name=records,proto3" json:"records,omitempty"`
@@ -760,7 +956,7 @@ type RecordBatch struct {
 
 func (x *RecordBatch) Reset() {
 	*x = RecordBatch{}
-	mi := &file_node_peerpb_link_proto_msgTypes[5]
+	mi := &file_node_peerpb_link_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -772,7 +968,7 @@ func (x *RecordBatch) String() string {
 func (*RecordBatch) ProtoMessage() {}
 
 func (x *RecordBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[5]
+	mi := &file_node_peerpb_link_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -785,7 +981,7 @@ func (x *RecordBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordBatch.ProtoReflect.Descriptor instead.
 func (*RecordBatch) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{5}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RecordBatch) GetRecords() []*Record {
@@ -848,7 +1044,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_node_peerpb_link_proto_msgTypes[6]
+	mi := &file_node_peerpb_link_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -860,7 +1056,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[6]
+	mi := &file_node_peerpb_link_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -873,7 +1069,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{6}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Record) GetDn() string {
@@ -1027,7 +1223,7 @@ type Hold struct {
 
 func (x *Hold) Reset() {
 	*x = Hold{}
-	mi := &file_node_peerpb_link_proto_msgTypes[7]
+	mi := &file_node_peerpb_link_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1039,7 +1235,7 @@ func (x *Hold) String() string {
 func (*Hold) ProtoMessage() {}
 
 func (x *Hold) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[7]
+	mi := &file_node_peerpb_link_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1052,7 +1248,7 @@ func (x *Hold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hold.ProtoReflect.Descriptor instead.
 func (*Hold) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{7}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Hold) GetHolder() string {
@@ -1085,7 +1281,7 @@ type Desk struct {
 
 func (x *Desk) Reset() {
 	*x = Desk{}
-	mi := &file_node_peerpb_link_proto_msgTypes[8]
+	mi := &file_node_peerpb_link_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1097,7 +1293,7 @@ func (x *Desk) String() string {
 func (*Desk) ProtoMessage() {}
 
 func (x *Desk) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[8]
+	mi := &file_node_peerpb_link_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1110,7 +1306,7 @@ func (x *Desk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Desk.ProtoReflect.Descriptor instead.
 func (*Desk) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{8}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Desk) GetNode() string {
@@ -1164,7 +1360,7 @@ type Agent struct {
 
 func (x *Agent) Reset() {
 	*x = Agent{}
-	mi := &file_node_peerpb_link_proto_msgTypes[9]
+	mi := &file_node_peerpb_link_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1176,7 +1372,7 @@ func (x *Agent) String() string {
 func (*Agent) ProtoMessage() {}
 
 func (x *Agent) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[9]
+	mi := &file_node_peerpb_link_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1189,7 +1385,7 @@ func (x *Agent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agent.ProtoReflect.Descriptor instead.
 func (*Agent) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{9}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Agent) GetId() string {
@@ -1251,7 +1447,7 @@ type KeyValue struct {
 
 func (x *KeyValue) Reset() {
 	*x = KeyValue{}
-	mi := &file_node_peerpb_link_proto_msgTypes[10]
+	mi := &file_node_peerpb_link_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1263,7 +1459,7 @@ func (x *KeyValue) String() string {
 func (*KeyValue) ProtoMessage() {}
 
 func (x *KeyValue) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[10]
+	mi := &file_node_peerpb_link_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1276,7 +1472,7 @@ func (x *KeyValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyValue.ProtoReflect.Descriptor instead.
 func (*KeyValue) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{10}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *KeyValue) GetKey() string {
@@ -1303,7 +1499,7 @@ type EndOfSync struct {
 
 func (x *EndOfSync) Reset() {
 	*x = EndOfSync{}
-	mi := &file_node_peerpb_link_proto_msgTypes[11]
+	mi := &file_node_peerpb_link_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1315,7 +1511,7 @@ func (x *EndOfSync) String() string {
 func (*EndOfSync) ProtoMessage() {}
 
 func (x *EndOfSync) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[11]
+	mi := &file_node_peerpb_link_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1328,7 +1524,7 @@ func (x *EndOfSync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfSync.ProtoReflect.Descriptor instead.
 func (*EndOfSync) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{11}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *EndOfSync) GetSeq() uint64 {
@@ -1352,7 +1548,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_node_peerpb_link_proto_msgTypes[12]
+	mi := &file_node_peerpb_link_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1364,7 +1560,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[12]
+	mi := &file_node_peerpb_link_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1377,7 +1573,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{12}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Pong) GetSentMono() int64 {
@@ -1416,7 +1612,7 @@ type Goodbye struct {
 
 func (x *Goodbye) Reset() {
 	*x = Goodbye{}
-	mi := &file_node_peerpb_link_proto_msgTypes[13]
+	mi := &file_node_peerpb_link_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1428,7 +1624,7 @@ func (x *Goodbye) String() string {
 func (*Goodbye) ProtoMessage() {}
 
 func (x *Goodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[13]
+	mi := &file_node_peerpb_link_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1441,7 +1637,7 @@ func (x *Goodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goodbye.ProtoReflect.Descriptor instead.
 func (*Goodbye) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{13}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{16}
 }
 
 // CallsHello begins what the publisher says of its calls, and does so again when
@@ -1457,7 +1653,7 @@ type CallsHello struct {
 
 func (x *CallsHello) Reset() {
 	*x = CallsHello{}
-	mi := &file_node_peerpb_link_proto_msgTypes[14]
+	mi := &file_node_peerpb_link_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1469,7 +1665,7 @@ func (x *CallsHello) String() string {
 func (*CallsHello) ProtoMessage() {}
 
 func (x *CallsHello) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[14]
+	mi := &file_node_peerpb_link_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1482,7 +1678,7 @@ func (x *CallsHello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallsHello.ProtoReflect.Descriptor instead.
 func (*CallsHello) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{14}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CallsHello) GetResumed() bool {
@@ -1503,7 +1699,7 @@ type CallSnapshot struct {
 
 func (x *CallSnapshot) Reset() {
 	*x = CallSnapshot{}
-	mi := &file_node_peerpb_link_proto_msgTypes[15]
+	mi := &file_node_peerpb_link_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1515,7 +1711,7 @@ func (x *CallSnapshot) String() string {
 func (*CallSnapshot) ProtoMessage() {}
 
 func (x *CallSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[15]
+	mi := &file_node_peerpb_link_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1528,7 +1724,7 @@ func (x *CallSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallSnapshot.ProtoReflect.Descriptor instead.
 func (*CallSnapshot) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{15}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CallSnapshot) GetCalls() []*Call {
@@ -1560,7 +1756,7 @@ type CarriedCall struct {
 
 func (x *CarriedCall) Reset() {
 	*x = CarriedCall{}
-	mi := &file_node_peerpb_link_proto_msgTypes[16]
+	mi := &file_node_peerpb_link_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1572,7 +1768,7 @@ func (x *CarriedCall) String() string {
 func (*CarriedCall) ProtoMessage() {}
 
 func (x *CarriedCall) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[16]
+	mi := &file_node_peerpb_link_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1585,7 +1781,7 @@ func (x *CarriedCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CarriedCall.ProtoReflect.Descriptor instead.
 func (*CarriedCall) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{16}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CarriedCall) GetCall() string {
@@ -1626,7 +1822,7 @@ type EndOfCallSync struct {
 
 func (x *EndOfCallSync) Reset() {
 	*x = EndOfCallSync{}
-	mi := &file_node_peerpb_link_proto_msgTypes[17]
+	mi := &file_node_peerpb_link_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1638,7 +1834,7 @@ func (x *EndOfCallSync) String() string {
 func (*EndOfCallSync) ProtoMessage() {}
 
 func (x *EndOfCallSync) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[17]
+	mi := &file_node_peerpb_link_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1651,7 +1847,7 @@ func (x *EndOfCallSync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfCallSync.ProtoReflect.Descriptor instead.
 func (*EndOfCallSync) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{17}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *EndOfCallSync) GetSeq() uint64 {
@@ -1673,7 +1869,7 @@ type CallEvents struct {
 
 func (x *CallEvents) Reset() {
 	*x = CallEvents{}
-	mi := &file_node_peerpb_link_proto_msgTypes[18]
+	mi := &file_node_peerpb_link_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1685,7 +1881,7 @@ func (x *CallEvents) String() string {
 func (*CallEvents) ProtoMessage() {}
 
 func (x *CallEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[18]
+	mi := &file_node_peerpb_link_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1698,7 +1894,7 @@ func (x *CallEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallEvents.ProtoReflect.Descriptor instead.
 func (*CallEvents) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{18}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CallEvents) GetEvents() []*CallEvent {
@@ -1731,7 +1927,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_node_peerpb_link_proto_msgTypes[19]
+	mi := &file_node_peerpb_link_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1743,7 +1939,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[19]
+	mi := &file_node_peerpb_link_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1756,7 +1952,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{19}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Call) GetId() string {
@@ -1802,7 +1998,7 @@ type CallQueue struct {
 
 func (x *CallQueue) Reset() {
 	*x = CallQueue{}
-	mi := &file_node_peerpb_link_proto_msgTypes[20]
+	mi := &file_node_peerpb_link_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1814,7 +2010,7 @@ func (x *CallQueue) String() string {
 func (*CallQueue) ProtoMessage() {}
 
 func (x *CallQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[20]
+	mi := &file_node_peerpb_link_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1827,7 +2023,7 @@ func (x *CallQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallQueue.ProtoReflect.Descriptor instead.
 func (*CallQueue) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{20}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CallQueue) GetDn() string {
@@ -1872,7 +2068,7 @@ type CallInfo struct {
 
 func (x *CallInfo) Reset() {
 	*x = CallInfo{}
-	mi := &file_node_peerpb_link_proto_msgTypes[21]
+	mi := &file_node_peerpb_link_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1884,7 +2080,7 @@ func (x *CallInfo) String() string {
 func (*CallInfo) ProtoMessage() {}
 
 func (x *CallInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[21]
+	mi := &file_node_peerpb_link_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1897,7 +2093,7 @@ func (x *CallInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallInfo.ProtoReflect.Descriptor instead.
 func (*CallInfo) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{21}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CallInfo) GetCaller() string {
@@ -1973,7 +2169,7 @@ type CallTransfer struct {
 
 func (x *CallTransfer) Reset() {
 	*x = CallTransfer{}
-	mi := &file_node_peerpb_link_proto_msgTypes[22]
+	mi := &file_node_peerpb_link_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1985,7 +2181,7 @@ func (x *CallTransfer) String() string {
 func (*CallTransfer) ProtoMessage() {}
 
 func (x *CallTransfer) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[22]
+	mi := &file_node_peerpb_link_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1998,7 +2194,7 @@ func (x *CallTransfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallTransfer.ProtoReflect.Descriptor instead.
 func (*CallTransfer) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{22}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CallTransfer) GetConn() string {
@@ -2048,7 +2244,7 @@ type CallParty struct {
 
 func (x *CallParty) Reset() {
 	*x = CallParty{}
-	mi := &file_node_peerpb_link_proto_msgTypes[23]
+	mi := &file_node_peerpb_link_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2060,7 +2256,7 @@ func (x *CallParty) String() string {
 func (*CallParty) ProtoMessage() {}
 
 func (x *CallParty) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[23]
+	mi := &file_node_peerpb_link_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2073,7 +2269,7 @@ func (x *CallParty) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallParty.ProtoReflect.Descriptor instead.
 func (*CallParty) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{23}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CallParty) GetDn() string {
@@ -2151,7 +2347,7 @@ type CallEvent struct {
 
 func (x *CallEvent) Reset() {
 	*x = CallEvent{}
-	mi := &file_node_peerpb_link_proto_msgTypes[24]
+	mi := &file_node_peerpb_link_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2163,7 +2359,7 @@ func (x *CallEvent) String() string {
 func (*CallEvent) ProtoMessage() {}
 
 func (x *CallEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[24]
+	mi := &file_node_peerpb_link_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2176,7 +2372,7 @@ func (x *CallEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallEvent.ProtoReflect.Descriptor instead.
 func (*CallEvent) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{24}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CallEvent) GetKind() CallEventKind {
@@ -2260,11 +2456,17 @@ var File_node_peerpb_link_proto protoreflect.FileDescriptor
 
 const file_node_peerpb_link_proto_rawDesc = "" +
 	"\n" +
-	"\x16node/peerpb/link.proto\x12\x12sipcluster.peer.v1\x1a\x1bapi/tcpb/availability.proto\x1a\x15api/tlibpb/tlib.proto\"\x80\x01\n" +
+	"\x16node/peerpb/link.proto\x12\x12sipcluster.peer.v1\x1a\x1bapi/tcpb/availability.proto\x1a\x15api/tlibpb/tlib.proto\"\xb9\x01\n" +
 	"\rFollowRequest\x127\n" +
 	"\x05hello\x18\x01 \x01(\v2\x1f.sipcluster.peer.v1.FollowHelloH\x00R\x05hello\x12.\n" +
-	"\x04ping\x18\x02 \x01(\v2\x18.sipcluster.peer.v1.PingH\x00R\x04pingB\x06\n" +
-	"\x04body\"\xc5\x02\n" +
+	"\x04ping\x18\x02 \x01(\v2\x18.sipcluster.peer.v1.PingH\x00R\x04ping\x127\n" +
+	"\adigests\x18\x03 \x01(\v2\x1b.sipcluster.peer.v1.DigestsH\x00R\adigestsB\x06\n" +
+	"\x04body\"=\n" +
+	"\aDigests\x122\n" +
+	"\x06ranges\x18\x01 \x03(\v2\x1a.sipcluster.peer.v1.DigestR\x06ranges\".\n" +
+	"\x06Digest\x12\x12\n" +
+	"\x04last\x18\x01 \x01(\tR\x04last\x12\x10\n" +
+	"\x03sum\x18\x02 \x01(\fR\x03sum\"\xe1\x02\n" +
 	"\vFollowHello\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x1a\n" +
@@ -2276,12 +2478,14 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x0fresume_call_seq\x18\x06 \x01(\x04R\rresumeCallSeq\x126\n" +
 	"\x17resume_call_incarnation\x18\a \x01(\x04R\x15resumeCallIncarnation\x12\x1a\n" +
 	"\binstance\x18\b \x01(\x04R\binstance\x12\x13\n" +
-	"\x05up_ms\x18\t \x01(\x04R\x04upMs\"p\n" +
+	"\x05up_ms\x18\t \x01(\x04R\x04upMs\x12\x1a\n" +
+	"\bcompares\x18\n" +
+	" \x01(\bR\bcompares\"p\n" +
 	"\x04Ping\x12\x1b\n" +
 	"\tsent_mono\x18\x01 \x01(\x03R\bsentMono\x12\x1b\n" +
 	"\tsent_wall\x18\x02 \x01(\x03R\bsentWall\x12\x14\n" +
 	"\x05quiet\x18\x03 \x01(\bR\x05quiet\x12\x18\n" +
-	"\aapplied\x18\x04 \x01(\x04R\aapplied\"\xd8\x04\n" +
+	"\aapplied\x18\x04 \x01(\x04R\aapplied\"\x97\x05\n" +
 	"\x0eFollowResponse\x12:\n" +
 	"\x05hello\x18\x01 \x01(\v2\".sipcluster.peer.v1.PublisherHelloH\x00R\x05hello\x12;\n" +
 	"\arecords\x18\x02 \x01(\v2\x1f.sipcluster.peer.v1.RecordBatchH\x00R\arecords\x12?\n" +
@@ -2293,12 +2497,17 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\rcall_snapshot\x18\a \x01(\v2 .sipcluster.peer.v1.CallSnapshotH\x00R\fcallSnapshot\x12L\n" +
 	"\x10end_of_call_sync\x18\b \x01(\v2!.sipcluster.peer.v1.EndOfCallSyncH\x00R\rendOfCallSync\x12A\n" +
 	"\vcall_events\x18\t \x01(\v2\x1e.sipcluster.peer.v1.CallEventsH\x00R\n" +
-	"callEventsB\x06\n" +
-	"\x04body\"j\n" +
+	"callEvents\x12=\n" +
+	"\tunchanged\x18\n" +
+	" \x01(\v2\x1d.sipcluster.peer.v1.UnchangedH\x00R\tunchangedB\x06\n" +
+	"\x04body\"\x1f\n" +
+	"\tUnchanged\x12\x12\n" +
+	"\x04last\x18\x01 \x01(\tR\x04last\"\x84\x01\n" +
 	"\x0ePublisherHello\x12\x1c\n" +
 	"\tpublisher\x18\x01 \x01(\tR\tpublisher\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x04R\vincarnation\x12\x18\n" +
-	"\aresumed\x18\x03 \x01(\bR\aresumed\"U\n" +
+	"\aresumed\x18\x03 \x01(\bR\aresumed\x12\x18\n" +
+	"\acompare\x18\x04 \x01(\bR\acompare\"U\n" +
 	"\vRecordBatch\x124\n" +
 	"\arecords\x18\x01 \x03(\v2\x1a.sipcluster.peer.v1.RecordR\arecords\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\x84\x05\n" +
@@ -2467,85 +2676,91 @@ func file_node_peerpb_link_proto_rawDescGZIP() []byte {
 }
 
 var file_node_peerpb_link_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_node_peerpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_node_peerpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_node_peerpb_link_proto_goTypes = []any{
 	(CallRole)(0),          // 0: sipcluster.peer.v1.CallRole
 	(CallState)(0),         // 1: sipcluster.peer.v1.CallState
 	(CallEventKind)(0),     // 2: sipcluster.peer.v1.CallEventKind
 	(*FollowRequest)(nil),  // 3: sipcluster.peer.v1.FollowRequest
-	(*FollowHello)(nil),    // 4: sipcluster.peer.v1.FollowHello
-	(*Ping)(nil),           // 5: sipcluster.peer.v1.Ping
-	(*FollowResponse)(nil), // 6: sipcluster.peer.v1.FollowResponse
-	(*PublisherHello)(nil), // 7: sipcluster.peer.v1.PublisherHello
-	(*RecordBatch)(nil),    // 8: sipcluster.peer.v1.RecordBatch
-	(*Record)(nil),         // 9: sipcluster.peer.v1.Record
-	(*Hold)(nil),           // 10: sipcluster.peer.v1.Hold
-	(*Desk)(nil),           // 11: sipcluster.peer.v1.Desk
-	(*Agent)(nil),          // 12: sipcluster.peer.v1.Agent
-	(*KeyValue)(nil),       // 13: sipcluster.peer.v1.KeyValue
-	(*EndOfSync)(nil),      // 14: sipcluster.peer.v1.EndOfSync
-	(*Pong)(nil),           // 15: sipcluster.peer.v1.Pong
-	(*Goodbye)(nil),        // 16: sipcluster.peer.v1.Goodbye
-	(*CallsHello)(nil),     // 17: sipcluster.peer.v1.CallsHello
-	(*CallSnapshot)(nil),   // 18: sipcluster.peer.v1.CallSnapshot
-	(*CarriedCall)(nil),    // 19: sipcluster.peer.v1.CarriedCall
-	(*EndOfCallSync)(nil),  // 20: sipcluster.peer.v1.EndOfCallSync
-	(*CallEvents)(nil),     // 21: sipcluster.peer.v1.CallEvents
-	(*Call)(nil),           // 22: sipcluster.peer.v1.Call
-	(*CallQueue)(nil),      // 23: sipcluster.peer.v1.CallQueue
-	(*CallInfo)(nil),       // 24: sipcluster.peer.v1.CallInfo
-	(*CallTransfer)(nil),   // 25: sipcluster.peer.v1.CallTransfer
-	(*CallParty)(nil),      // 26: sipcluster.peer.v1.CallParty
-	(*CallEvent)(nil),      // 27: sipcluster.peer.v1.CallEvent
-	nil,                    // 28: sipcluster.peer.v1.CallInfo.UserDataEntry
-	nil,                    // 29: sipcluster.peer.v1.CallEvent.DataEntry
-	(tcpb.DNState)(0),      // 30: sipcluster.tc.v1.DNState
-	(tcpb.Reason)(0),       // 31: sipcluster.tc.v1.Reason
-	(tcpb.AgentState)(0),   // 32: sipcluster.tc.v1.AgentState
-	(tlibpb.CallType)(0),   // 33: sipcluster.tlib.v1.CallType
+	(*Digests)(nil),        // 4: sipcluster.peer.v1.Digests
+	(*Digest)(nil),         // 5: sipcluster.peer.v1.Digest
+	(*FollowHello)(nil),    // 6: sipcluster.peer.v1.FollowHello
+	(*Ping)(nil),           // 7: sipcluster.peer.v1.Ping
+	(*FollowResponse)(nil), // 8: sipcluster.peer.v1.FollowResponse
+	(*Unchanged)(nil),      // 9: sipcluster.peer.v1.Unchanged
+	(*PublisherHello)(nil), // 10: sipcluster.peer.v1.PublisherHello
+	(*RecordBatch)(nil),    // 11: sipcluster.peer.v1.RecordBatch
+	(*Record)(nil),         // 12: sipcluster.peer.v1.Record
+	(*Hold)(nil),           // 13: sipcluster.peer.v1.Hold
+	(*Desk)(nil),           // 14: sipcluster.peer.v1.Desk
+	(*Agent)(nil),          // 15: sipcluster.peer.v1.Agent
+	(*KeyValue)(nil),       // 16: sipcluster.peer.v1.KeyValue
+	(*EndOfSync)(nil),      // 17: sipcluster.peer.v1.EndOfSync
+	(*Pong)(nil),           // 18: sipcluster.peer.v1.Pong
+	(*Goodbye)(nil),        // 19: sipcluster.peer.v1.Goodbye
+	(*CallsHello)(nil),     // 20: sipcluster.peer.v1.CallsHello
+	(*CallSnapshot)(nil),   // 21: sipcluster.peer.v1.CallSnapshot
+	(*CarriedCall)(nil),    // 22: sipcluster.peer.v1.CarriedCall
+	(*EndOfCallSync)(nil),  // 23: sipcluster.peer.v1.EndOfCallSync
+	(*CallEvents)(nil),     // 24: sipcluster.peer.v1.CallEvents
+	(*Call)(nil),           // 25: sipcluster.peer.v1.Call
+	(*CallQueue)(nil),      // 26: sipcluster.peer.v1.CallQueue
+	(*CallInfo)(nil),       // 27: sipcluster.peer.v1.CallInfo
+	(*CallTransfer)(nil),   // 28: sipcluster.peer.v1.CallTransfer
+	(*CallParty)(nil),      // 29: sipcluster.peer.v1.CallParty
+	(*CallEvent)(nil),      // 30: sipcluster.peer.v1.CallEvent
+	nil,                    // 31: sipcluster.peer.v1.CallInfo.UserDataEntry
+	nil,                    // 32: sipcluster.peer.v1.CallEvent.DataEntry
+	(tcpb.DNState)(0),      // 33: sipcluster.tc.v1.DNState
+	(tcpb.Reason)(0),       // 34: sipcluster.tc.v1.Reason
+	(tcpb.AgentState)(0),   // 35: sipcluster.tc.v1.AgentState
+	(tlibpb.CallType)(0),   // 36: sipcluster.tlib.v1.CallType
 }
 var file_node_peerpb_link_proto_depIdxs = []int32{
-	4,  // 0: sipcluster.peer.v1.FollowRequest.hello:type_name -> sipcluster.peer.v1.FollowHello
-	5,  // 1: sipcluster.peer.v1.FollowRequest.ping:type_name -> sipcluster.peer.v1.Ping
-	7,  // 2: sipcluster.peer.v1.FollowResponse.hello:type_name -> sipcluster.peer.v1.PublisherHello
-	8,  // 3: sipcluster.peer.v1.FollowResponse.records:type_name -> sipcluster.peer.v1.RecordBatch
-	14, // 4: sipcluster.peer.v1.FollowResponse.end_of_sync:type_name -> sipcluster.peer.v1.EndOfSync
-	15, // 5: sipcluster.peer.v1.FollowResponse.pong:type_name -> sipcluster.peer.v1.Pong
-	16, // 6: sipcluster.peer.v1.FollowResponse.goodbye:type_name -> sipcluster.peer.v1.Goodbye
-	17, // 7: sipcluster.peer.v1.FollowResponse.calls_hello:type_name -> sipcluster.peer.v1.CallsHello
-	18, // 8: sipcluster.peer.v1.FollowResponse.call_snapshot:type_name -> sipcluster.peer.v1.CallSnapshot
-	20, // 9: sipcluster.peer.v1.FollowResponse.end_of_call_sync:type_name -> sipcluster.peer.v1.EndOfCallSync
-	21, // 10: sipcluster.peer.v1.FollowResponse.call_events:type_name -> sipcluster.peer.v1.CallEvents
-	9,  // 11: sipcluster.peer.v1.RecordBatch.records:type_name -> sipcluster.peer.v1.Record
-	30, // 12: sipcluster.peer.v1.Record.state:type_name -> sipcluster.tc.v1.DNState
-	31, // 13: sipcluster.peer.v1.Record.reason:type_name -> sipcluster.tc.v1.Reason
-	12, // 14: sipcluster.peer.v1.Record.agent:type_name -> sipcluster.peer.v1.Agent
-	11, // 15: sipcluster.peer.v1.Record.desks:type_name -> sipcluster.peer.v1.Desk
-	10, // 16: sipcluster.peer.v1.Record.holds:type_name -> sipcluster.peer.v1.Hold
-	32, // 17: sipcluster.peer.v1.Agent.state:type_name -> sipcluster.tc.v1.AgentState
-	13, // 18: sipcluster.peer.v1.Agent.reasons:type_name -> sipcluster.peer.v1.KeyValue
-	22, // 19: sipcluster.peer.v1.CallSnapshot.calls:type_name -> sipcluster.peer.v1.Call
-	19, // 20: sipcluster.peer.v1.CallSnapshot.carried:type_name -> sipcluster.peer.v1.CarriedCall
-	27, // 21: sipcluster.peer.v1.CallEvents.events:type_name -> sipcluster.peer.v1.CallEvent
-	24, // 22: sipcluster.peer.v1.Call.info:type_name -> sipcluster.peer.v1.CallInfo
-	26, // 23: sipcluster.peer.v1.Call.parties:type_name -> sipcluster.peer.v1.CallParty
-	23, // 24: sipcluster.peer.v1.Call.queue:type_name -> sipcluster.peer.v1.CallQueue
-	33, // 25: sipcluster.peer.v1.CallInfo.type:type_name -> sipcluster.tlib.v1.CallType
-	28, // 26: sipcluster.peer.v1.CallInfo.user_data:type_name -> sipcluster.peer.v1.CallInfo.UserDataEntry
-	25, // 27: sipcluster.peer.v1.CallInfo.transfer:type_name -> sipcluster.peer.v1.CallTransfer
-	0,  // 28: sipcluster.peer.v1.CallParty.role:type_name -> sipcluster.peer.v1.CallRole
-	1,  // 29: sipcluster.peer.v1.CallParty.state:type_name -> sipcluster.peer.v1.CallState
-	2,  // 30: sipcluster.peer.v1.CallEvent.kind:type_name -> sipcluster.peer.v1.CallEventKind
-	0,  // 31: sipcluster.peer.v1.CallEvent.role:type_name -> sipcluster.peer.v1.CallRole
-	24, // 32: sipcluster.peer.v1.CallEvent.info:type_name -> sipcluster.peer.v1.CallInfo
-	29, // 33: sipcluster.peer.v1.CallEvent.data:type_name -> sipcluster.peer.v1.CallEvent.DataEntry
-	3,  // 34: sipcluster.peer.v1.TController.Follow:input_type -> sipcluster.peer.v1.FollowRequest
-	6,  // 35: sipcluster.peer.v1.TController.Follow:output_type -> sipcluster.peer.v1.FollowResponse
-	35, // [35:36] is the sub-list for method output_type
-	34, // [34:35] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	6,  // 0: sipcluster.peer.v1.FollowRequest.hello:type_name -> sipcluster.peer.v1.FollowHello
+	7,  // 1: sipcluster.peer.v1.FollowRequest.ping:type_name -> sipcluster.peer.v1.Ping
+	4,  // 2: sipcluster.peer.v1.FollowRequest.digests:type_name -> sipcluster.peer.v1.Digests
+	5,  // 3: sipcluster.peer.v1.Digests.ranges:type_name -> sipcluster.peer.v1.Digest
+	10, // 4: sipcluster.peer.v1.FollowResponse.hello:type_name -> sipcluster.peer.v1.PublisherHello
+	11, // 5: sipcluster.peer.v1.FollowResponse.records:type_name -> sipcluster.peer.v1.RecordBatch
+	17, // 6: sipcluster.peer.v1.FollowResponse.end_of_sync:type_name -> sipcluster.peer.v1.EndOfSync
+	18, // 7: sipcluster.peer.v1.FollowResponse.pong:type_name -> sipcluster.peer.v1.Pong
+	19, // 8: sipcluster.peer.v1.FollowResponse.goodbye:type_name -> sipcluster.peer.v1.Goodbye
+	20, // 9: sipcluster.peer.v1.FollowResponse.calls_hello:type_name -> sipcluster.peer.v1.CallsHello
+	21, // 10: sipcluster.peer.v1.FollowResponse.call_snapshot:type_name -> sipcluster.peer.v1.CallSnapshot
+	23, // 11: sipcluster.peer.v1.FollowResponse.end_of_call_sync:type_name -> sipcluster.peer.v1.EndOfCallSync
+	24, // 12: sipcluster.peer.v1.FollowResponse.call_events:type_name -> sipcluster.peer.v1.CallEvents
+	9,  // 13: sipcluster.peer.v1.FollowResponse.unchanged:type_name -> sipcluster.peer.v1.Unchanged
+	12, // 14: sipcluster.peer.v1.RecordBatch.records:type_name -> sipcluster.peer.v1.Record
+	33, // 15: sipcluster.peer.v1.Record.state:type_name -> sipcluster.tc.v1.DNState
+	34, // 16: sipcluster.peer.v1.Record.reason:type_name -> sipcluster.tc.v1.Reason
+	15, // 17: sipcluster.peer.v1.Record.agent:type_name -> sipcluster.peer.v1.Agent
+	14, // 18: sipcluster.peer.v1.Record.desks:type_name -> sipcluster.peer.v1.Desk
+	13, // 19: sipcluster.peer.v1.Record.holds:type_name -> sipcluster.peer.v1.Hold
+	35, // 20: sipcluster.peer.v1.Agent.state:type_name -> sipcluster.tc.v1.AgentState
+	16, // 21: sipcluster.peer.v1.Agent.reasons:type_name -> sipcluster.peer.v1.KeyValue
+	25, // 22: sipcluster.peer.v1.CallSnapshot.calls:type_name -> sipcluster.peer.v1.Call
+	22, // 23: sipcluster.peer.v1.CallSnapshot.carried:type_name -> sipcluster.peer.v1.CarriedCall
+	30, // 24: sipcluster.peer.v1.CallEvents.events:type_name -> sipcluster.peer.v1.CallEvent
+	27, // 25: sipcluster.peer.v1.Call.info:type_name -> sipcluster.peer.v1.CallInfo
+	29, // 26: sipcluster.peer.v1.Call.parties:type_name -> sipcluster.peer.v1.CallParty
+	26, // 27: sipcluster.peer.v1.Call.queue:type_name -> sipcluster.peer.v1.CallQueue
+	36, // 28: sipcluster.peer.v1.CallInfo.type:type_name -> sipcluster.tlib.v1.CallType
+	31, // 29: sipcluster.peer.v1.CallInfo.user_data:type_name -> sipcluster.peer.v1.CallInfo.UserDataEntry
+	28, // 30: sipcluster.peer.v1.CallInfo.transfer:type_name -> sipcluster.peer.v1.CallTransfer
+	0,  // 31: sipcluster.peer.v1.CallParty.role:type_name -> sipcluster.peer.v1.CallRole
+	1,  // 32: sipcluster.peer.v1.CallParty.state:type_name -> sipcluster.peer.v1.CallState
+	2,  // 33: sipcluster.peer.v1.CallEvent.kind:type_name -> sipcluster.peer.v1.CallEventKind
+	0,  // 34: sipcluster.peer.v1.CallEvent.role:type_name -> sipcluster.peer.v1.CallRole
+	27, // 35: sipcluster.peer.v1.CallEvent.info:type_name -> sipcluster.peer.v1.CallInfo
+	32, // 36: sipcluster.peer.v1.CallEvent.data:type_name -> sipcluster.peer.v1.CallEvent.DataEntry
+	3,  // 37: sipcluster.peer.v1.TController.Follow:input_type -> sipcluster.peer.v1.FollowRequest
+	8,  // 38: sipcluster.peer.v1.TController.Follow:output_type -> sipcluster.peer.v1.FollowResponse
+	38, // [38:39] is the sub-list for method output_type
+	37, // [37:38] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_node_peerpb_link_proto_init() }
@@ -2556,8 +2771,9 @@ func file_node_peerpb_link_proto_init() {
 	file_node_peerpb_link_proto_msgTypes[0].OneofWrappers = []any{
 		(*FollowRequest_Hello)(nil),
 		(*FollowRequest_Ping)(nil),
+		(*FollowRequest_Digests)(nil),
 	}
-	file_node_peerpb_link_proto_msgTypes[3].OneofWrappers = []any{
+	file_node_peerpb_link_proto_msgTypes[5].OneofWrappers = []any{
 		(*FollowResponse_Hello)(nil),
 		(*FollowResponse_Records)(nil),
 		(*FollowResponse_EndOfSync)(nil),
@@ -2567,6 +2783,7 @@ func file_node_peerpb_link_proto_init() {
 		(*FollowResponse_CallSnapshot)(nil),
 		(*FollowResponse_EndOfCallSync)(nil),
 		(*FollowResponse_CallEvents)(nil),
+		(*FollowResponse_Unchanged)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2574,7 +2791,7 @@ func file_node_peerpb_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_link_proto_rawDesc), len(file_node_peerpb_link_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   27,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

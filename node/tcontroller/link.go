@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -180,7 +181,7 @@ func (f *follower) follow(ctx context.Context, client peerpb.TControllerClient) 
 	hello := &peerpb.FollowHello{
 		ClusterId: f.cfg.ClusterID, Follower: string(f.cfg.Table.Self()), Publisher: string(f.id),
 		ResumeIncarnation: from.Incarnation, ResumeSeq: from.Seq,
-		ResumeCallIncarnation: calls.Incarnation, ResumeCallSeq: calls.Seq,
+		ResumeCallIncarnation: calls.Incarnation, ResumeCallSeq: calls.Seq, Compares: f.cfg.Table.OwnedBy(f.id) > 0,
 	}
 	if f.cfg.Process != nil {
 		hello.Instance, hello.UpMs = f.cfg.Process()
@@ -253,6 +254,14 @@ type followerLink struct {
 	whole bool
 	// began is the zero of the times of pings.
 	began time.Time
+	// sending is held to send: pings, and the digests of a snapshot that is told later.
+	sending sync.Mutex
+}
+
+func (l *followerLink) send(m *peerpb.FollowRequest) error {
+	l.sending.Lock()
+	defer l.sending.Unlock()
+	return l.stream.Send(m)
 }
 
 // ping keeps the link busy and measures it. All links of all nodes ping at one time, as far
@@ -267,7 +276,7 @@ func (l *followerLink) ping(ctx context.Context) {
 		l.f.doubt()
 		now := time.Now()
 		p := &peerpb.Ping{SentMono: int64(now.Sub(l.began)), SentWall: now.UnixNano(), Quiet: l.quiet(n), Applied: l.f.cfg.Index()}
-		if l.stream.Send(&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Ping{Ping: p}}) != nil {
+		if l.send(&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Ping{Ping: p}}) != nil {
 			return // the reader learns why
 		}
 		tick.Reset(pingEvery - time.Duration(now.UnixNano())%pingEvery)
@@ -300,6 +309,9 @@ func (l *followerLink) recv(first bool) error {
 		return l.hello(b.Hello)
 	case *peerpb.FollowResponse_Records:
 		return l.records(b.Records)
+	case *peerpb.FollowResponse_Unchanged:
+		l.stuck.Reset(hungAfter)
+		return l.copy.Same(dn.Number(b.Unchanged.GetLast()))
 	case *peerpb.FollowResponse_EndOfSync:
 		if err := l.copy.Synced(b.EndOfSync.GetSeq()); err != nil {
 			return err
@@ -333,7 +345,10 @@ func (l *followerLink) hello(h *peerpb.PublisherHello) error {
 	l.copy, l.incarnation, l.whole = c, h.GetIncarnation(), false
 	l.stuck.Reset(hungAfter)
 	l.f.change(func(s *linkState) { s.synced = false })
-	return nil
+	if h.GetResumed() || !h.GetCompare() {
+		return nil
+	}
+	return l.send(&peerpb.FollowRequest{Body: &peerpb.FollowRequest_Digests{Digests: digestsToProto(c.Digests(dn.DigestSize))}})
 }
 
 func (l *followerLink) records(b *peerpb.RecordBatch) error {

@@ -41,6 +41,8 @@ type site struct {
 	// begins are what the site said of how its links begin; ended counts those that did.
 	begins []string
 	ended  int
+	// told is how many records it has sent.
+	told int
 }
 
 func (s *site) roster(id dn.Node) (bool, uint64) {

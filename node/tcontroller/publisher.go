@@ -92,12 +92,13 @@ func (s *Server) Follow(stream followStream) error {
 	}()
 	l := newPublisherLink(stream, s.table.Follow(feed.Position{Incarnation: hello.GetResumeIncarnation(), Seq: hello.GetResumeSeq()}),
 		s.calls.Follow(feed.Position{Incarnation: hello.GetResumeCallIncarnation(), Seq: hello.GetResumeCallSeq()}))
+	l.compares = hello.GetCompares()
 	defer s.links.add(dn.Node(hello.GetFollower()), l)()
 	log := s.log.With("peer", hello.GetFollower())
 	log.Debug("follower connected")
 	silent := time.AfterFunc(pingTimeout, func() { cancel(errSilent) })
 	defer silent.Stop()
-	go func() { cancel(l.answerPings(dn.Node(hello.GetFollower()), silent, s)) }()
+	go func() { cancel(l.answer(ctx, dn.Node(hello.GetFollower()), silent, s)) }()
 	go func() {
 		if err := l.callRun(ctx); ctx.Err() == nil {
 			cancel(err)
@@ -165,6 +166,9 @@ type publisherLink struct {
 	// greeted is closed by greet, once the hello is sent: it opens the link.
 	greeted chan struct{}
 	greet   func()
+	// compares: the follower can tell what it has; digests are its answers.
+	compares bool
+	digests  chan *peerpb.Digests
 
 	mu sync.Mutex
 }
@@ -173,7 +177,7 @@ func newPublisherLink(stream followStream, records *dn.Stream, calls *call.Strea
 	greeted := make(chan struct{})
 	l := &publisherLink{
 		stream: stream, records: records, calls: calls, conn: connOf(stream.Context()),
-		greeted: greeted, greet: sync.OnceFunc(func() { close(greeted) }),
+		greeted: greeted, greet: sync.OnceFunc(func() { close(greeted) }), digests: make(chan *peerpb.Digests),
 	}
 	l.sent.Store(records.Head()) // until the stream has started, and says where
 	l.sentCalls.Store(calls.Head())
@@ -186,16 +190,23 @@ func (l *publisherLink) send(m *peerpb.FollowResponse) error {
 	return l.stream.Send(m)
 }
 
-// answerPings returns when the follower leaves. Each ping winds up silent again.
-func (l *publisherLink) answerPings(follower dn.Node, silent *time.Timer, s *Server) error {
+// answer returns when the follower leaves. Each ping winds up silent again.
+func (l *publisherLink) answer(ctx context.Context, follower dn.Node, silent *time.Timer, s *Server) error {
 	for {
 		m, err := l.stream.Recv()
 		if err != nil {
 			return err
 		}
+		if d := m.GetDigests(); d != nil && l.compares {
+			select {
+			case l.digests <- d:
+			case <-ctx.Done():
+			}
+			continue
+		}
 		p := m.GetPing()
 		if p == nil {
-			return status.Error(codes.InvalidArgument, "a follower only pings")
+			return status.Error(codes.InvalidArgument, "a follower only pings, and compares when it is asked to")
 		}
 		silent.Reset(pingTimeout)
 		s.pinged(follower, p.GetApplied())
@@ -225,7 +236,25 @@ func (l *publisherLink) run(ctx context.Context, s *Server) error {
 		if err := l.sendItems(b, items, s); err != nil {
 			return err
 		}
+		if last := &items[len(items)-1]; last.Kind == feed.Started && !last.Resumed && l.compares {
+			if err := l.compare(ctx); err != nil {
+				return err
+			}
+		}
 		l.sent.Store(l.records.Seq())
+	}
+}
+
+// compare waits for what the follower has of the snapshot that begins.
+func (l *publisherLink) compare(ctx context.Context) error {
+	select {
+	case d := <-l.digests:
+		if err := l.records.Compare(digestsFromProto(d)); err != nil {
+			return status.Error(codes.InvalidArgument, err.Error())
+		}
+		return nil
+	case <-ctx.Done():
+		return l.end(context.Cause(ctx))
 	}
 }
 
@@ -251,8 +280,13 @@ func (l *publisherLink) sendItems(b *batch, items []dn.Item, s *Server) error {
 			return err
 		}
 		m := &peerpb.FollowResponse{Body: &peerpb.FollowResponse_EndOfSync{EndOfSync: &peerpb.EndOfSync{Seq: it.Seq}}}
-		if it.Kind == feed.Started {
-			m.Body = &peerpb.FollowResponse_Hello{Hello: &peerpb.PublisherHello{Publisher: string(s.table.Self()), Incarnation: s.table.Incarnation(), Resumed: it.Resumed}}
+		switch it.Kind {
+		case feed.Started:
+			m.Body = &peerpb.FollowResponse_Hello{Hello: &peerpb.PublisherHello{
+				Publisher: string(s.table.Self()), Incarnation: s.table.Incarnation(), Resumed: it.Resumed, Compare: l.compares && !it.Resumed,
+			}}
+		case dn.Same:
+			m.Body = &peerpb.FollowResponse_Unchanged{Unchanged: &peerpb.Unchanged{Last: string(it.Record.Number)}}
 		}
 		if err := l.send(m); err != nil {
 			return err

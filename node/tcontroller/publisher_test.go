@@ -103,6 +103,13 @@ func asks(follower string) *peerpb.FollowRequest {
 	return &peerpb.FollowRequest{Body: &peerpb.FollowRequest_Hello{Hello: &peerpb.FollowHello{ClusterId: "c1", Follower: follower, Publisher: "a"}}}
 }
 
+// comparing is asks of one that has DNs of the publisher.
+func comparing(follower string) *peerpb.FollowRequest {
+	m := asks(follower)
+	m.GetHello().Compares = true
+	return m
+}
+
 // untilEnd reads a link to its end.
 func untilEnd(s grpc.BidiStreamingClient[peerpb.FollowRequest, peerpb.FollowResponse]) (all []*peerpb.FollowResponse, err error) {
 	for err == nil {
@@ -124,6 +131,9 @@ func TestServer_EndsALinkThatIsNone(t *testing.T) {
 		"of a stranger":          {[]*peerpb.FollowRequest{asks("x")}, codes.NotFound, 0},
 		"that is silent":         {[]*peerpb.FollowRequest{asks("b")}, codes.DeadlineExceeded, pingTimeout},
 		"that says hello twice":  {[]*peerpb.FollowRequest{asks("b"), asks("b")}, codes.InvalidArgument, 0},
+		"that compares unasked":  {[]*peerpb.FollowRequest{asks("b"), {Body: &peerpb.FollowRequest_Digests{Digests: &peerpb.Digests{}}}}, codes.InvalidArgument, 0},
+		"that names nonsense":    {[]*peerpb.FollowRequest{comparing("b"), {Body: &peerpb.FollowRequest_Digests{Digests: &peerpb.Digests{Ranges: []*peerpb.Digest{{Last: "2"}, {Last: "1"}}}}}}, codes.InvalidArgument, 0},
+		"that never compares":    {[]*peerpb.FollowRequest{comparing("b")}, codes.DeadlineExceeded, pingTimeout},
 		"that says nothing more": {[]*peerpb.FollowRequest{asks("b"), {}}, codes.InvalidArgument, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -35,6 +35,8 @@ func (n *noted) SendMsg(m any) error {
 		switch b := r.GetBody().(type) {
 		case *peerpb.FollowResponse_Hello:
 			n.s.begins = append(n.s.begins, fmt.Sprint("records resumed ", b.Hello.GetResumed()))
+		case *peerpb.FollowResponse_Records:
+			n.s.told += len(b.Records.GetRecords())
 		case *peerpb.FollowResponse_CallsHello:
 			n.s.begins = append(n.s.begins, fmt.Sprint("calls resumed ", b.CallsHello.GetResumed()))
 		}
@@ -113,4 +115,34 @@ func rang(t *testing.T, s *call.Stream, calls *call.Table) (at []string) {
 	}
 	slices.Sort(at)
 	return at
+}
+
+// TestLink_APeerThatWasRestartedTellsWhatIsOther: to a follower with a copy of what it said
+// before, so with all that it has in service again, of many DNs it tells of few.
+func TestLink_APeerThatWasRestartedTellsWhatIsOther(t *testing.T) {
+	const known = 10 * dn.DigestSize
+	a, b := newSite(t, "a", 1, "127.0.0.1:0"), newSite(t, "b", 1, "127.0.0.1:0")
+	for i := range known {
+		a.table.Register(dn.Number(fmt.Sprint(10_000+i)), dn.Registered)
+	}
+	b.follow(t, a)
+	await(t, "the snapshot", func() bool { return b.table.Counts().InSrv == known })
+	a.server.Stop()
+	await(t, "the loss", func() bool { return b.table.Counts().InSrv == 0 })
+	again := newSite(t, "a", 2, "127.0.0.1:0")
+	for i := range known - 1 { // the last is gone
+		r, _ := a.table.Own(dn.Number(fmt.Sprint(10_000 + i)))
+		again.table.Restore(r)
+	}
+	again.table.Register("10000", dn.Registered)
+	b.mesh.SetPeers(peersOf(again))
+	await(t, "the return", func() bool { return b.table.Counts().InSrv == known-1 })
+	if _, ok := b.table.Get(dn.Number(fmt.Sprint(10_000 + known - 1))); ok {
+		t.Error("the DN that is gone is known")
+	}
+	again.mu.Lock()
+	defer again.mu.Unlock()
+	if again.told > 2*dn.DigestSize {
+		t.Errorf("it told of %d DNs, want the first range and what is left of the last one", again.told)
+	}
 }

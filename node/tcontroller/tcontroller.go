@@ -49,6 +49,27 @@ func toProto(p *peerpb.Record, r *dn.Record) {
 	}
 }
 
+func digestsToProto(all []dn.Digest) *peerpb.Digests {
+	p := &peerpb.Digests{Ranges: make([]*peerpb.Digest, 0, len(all))}
+	for i := range all {
+		p.Ranges = append(p.Ranges, &peerpb.Digest{Last: string(all[i].Last), Sum: all[i].Sum[:]})
+	}
+	return p
+}
+
+// digestsFromProto makes a sum that is none one that nothing has.
+func digestsFromProto(p *peerpb.Digests) []dn.Digest {
+	all := make([]dn.Digest, 0, len(p.GetRanges()))
+	for _, r := range p.GetRanges() {
+		d := dn.Digest{Last: dn.Number(r.GetLast())}
+		if len(r.GetSum()) == len(d.Sum) {
+			d.Sum = [16]byte(r.GetSum())
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
 func agentToProto(a *dn.Agent) *peerpb.Agent {
 	if a == nil {
 		return nil
