@@ -21,9 +21,8 @@ const (
 	// maxReady is how many streams are served together.
 	maxReady = 64
 	// yieldEvery is how often who reads lets others run: one that does not for 10 ms is
-	// watched closely by Go's scheduler, which costs more than the reading. It costs two
-	// threads that are woken.
-	yieldEvery = 8 * time.Millisecond
+	// watched closely by Go's scheduler, which costs more than the reading.
+	yieldEvery = 4 * time.Millisecond
 )
 
 // reader reads all streams with a Socket: what came together by any of them is served

@@ -42,7 +42,7 @@ type socket struct {
 // yieldEvery is how often the reader lets others run. One that did not for
 // 10 ms looks to Go's scheduler like one that keeps its processor for itself,
 // and is watched so closely that this costs more than the reading.
-const yieldEvery = 8 * time.Millisecond
+const yieldEvery = 4 * time.Millisecond
 
 // mmsghdr is struct mmsghdr of recvmmsg(2) and sendmmsg(2).
 type mmsghdr struct {
@@ -129,6 +129,10 @@ func (s *socket) read(bufs [][]byte, sizes []int, sources []netip.AddrPort) (int
 			s.origins.in[i].give(&v.headers[i].hdr, len(s.origins.in[i].bytes()))
 		}
 	}
+	if time.Since(s.yielded) > yieldEvery {
+		runtime.Gosched()
+		s.yielded = time.Now()
+	}
 	s.wait.begin(&v.headers[0].hdr)
 	n, err := s.receive(len(bufs))
 	if n > 0 {
@@ -152,14 +156,6 @@ func (s *socket) queued() (waited time.Duration, dropped uint32) {
 	return s.wait.waited, s.wait.dropped
 }
 
-// yield lets others run, now and then: who waits by await does so there.
-func (s *socket) yield() {
-	if time.Since(s.yielded) > yieldEvery {
-		runtime.Gosched()
-		s.yielded = time.Now()
-	}
-}
-
 func (s *socket) receive(room int) (int, error) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
@@ -168,8 +164,6 @@ func (s *socket) receive(room int) (int, error) {
 		if s.await != nil && s.await(s.fd) == nil {
 			// It does not wait, so the scheduler need not know.
 			flags, call = unix.MSG_DONTWAIT, syscall.RawSyscall6
-		} else {
-			s.yield()
 		}
 		n, _, errno := call(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&s.in.headers[0])), uintptr(room), uintptr(flags), 0, 0)
 		switch errno {
