@@ -95,9 +95,9 @@ func (n *Node) leaveCalls(ctx context.Context) error {
 }
 
 // usesEvery is how long calls that come and go are gathered before clients are told
-// which DNs are busy. Who asks or reserves sees them at once. It is the time for which peers
-// gather what they tell: so a timer wakes a node once for both.
-const usesEvery = 20 * time.Millisecond
+// which DNs are busy. Who asks or reserves sees them at once. It is less than the time for
+// which peers gather what they tell: so no timer wakes a node that only hears of calls.
+const usesEvery = 15 * time.Millisecond
 
 // tellUses tells the DN table whose use has changed, until ctx ends.
 func (n *Node) tellUses(ctx context.Context) error {

@@ -9,9 +9,8 @@ import (
 	"time"
 )
 
-// Pace lets its one user through at most once an interval, at its multiples on the wall
-// clock: so all that a process gathers is due at the same moment, which costs one waking
-// instead of one for each. The zero value does not hold anybody up.
+// Pace lets its one user through at most once an interval. The zero value does
+// not hold anybody up.
 type Pace struct {
 	interval time.Duration
 	last     time.Time
@@ -21,12 +20,11 @@ type Pace struct {
 // New makes a Pace of that interval.
 func New(interval time.Duration) *Pace { return &Pace{interval: interval} }
 
-// Wait returns at the next multiple of the interval: at once after a quiet time, when most
-// of the interval has passed since it returned last. It returns the context's error when
-// that ends before.
+// Wait returns when the interval has passed since it returned last: at once
+// after a quiet time. It returns the context's error when that ends before.
 func (p *Pace) Wait(ctx context.Context) error {
-	if now := time.Now(); now.Sub(p.last) < p.interval*3/4 {
-		left := p.interval - time.Duration(now.UnixNano())%p.interval
+	left := p.interval - time.Since(p.last)
+	if left > 0 {
 		if p.timer == nil {
 			p.timer = time.NewTimer(left)
 		} else {

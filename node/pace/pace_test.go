@@ -3,7 +3,6 @@ package pace
 import (
 	"context"
 	"errors"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,31 +67,5 @@ func TestPace_WhoGaveUpDoesNotCount(t *testing.T) {
 				t.Fatalf("after %v: %v", time.Since(start), err)
 			}
 		}
-	})
-}
-
-// What several gather is due at the same moment, whenever each of them began.
-func TestPace_ThoseOfAnIntervalFallTogether(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const interval = 20 * time.Millisecond
-		a, b := New(interval), New(interval)
-		start := time.Now() // at a multiple, as in all bubbles
-		_ = a.Wait(t.Context())
-		<-time.After(13 * time.Millisecond)
-		_ = b.Wait(t.Context())
-		if off := time.Since(start); off != 13*time.Millisecond {
-			t.Fatalf("after a quiet time: %v", off)
-		}
-		var both sync.WaitGroup
-		for _, p := range []*Pace{a, b} {
-			both.Go(func() {
-				for i := 1; i <= 5; i++ {
-					if err := p.Wait(t.Context()); err != nil || time.Since(start) != time.Duration(i)*interval {
-						t.Errorf("%d: after %v, %v", i, time.Since(start), err)
-					}
-				}
-			})
-		}
-		both.Wait()
 	})
 }
