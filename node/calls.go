@@ -107,7 +107,7 @@ func (n *Node) tellUses(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		n.table.Recount(changed)
+		n.table.Touch(changed)
 		if err := p.Wait(ctx); err != nil {
 			return err
 		}

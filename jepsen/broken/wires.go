@@ -25,7 +25,7 @@ func wireFaults() []Fault {
 		},
 		{
 			Name: "busy-unsaid", Kind: Wires, What: "nobody hears that a DN has a call",
-			Edits:   []Edit{{"node/calls.go", "		n.table.Recount(changed)\n", "		_ = changed\n"}},
+			Edits:   []Edit{{"node/calls.go", "		n.table.Touch(changed)\n", "		_ = changed\n"}},
 			Package: "./node", Run: "^TestUses_",
 		},
 		{

@@ -133,7 +133,7 @@ func (c *counting) sync(p Node) {
 func (c *counting) step() {
 	c.now = c.now.Add(time.Duration(1+c.r.IntN(400)) * time.Millisecond)
 	n, p := c.number(), [...]Node{"b", "c"}[c.r.IntN(2)]
-	switch c.r.IntN(12) {
+	switch c.r.IntN(11) {
 	case 0, 1:
 		c.claims[n] = c.tab.RegisterWay(n, Registered, c.way()).ClaimTime
 	case 2:
@@ -147,9 +147,6 @@ func (c *counting) step() {
 		c.in[n] = [...][]string{nil, {"a"}, {"b", "a"}, {"b"}}[c.r.IntN(4)]
 		c.busy[n] = c.r.IntN(4) == 0
 		c.tab.Touch(map[Number]struct{}{n: {}})
-	case 11:
-		c.busy[n] = !c.busy[n]
-		c.tab.Recount(map[Number]struct{}{n: {}})
 	case 8, 9:
 		if r, own := c.tab.Own(n); own {
 			c.beside(&r)

@@ -326,29 +326,21 @@ func (t *Table) statuses(buf []Status, o order, after Number, n int) ([]Status, 
 	return buf, after, more
 }
 
-// Touch tells of DNs of which the configuration, Config.Busy, Config.Uses, or time, may say
-// something else now.
-func (t *Table) Touch(numbers map[Number]struct{}) { t.touchAll(numbers, t.classify) }
-
-// Recount is Touch for DNs that may have more or fewer calls, and nothing else: who is called
-// often is not looked up in the configuration each time.
-func (t *Table) Recount(numbers map[Number]struct{}) { t.touchAll(numbers, func(*entry) {}) }
-
-func (t *Table) touchAll(numbers map[Number]struct{}, first func(*entry)) {
+// Touch tells of DNs of which Config.Busy, Config.Uses, or time, may say something else now.
+func (t *Table) Touch(numbers map[Number]struct{}) {
 	var room [8]Number
 	chunk := room[:0]
 	for n := range numbers {
 		if chunk = append(chunk, n); len(chunk) == chunkSize {
-			t.touch(chunk, first).Wake()
+			t.touch(chunk).Wake()
 			chunk = chunk[:0]
 		}
 	}
-	t.touch(chunk, first).Wake()
+	t.touch(chunk).Wake()
 }
 
-// touch returns the readers to wake, who could do nothing while it has the lock. first is
-// called for each entry.
-func (t *Table) touch(numbers []Number, first func(*entry)) feed.Waiters {
+// touch returns the readers to wake, who could do nothing while it has the lock.
+func (t *Table) touch(numbers []Number) feed.Waiters {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	j := &t.journals[visible]
@@ -359,7 +351,7 @@ func (t *Table) touch(numbers []Number, first func(*entry)) feed.Waiters {
 		if e == nil || len(e.recs) == 0 {
 			continue
 		}
-		first(e)
+		t.classify(e)
 		switch busy, calls := t.cfg.Busy(n), e.noteCalls(t.cfg.Uses(n)); {
 		case e.told.hold != nil && t.live(e, e.told.hold) != e.holds, e.told.cool && !t.cooling(t.said(e, t.keeper(e)).x):
 			t.tell(e, NoReason)

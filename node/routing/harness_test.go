@@ -80,7 +80,7 @@ func newOffice(t testing.TB) *office {
 	running.Go(func() { _ = agents.Run(ctx) })
 	running.Go(func() {
 		for changed, err := o.traffic.UsesChanged(ctx); err == nil; changed, err = o.traffic.UsesChanged(ctx) {
-			o.table.Recount(changed)
+			o.table.Touch(changed)
 		}
 	})
 	t.Cleanup(func() {
