@@ -24,7 +24,7 @@ func loginFaults() []Fault {
 		unitFault("second-login-allowed", "an agent logs in twice where that is to be refused", "./node/agent", "^TestRegistry_ALoginIsRefused",
 			Edit{"node/agent/login.go", "s.Number != n && s.State == dn.InSrv {", "s.Number != n && s.State != dn.InSrv {"}),
 		unitFault("refresh-loses-a-login", "a login at the moment of a move is lost when the old node has just refreshed the registration", "./node/dn", "^TestTable_WhatWasSaid",
-			Edit{"node/dn/copy.go", "was.claim != 0 && rec.x != was.x", "was.claim == rec.claim && rec.x != was.x"}),
+			Edit{"node/dn/copy.go", "	if was.claim != 0 {\n		return t.takeLate", "	if was.claim != 0 {\n		return was.claim == rec.claim && t.takeLate"}),
 		unitFault("logged-out-without-a-word", "a desktop is not told why its agent was logged out", "./node/session", "^TestLogin_",
 			Edit{"node/session/event.go", "		case a.Left():\n", "		case a == nil:\n"}),
 		unitFault("private-at-home", "a private registration excludes others at its own node alone", "./node/session", "^TestPrivate_",

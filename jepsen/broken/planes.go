@@ -163,6 +163,11 @@ func planeFaults() []Fault {
 			Package: "./sip", Run: "^TestServer_NobodyIsToldByAConfigurationThatCanNotBeRead$",
 		},
 		{
+			Name: "agent-of-before", Kind: Claims, What: "an agent is as a node knew him that was down, though he left meanwhile at another one",
+			Edits:   []Edit{{"node/dn/copy.go", "	if was.claim != 0 {\n		return t.takeLate", "	if true {\n		return was.claim != 0 && t.takeLate"}},
+			Package: "./node/dn", Run: "^TestCopy_TheLastWordAboutAnAgentHolds$",
+		},
+		{
 			Name: "early-calls", Kind: Registrations, What: "a node that loads leaves INVITEs without an answer instead of sending them elsewhere",
 			Edits:   []Edit{{"sip/doors.go", "m.Fault != nil || string(m.Method) == \"REGISTER\"", "m.Fault != nil || string(m.Method) != \"OPTIONS\""}},
 			Package: "./sip", Run: "^TestServer_PhonesRegisterWhileItLoads$",

@@ -216,7 +216,7 @@ func (c *Copy) apply(r *Record, now time.Time) {
 	rec.x = t.extra(r, rec.x)
 	t.set(e, rec)
 	mine := e.by(0)
-	if mine != nil && !mine.beside(&rec) && was.claim != 0 && rec.x != was.x && !rec.bereaved() && t.claim(&rec).Less(t.claim(mine)) && t.takeLate(e, was.x, rec.x) {
+	if mine != nil && !mine.beside(&rec) && rec.x != was.x && !rec.bereaved() && t.claim(&rec).Less(t.claim(mine)) && t.takePast(e, &was, &rec) {
 		return
 	}
 	switch {
@@ -247,6 +247,29 @@ func (c *Copy) supersede(e *entry, mine *record, now time.Time) {
 	if len(t.dropped) == 1 {
 		t.journals[own].idle.Wake() // the readers watch the time
 	}
+}
+
+// takePast takes what another node said last of the agent while it had the DN, of which the
+// registration here did not know: it was made before that word came. A login that it did not
+// know stays.
+func (t *Table) takePast(e *entry, was, rec *record) bool {
+	if was.claim != 0 {
+		return t.takeLate(e, was.x, rec.x)
+	}
+	mine, last := *e.by(0), rec.x.with(e.by(0).x)
+	if last == nil || rec.x.at() <= mine.x.at() || last.agent != nil && last.agent.Login < mine.x.agentOf().login() {
+		return false
+	}
+	x := *last
+	x.desks = mine.x.seats()
+	if x.agent == nil && mine.x != nil { // it did not know who was there
+		x.agent, x.ends = mine.x.agent, mine.x.ends
+	}
+	mine.seq++
+	mine.x = &x
+	t.set(e, mine)
+	t.journals[own].add(e, placeOwn, true)
+	return true
 }
 
 // takeLate takes what the node that had the DN before said of it just before
