@@ -117,10 +117,11 @@ func (c *Copy) Close() {
 }
 
 // retell brings the visible stream up to date with all that a node has said: first of the
-// DNs that it owns, which it finds at once, then of those at which it stands by.
+// DNs that it owns, which it finds at once, then of those at which it stands by, and of those
+// that clients were told it has, though it said since that it has not: see held.
 func (t *Table) retell(node uint8) {
 	say := func(e *entry) error { // never fails
-		if e.by(node) != nil {
+		if e.by(node) != nil || e.told.owned && e.told.owner == node {
 			t.settleOwner(e)
 			t.tell(e, NoReason)
 		}

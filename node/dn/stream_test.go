@@ -452,3 +452,41 @@ func BenchmarkRegisterRefresh(b *testing.B) {
 		tab.Register(Number("00042"), Registered)
 	}
 }
+
+// TestWatch_ADNThatIsHeldIsLostWithWhoHadIt: it moved, its new owner's sync is under way, and
+// who had it has taken its own word back. When that node is lost, clients hear that the DN is
+// out of service; they do not wait for the sync, which may never end.
+func TestWatch_ADNThatIsHeldIsLostWithWhoHadIt(t *testing.T) {
+	tab := New(Config{Self: "x", Incarnation: 1})
+	row := func(c *Copy, r Record, seq uint64) {
+		t.Helper()
+		if _, err := c.Apply([]Record{r}, seq); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sync := func(peer Node) *Copy {
+		c, err := tab.Sync(peer, 1, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	a, b := sync("a"), sync("b")
+	row(a, Record{Number: "1", ClaimTime: 5, State: InSrv, Reason: Registered}, 0)
+	if err := a.Synced(1); err != nil {
+		t.Fatal(err)
+	}
+	tab.SetHeard("a", true)
+	clients := tab.Watch(feed.Position{})
+	unread(clients)
+	row(b, Record{Number: "1", ClaimTime: 9, State: InSrv, Reason: Registered}, 0)
+	row(a, Record{Number: "1", Gone: true}, 2)
+	if got := unread(clients); len(got) > 0 {
+		t.Errorf("told before its new owner is heard: %+v", got)
+	}
+	tab.SetHeard("a", false)
+	got := unread(clients)
+	if len(got) != 1 || got[0].Status.State != OOS || got[0].Status.Owner != "b" {
+		t.Errorf("told %+v, want one change: out of service at b", got)
+	}
+}
