@@ -121,7 +121,7 @@ func (c *Copy) Close() {
 // that clients were told it has, though it said since that it has not: see held.
 func (t *Table) retell(node uint8) {
 	say := func(e *entry) error { // never fails
-		if e.by(node) != nil || e.told.owned && e.told.owner == node {
+		if e.by(node) != nil || e.toldAt(node) {
 			t.settleOwner(e)
 			t.tell(e, NoReason)
 		}
@@ -427,9 +427,12 @@ func (t *Table) Forget(id Node) {
 		return
 	}
 	o.fence.Reset()
+	o.heard = false
 	t.mu.Unlock()
 	_ = t.walk(func(e *entry) error { // visit never fails
-		t.unset(e, node, Admin)
+		if t.unset(e, node, Admin); e.toldAt(node) { // see held
+			t.tell(e, Admin)
+		}
 		return nil
 	})
 	t.mu.Lock()

@@ -80,6 +80,9 @@ func (e *entry) noteHolds(n uint8) bool {
 	return was != n
 }
 
+// toldAt tells whether clients were told that a node has the DN.
+func (e *entry) toldAt(node uint8) bool { return e.told.owned && e.told.owner == node }
+
 // by finds the record of a node.
 func (e *entry) by(node uint8) *record {
 	for i := range e.recs {

@@ -457,6 +457,16 @@ func BenchmarkRegisterRefresh(b *testing.B) {
 // who had it has taken its own word back. When that node is lost, clients hear that the DN is
 // out of service; they do not wait for the sync, which may never end.
 func TestWatch_ADNThatIsHeldIsLostWithWhoHadIt(t *testing.T) {
+	for name, lose := range map[string]func(*Table){
+		"is lost": func(tab *Table) { tab.SetHeard("a", false) }, "is removed": func(tab *Table) { tab.Forget("a") },
+		"began anew": func(tab *Table) { tab.Saw("a", 2) },
+	} {
+		t.Run(name, func(t *testing.T) { heldAndLost(t, lose) })
+	}
+}
+
+func heldAndLost(t *testing.T, lose func(*Table)) {
+	t.Helper()
 	tab := New(Config{Self: "x", Incarnation: 1})
 	row := func(c *Copy, r Record, seq uint64) {
 		t.Helper()
@@ -484,7 +494,7 @@ func TestWatch_ADNThatIsHeldIsLostWithWhoHadIt(t *testing.T) {
 	if got := unread(clients); len(got) > 0 {
 		t.Errorf("told before its new owner is heard: %+v", got)
 	}
-	tab.SetHeard("a", false)
+	lose(tab)
 	got := unread(clients)
 	if len(got) != 1 || got[0].Status.State != OOS || got[0].Status.Owner != "b" {
 		t.Errorf("told %+v, want one change: out of service at b", got)
