@@ -58,6 +58,7 @@ func (n *Node) inquire(ctx context.Context, from numbering.Caller, called string
 		return routing.Inquiry{Called: number, Code: f.Code, Reason: f.Reason, Why: []string{"so an INVITE that calls it is answered"}}, nil //nolint:nilerr // a fault is the answer
 	}
 	i = n.routing.Inquire(from, number)
+	i.OutOfReach(n.sip.OutOfReach)
 	if secure {
 		i.Secure(n.sip.RingsByTLS, n.sip.LeavesByTLS)
 	}

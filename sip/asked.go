@@ -23,6 +23,15 @@ func (s *Server) Caller(text string) (string, error) {
 	return s.proxy.Caller(text)
 }
 
+// OutOfReach tells why this node has no way to addresses of a trunk, and whether those are
+// all that it has.
+func (s *Server) OutOfReach(n dn.Number) (why []string, all bool) {
+	if s.proxy == nil {
+		return nil, false
+	}
+	return s.proxy.OutOfReach(n)
+}
+
 // LeavesByTLS tells whether a trunk has an address to which sips goes.
 func (s *Server) LeavesByTLS(n dn.Number) bool { return s.proxy != nil && s.proxy.LeavesByTLS(n) }
 

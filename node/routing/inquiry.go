@@ -48,6 +48,21 @@ func (i *Inquiry) Secure(rings, leaves func(dn.Number) bool) {
 	}
 }
 
+// OutOfReach adds to which addresses of the trunks this node has no way: unable tells of a
+// trunk why, for each of them, and whether that is all that it has.
+func (i *Inquiry) OutOfReach(unable func(dn.Number) (why []string, all bool)) {
+	for n := range i.Exits {
+		x := &i.Exits[n]
+		why, all := unable(dn.Number(x.Trunk))
+		for _, w := range why {
+			i.say("trunk %s: %s", x.Trunk, w)
+		}
+		if all {
+			x.PassedOver = "this node has no way to its addresses"
+		}
+	}
+}
+
 // Inquire tells where a call would go, by what calls go by.
 func (r *Engine) Inquire(from numbering.Caller, called string) Inquiry {
 	v := r.view()

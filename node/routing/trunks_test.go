@@ -158,6 +158,23 @@ func TestTrunk_LeftAloneSaysUntilWhen(t *testing.T) {
 	}
 }
 
+// TestInquire_TellsOfTrunksOutOfReach, each address with its reason; a trunk with another one
+// is tried.
+func TestInquire_TellsOfTrunksOutOfReach(t *testing.T) {
+	i := Inquiry{Exits: []InquiryExit{{Trunk: "gw1"}, {Trunk: "gw2", PassedOver: "none of its addresses answers"}, {Trunk: "gw3"}}}
+	i.OutOfReach(func(n dn.Number) ([]string, bool) {
+		return map[dn.Number][]string{"gw1": {"no way to A"}, "gw2": {"no way to B", "no way to C"}}[n], n == "gw2"
+	})
+	if want := []string{"trunk gw1: no way to A", "trunk gw2: no way to B", "trunk gw2: no way to C"}; !slices.Equal(i.Why, want) {
+		t.Errorf("%q, want %q", i.Why, want)
+	}
+	for n, want := range []string{"", "this node has no way to its addresses", ""} {
+		if i.Exits[n].PassedOver != want {
+			t.Errorf("%+v, want %q", i.Exits[n], want)
+		}
+	}
+}
+
 // TestInquire_IsWhereCallsGo: each call goes to where the inquiry before it said.
 func TestInquire_IsWhereCallsGo(t *testing.T) {
 	x := newExchange(t)

@@ -25,6 +25,9 @@ type Config struct {
 	// Ask sends OPTIONS to a way; answered is called once, from any goroutine: nil when
 	// somebody is there, else why nobody is.
 	Ask func(w Way, answered func(error))
+	// Cannot is why this node has no way to an address, nil when it has: such a one is not
+	// asked, and not tried. nil for never.
+	Cannot func(w Way) error
 	// Own tells whether an address is one of the cluster's own nodes, where no trunk is.
 	Own func(netip.AddrPort) bool
 	// Every is how often each way is asked; 0 for never.
@@ -86,6 +89,9 @@ type target struct {
 func New(cfg Config) *Book {
 	if cfg.Own == nil {
 		cfg.Own = func(netip.AddrPort) bool { return false }
+	}
+	if cfg.Cannot == nil {
+		cfg.Cannot = func(Way) error { return nil }
 	}
 	return &Book{cfg: cfg, names: asker{NameServers: cfg.NameServers}, wake: wake.New(), trunks: map[dn.Number]*entry{}}
 }
@@ -319,9 +325,12 @@ func (b *Book) turn(e *entry, w Way, what func(*health, time.Time) bool) {
 	if !what(h, time.Now()) {
 		return
 	}
-	if h.down {
+	switch {
+	case h.unable:
+		b.cfg.Log.Warn("an address of a trunk is out of this node's reach and is not tried", "dn", string(e.number), "address", w.String(), "err", h.why)
+	case h.down:
 		b.cfg.Log.Warn("a trunk does not answer at an address", "dn", string(e.number), "address", w.String(), "err", h.why)
-	} else {
+	default:
 		b.cfg.Log.Info("a trunk answers at an address again", "dn", string(e.number), "address", w.String())
 	}
 	b.tell(e)
@@ -345,6 +354,8 @@ type State struct {
 	Err     error
 	Down    bool
 	Since   time.Time
+	// Unable: this node has no way there, whether somebody answers or not.
+	Unable bool
 }
 
 // States are those of a trunk's ways.
@@ -366,11 +377,17 @@ func (b *Book) States(n dn.Number) (list []State) {
 					list = append(list, State{Address: t.Address, Err: fmt.Errorf("%s %w", w, errOwn), Down: true})
 					continue
 				}
-				list = append(list, State{Address: t.Address, Way: w, Err: h.why, Down: h.down, Since: h.since})
+				list = append(list, State{Address: t.Address, Way: w, Err: h.why, Down: h.down, Since: h.since, Unable: h.unable})
 			}
 		}
 	}
 	return list
+}
+
+// OutOfReach tells whether this node has no way to any address of a trunk.
+func (b *Book) OutOfReach(n dn.Number) bool {
+	all := b.States(n)
+	return len(all) > 0 && !slices.ContainsFunc(all, func(s State) bool { return !s.Unable })
 }
 
 // Count is how many ways all trunks have, and how many of them are down.

@@ -23,10 +23,14 @@ type health struct {
 	// delay is how long after that it is asked while it is down; 0: it is asked at once.
 	delay  time.Duration
 	asking bool
+	// looked: it was found out whether this node has a way there; unable: it has none, so
+	// the way is down.
+	looked, unable bool
 }
 
 // heard: somebody answered.
 func (h *health) heard(now time.Time) bool {
+	h.unable = false
 	h.last, h.why = now, nil
 	return h.turn(false, now)
 }
@@ -66,13 +70,13 @@ func (h *health) due(every time.Duration) time.Time {
 // pass lets time go by: ask, the way is asked now; turned, it counts as up again.
 func (h *health) pass(now time.Time, every time.Duration) (ask, turned bool) {
 	switch {
-	case now.Before(h.due(every)):
-		return false, false
-	case every == 0:
-		h.why = nil
-		return false, h.down && h.turn(false, now)
 	case h.asking:
 		return false, false
+	case now.Before(h.due(every)) && h.looked:
+		return false, false
+	case every == 0 && h.looked && !h.unable:
+		h.why = nil
+		return false, h.down && h.turn(false, now)
 	}
 	h.asking = true
 	return true, false
@@ -80,7 +84,7 @@ func (h *health) pass(now time.Time, every time.Duration) (ask, turned bool) {
 
 // next is when pass may do something; the zero time for never.
 func (h *health) next(every time.Duration) time.Time {
-	if every == 0 && !h.down || every > 0 && h.asking {
+	if every == 0 && !h.down || h.asking {
 		return time.Time{}
 	}
 	return h.due(every)

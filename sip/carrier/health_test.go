@@ -25,16 +25,17 @@ type board struct {
 
 	mu     sync.Mutex
 	silent map[string]bool // by address
+	away   map[string]bool // there is no way to them
 	every  time.Duration
 	log    []string
 }
 
-var errNobody = errors.New("nobody is there")
+var errNobody, errAway = errors.New("nobody is there"), errors.New("there is no way")
 
 // newBoard makes one, in a bubble, until the test ends.
 func newBoard(t *testing.T, every time.Duration) *board {
 	t.Helper()
-	x := &board{began: time.Now(), silent: map[string]bool{}, every: every}
+	x := &board{began: time.Now(), silent: map[string]bool{}, away: map[string]bool{}, every: every}
 	x.Book = New(Config{
 		Ask: func(w Way, answered func(error)) {
 			x.mu.Lock()
@@ -46,6 +47,14 @@ func newBoard(t *testing.T, every time.Duration) *board {
 				return
 			}
 			time.AfterFunc(4*time.Second, func() { answered(errNobody) })
+		},
+		Cannot: func(w Way) error {
+			x.mu.Lock()
+			defer x.mu.Unlock()
+			if x.away[w.Addr.String()] {
+				return errAway
+			}
+			return nil
 		},
 		Every: func() time.Duration { x.mu.Lock(); defer x.mu.Unlock(); return x.every }, Moved: func() {},
 		Reached: func(n dn.Number, reached bool) { x.note("%s reached %v", n, reached) }, Log: slog.New(slog.DiscardHandler),
@@ -61,6 +70,12 @@ func (x *board) note(format string, args ...any) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.log = append(x.log, fmt.Sprintf("%v ", time.Since(x.began).Seconds())+fmt.Sprintf(format, args...))
+}
+
+func (x *board) goes(addr string, away bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.away[addr] = away
 }
 
 func (x *board) falls(addr string, silent bool) {
@@ -220,4 +235,33 @@ func TestBook_AnotherIntervalCountsAtOnce(t *testing.T) {
 		x.want(t, 1014*time.Second, "1010 asks "+one)
 		x.want(t, 1016*time.Second, "1015 asks "+one)
 	})
+}
+
+// TestBook_AsksNothingWhereThereIsNoWay: such an address is down, says so, and is no failure
+// of the carrier's; whether there is a way is found out again, also of what is never asked.
+func TestBook_AsksNothingWhereThereIsNoWay(t *testing.T) {
+	for _, every := range []time.Duration{0, 30 * time.Second} {
+		t.Run(every.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := newBoard(t, every)
+				const addr = "192.0.2.1:5060"
+				x.goes(addr, true)
+				x.Put("9000", &configpb.Trunk{Address: addr})
+				synctest.Wait()
+				s := x.States("9000")[0]
+				if !s.Down || !s.Unable || !errors.Is(s.Err, errAway) || len(x.Ways("9000")) > 0 || !x.OutOfReach("9000") {
+					t.Fatalf("%+v", s)
+				}
+				x.want(t, 5*time.Minute, "0 9000 reached true", "0 9000 reached false")
+				if s := x.States("9000")[0]; !s.Since.Equal(x.began) {
+					t.Errorf("it is down since %v, want since the beginning", s.Since.Sub(x.began))
+				}
+				x.goes(addr, false)
+				x.until(5*time.Minute + untried)
+				if s := x.States("9000")[0]; s.Down || s.Unable || len(x.Ways("9000")) != 1 || x.OutOfReach("9000") {
+					t.Errorf("there is a way again: %+v", s)
+				}
+			})
+		})
+	}
 }

@@ -26,7 +26,8 @@ var (
 	errOwn     = errors.New("is an address of this cluster's own nodes")
 )
 
-// question is an OPTIONS to be sent.
+// question is an OPTIONS to be sent, where this node has a way to send it; with those that
+// are not asked it is whether there is one.
 type question struct {
 	trunk dn.Number
 	way   Way
@@ -48,7 +49,9 @@ func (b *Book) Run(ctx context.Context) error {
 		}
 		questions, lookUps, next := b.due(time.Now(), cap(room)-len(room))
 		for _, q := range questions {
-			b.cfg.Ask(q.way, func(err error) { b.answered(q, err) })
+			if b.looked(q, b.cfg.Cannot(q.way)) {
+				b.cfg.Ask(q.way, func(err error) { b.answered(q, err) })
+			}
 		}
 		for _, t := range lookUps {
 			room <- struct{}{}
@@ -97,6 +100,33 @@ func (b *Book) due(now time.Time, room int) (questions []question, lookUps []*ta
 		}
 	}
 	return questions, lookUps, next
+}
+
+// looked takes why this node has no way to where a question goes, nil for none; it tells
+// whether the question is to be asked.
+func (b *Book) looked(q question, err error) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.trunks[q.trunk]
+	if e == nil || e.health[q.way] == nil {
+		b.asking--
+		return false
+	}
+	h := e.health[q.way]
+	was := h.unable
+	h.looked, h.unable = true, err != nil
+	switch {
+	case err != nil:
+		b.turn(e, q.way, func(h *health, now time.Time) bool { return h.missed(now, err) || !was })
+	case b.every(e) > 0:
+		return true
+	case was:
+		b.turn(e, q.way, (*health).heard)
+	}
+	b.asking--
+	h.asking = false
+	b.wake.Send()
+	return false
 }
 
 // answered takes what became of a question.

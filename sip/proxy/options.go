@@ -48,6 +48,9 @@ func (p *Proxy) inquire(w carrier.Way, answered func(error)) {
 	}
 }
 
+// cannot is why this node has no way to a trunk's; nil when it has.
+func (p *Proxy) cannot(w carrier.Way) error { return p.exits.NoWay(w.Transport, w.Addr.Addr()) }
+
 // watch ends the inquiry when there is no connection, or none any more.
 func (q *inquiry) watch(ended, over, stops <-chan struct{}) {
 	select {

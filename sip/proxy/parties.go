@@ -103,6 +103,17 @@ func (p *Proxy) own(number string) []byte {
 	return []byte("sip:" + escape(number) + "@" + p.trunks.machine.View().Options().GetRealm())
 }
 
+// OutOfReach tells why this node has no way to addresses of a trunk, and whether those are
+// all that it has.
+func (p *Proxy) OutOfReach(n dn.Number) (why []string, all bool) {
+	for _, s := range p.TrunkStates(n) {
+		if s.Unable {
+			why = append(why, s.Err.Error())
+		}
+	}
+	return why, p.trunks.book.OutOfReach(n)
+}
+
 // LeavesByTLS tells whether a trunk has an address to which sips goes.
 func (p *Proxy) LeavesByTLS(n dn.Number) bool {
 	return slices.ContainsFunc(p.TrunkStates(n), func(s carrier.State) bool { return s.Way.Addr.IsValid() && sealed(s.Way.Transport) })

@@ -74,7 +74,7 @@ func New(cfg Config) *Proxy {
 		exits: &exits{trace: cfg.Trace}, tasks: newTasks(cfg.Stats, cfg.Log), dialogs: dialog.NewTable(cfg.Now),
 		seed: maphash.MakeSeed(), guard: cfg.Guard, rate: cfg.Rate, stats: cfg.Stats, refuses: cfg.Refuses,
 	}
-	p.trunks = newTrunks(&cfg, p.inquire)
+	p.trunks = newTrunks(&cfg, p.inquire, p.cannot)
 	p.shards = newShards(&cfg, p.tasks.panicked)
 	p.refusals = newRefusals(p.shards)
 	self := cfg.Table.Self()

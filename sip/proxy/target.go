@@ -103,7 +103,11 @@ func (ts *targets) carriers(t *invite.Target, k *route.Token, sips bool) (legs [
 			return nil, Outcome{Outcome: invite.Outcome{Code: 480, Reason: "There is no way by TLS all along", Retry: true}} // but by another trunk
 		}
 	}
-	if len(ways) == 0 {
+	switch {
+	case len(ways) > 0:
+	case ts.trunks.book.OutOfReach(t.Trunk):
+		return nil, unreached(503, "This node has no way to the trunk")
+	default:
 		return nil, unreached(503, "The trunk does not answer")
 	}
 	v := ts.machine.View()

@@ -58,7 +58,7 @@ func TestTrunks_FollowTheConfiguration(t *testing.T) {
 // trunksOf are those of a configuration, of whom nobody asks anything.
 func trunksOf(m *fsm.Machine) *trunks {
 	cfg := Config{Machine: m, Table: dn.New(dn.Config{Self: "n1"}), Log: slog.New(slog.DiscardHandler)}
-	return newTrunks(&cfg, func(carrier.Way, func(error)) {})
+	return newTrunks(&cfg, func(carrier.Way, func(error)) {}, nil)
 }
 
 // number is the trunk that sends from an address.

@@ -23,6 +23,7 @@ import (
 type socket struct {
 	local *net.UDPAddr
 	six   bool // an IPv6 socket, which takes IPv4 as mapped addresses
+	both  bool // families are served: it is bound to all addresses of IPv6
 
 	closed atomic.Bool
 	// Held while a thread is in the kernel with fd; who holds reading may take writing.
@@ -83,6 +84,7 @@ func openSocket(addr string) (*socket, error) {
 	if s.fd, s.six, err = detach(c); err != nil {
 		return nil, fmt.Errorf("sip: UDP address %s: %w", addr, err)
 	}
+	s.both = s.six && s.local.IP.IsUnspecified()
 	s.room = makeRoom(s.fd)
 	err = errors.Join(keepErrors(s.fd, s.six), tellQueueing(s.fd))
 	if err == nil {
@@ -191,7 +193,7 @@ func (s *socket) write(bufs [][]byte, to []netip.AddrPort) (int, error) {
 	for i := range bufs {
 		v.buffers[i].Base = unsafe.SliceData(bufs[i])
 		v.buffers[i].SetLen(len(bufs[i]))
-		v.headers[i].hdr.Namelen = v.setAddress(i, to[i], s.six)
+		v.headers[i].hdr.Namelen = v.setAddress(i, to[i], s)
 		if s.origins != nil {
 			s.origins.goes(i, &v.headers[i].hdr, to[i], s.six)
 		}
@@ -265,19 +267,21 @@ func (v *vector) address(i int) netip.AddrPort {
 	return netip.AddrPortFrom(a, number)
 }
 
-// setAddress returns the length of the name.
-func (v *vector) setAddress(i int, to netip.AddrPort, sixth bool) uint32 {
+// setAddress returns the length of the name. To a family that the socket does not serve it
+// is none that the kernel takes: 0.0.0.0 would be this machine, and from an address of IPv6
+// the kernel sends to IPv4 as 127.0.0.6.
+func (v *vector) setAddress(i int, to netip.AddrPort, s *socket) uint32 {
 	six := &v.names[i]
 	var length uint32 = unix.SizeofSockaddrInet6
-	if sixth {
+	switch a := to.Addr().Unmap(); {
+	case !s.both && a.Is4() == s.six:
+		*six = unix.RawSockaddrInet6{Family: unix.AF_PACKET}
+	case s.six:
 		*six = unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: to.Addr().As16(), Scope_id: zoneID(to.Addr().Zone())}
-	} else {
+	default:
 		length = unix.SizeofSockaddrInet4
 		four := (*unix.RawSockaddrInet4)(unsafe.Pointer(six))
-		*four = unix.RawSockaddrInet4{Family: unix.AF_INET}
-		if a := to.Addr().Unmap(); a.Is4() {
-			four.Addr = a.As4() // for another one this socket has no way, as 0.0.0.0 says
-		}
+		*four = unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: a.As4()}
 	}
 	port := (*[2]byte)(unsafe.Pointer(&six.Port))
 	port[0], port[1] = byte(to.Port()>>8), byte(to.Port())

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -48,6 +49,63 @@ func TestSocket_ReadsAndWritesBothFamilies(t *testing.T) {
 				for _, want := range []string{"one", "two"} {
 					if n, err := c.Read(got); err != nil || string(got[:n]) != want {
 						t.Fatal(string(got[:n]), err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestSocket_SendsNothingToTheOtherFamily: not to its own machine either, which 0.0.0.0 is,
+// and not from 127.0.0.6, as the kernel would from ::1.
+func TestSocket_SendsNothingToTheOtherFamily(t *testing.T) {
+	for bind, other := range map[string]string{"127.0.0.1": "::1", "::1": "127.0.0.1"} {
+		t.Run(bind, func(t *testing.T) {
+			s, err := openSocket(net.JoinHostPort(bind, "0"))
+			if err != nil {
+				t.Skip(err)
+			}
+			defer s.close()
+			near, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(bind)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer near.Close()
+			port := near.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+			far, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(other), Port: int(port)})
+			if err != nil {
+				t.Skip(err)
+			}
+			defer far.Close()
+			var refused []string
+			out := &sendBatch{socket: s, refused: func(b []byte) { refused = append(refused, string(b)) }}
+			out.Hold()
+			for _, to := range []string{other, bind, other} {
+				out.Send([]byte("to "+to), netip.AddrPortFrom(netip.MustParseAddr(to), port))
+			}
+			out.Release()
+			if want := []string{"to " + other, "to " + other}; !slices.Equal(refused, want) {
+				t.Errorf("refused %q, want %q", refused, want)
+			}
+			for _, c := range []struct {
+				*net.UDPConn
+				marks string
+				want  []string
+			}{{near, bind, []string{"to " + bind, "mark"}}, {far, other, []string{"mark"}}} {
+				mark, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(c.marks), port)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = mark.Write([]byte("mark"))
+				mark.Close()
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, want := range c.want {
+					got := make([]byte, 32)
+					_ = c.SetReadDeadline(time.Now().Add(patience.Limit))
+					if n, err := c.Read(got); err != nil || string(got[:n]) != want {
+						t.Fatalf("%s got %q, %v, want %q", c.marks, got[:n], err, want)
 					}
 				}
 			}
