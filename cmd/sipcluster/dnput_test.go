@@ -176,7 +176,8 @@ func TestDev_RefusesWhatHasNoRoom(t *testing.T) {
 	for args, want := range map[string]string{
 		"--nodes 0": "--nodes 0: want 1 to 8", "--sip-port 0": "--sip-port 0: want 1 to 65505", "--sip-port 65506": "--sip-port 65506: want 1 to 65505",
 		"--base-port 0": "--base-port 0: want 1 to 65445", "--base-port 65446": "--base-port 65446: want 1 to 65445",
-		"--bind here": "--bind here: want an IPv4", "--bind ::1": "--bind ::1: want an IPv4", "--bind 0.0.0.0": "--bind 0.0.0.0: want an IPv4",
+		"--bind here": "--bind here: want an IP", "--bind ::": "--bind ::: want an IP", "--bind 0.0.0.0": "--bind 0.0.0.0: want an IP", "--bind fe80::1": "--bind fe80::1: want an IP",
+		"--bind 2001:db8::1": "add --insecure",
 	} {
 		if got, _, stderr := runCLI(t.Context(), "", append([]string{"dev"}, strings.Fields(args)...)...); got != exitUsage || !strings.Contains(stderr, want) {
 			t.Errorf("dev %s: status %d, %s; want %s", args, got, stderr, want)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -232,5 +233,90 @@ func TestDev_RunsCutsHealsAndLeavesNothingBehind(t *testing.T) {
 	}
 	if _, err := os.Stat(state); err == nil {
 		t.Error("the state file is still there")
+	}
+}
+
+// TestDev_OnIPv6: all that it starts and writes down has the address that was asked for, and
+// the commands that it prints do as they say.
+func TestDev_OnIPv6(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a cluster")
+	}
+	if l, err := net.Listen("tcp", "[::1]:0"); err != nil {
+		t.Skip("no IPv6 here: ", err)
+	} else {
+		_ = l.Close()
+	}
+	sipPort, basePort := freePorts(t)
+	dir := t.TempDir()
+	state := filepath.Join(dir, "dev.json")
+	t.Setenv(beProgram, "1")
+	t.Setenv("TMPDIR", dir)
+	t.Setenv("SIPCLUSTER_CONTEXTS", filepath.Join(dir, "contexts.yaml"))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	lines, status := make(chan string, 100), make(chan int, 1)
+	c, _ := clienttest.Plain()
+	c.Out = lineWriter{lines}
+	go func() {
+		status <- run(ctx, c.Console, []string{"dev", "--bind", "::1", "--nodes", "3", "--sip-port", sipPort, "--base-port", basePort, "--state", state})
+	}()
+	defer func() {
+		cancel()
+		if code := patience.Receive(t, "the end of the command", status); code != exitDone {
+			t.Errorf("status %d", code)
+		}
+	}()
+	var said []string
+	for l := range lines {
+		if said = append(said, l); l == "Ctrl-C ends the cluster." {
+			break
+		}
+	}
+	all := strings.Join(said, "\n")
+	if strings.Contains(all, "127.0.0.1") || strings.Count(all, "http://[::1]:") != 3 {
+		t.Errorf("it says\n%s", all)
+	}
+	tried := 0
+	for l := range strings.Lines(all) {
+		if args := strings.Fields(strings.ReplaceAll(l, `"`, "")); len(args) > 3 && args[0] == "sipcluster" && args[1] == "status" {
+			if tried++; !strings.Contains(l, `"[::1]:`) {
+				t.Errorf("a shell takes the brackets for a pattern: %s", l)
+			}
+			if code, out, stderr := runCLI(ctx, "", args[1:]...); code != exitDone || !strings.Contains(out, "quorum") {
+				t.Errorf("%s: status %d: %s%s", l, code, out, stderr)
+			}
+		}
+	}
+	for _, args := range [][]string{{"dev", "cut", "sip1", "dc2"}, {"dev", "heal"}} {
+		if code, _, stderr := runCLI(ctx, "", append(args, "--state", state)...); code != exitDone {
+			t.Errorf("%v: status %d: %s", args, code, stderr)
+		}
+	}
+	base, _ := strconv.Atoi(basePort)
+	for i := range 3 {
+		resp, err := http.Get("http://" + net.JoinHostPort("::1", strconv.Itoa(base+80+i)) + "/metrics")
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Errorf("node %d: %v, %v", i+1, resp, err)
+		}
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+	}
+	phones, end := context.WithCancel(ctx)
+	defer end()
+	registered, over := make(chan string, 100), make(chan int, 1)
+	p, _ := clienttest.Plain()
+	p.Out = lineWriter{registered}
+	go func() {
+		over <- run(phones, p.Console, []string{"dev", "phone", "1001", "--node", "sip2", "--state", state})
+	}()
+	if l := patience.Receive(t, "the phone", registered); !strings.Contains(l, "1001 is registered at sip2 ([::1]:") {
+		t.Error(l)
+	}
+	end()
+	patience.Receive(t, "the end of the phone", over)
+	if tried == 0 {
+		t.Error("no command was printed")
 	}
 }

@@ -91,7 +91,7 @@ func (c commands) reportLinks(s *devState, pairs [][2]string, cut bool) {
 	}
 	for _, n := range s.Nodes {
 		if slices.ContainsFunc(pairs, func(p [2]string) bool { return p[0] == n.Name || p[1] == n.Name }) {
-			fmt.Fprintf(c.Out, "  see %s's side:  sipcluster dn list --addr %s\n", n.Name, n.TCAddr)
+			fmt.Fprintf(c.Out, "  see %s's side:  sipcluster dn list --addr %s\n", n.Name, quoted(n.TCAddr))
 		}
 	}
 	fmt.Fprintln(c.Out, "  heal:             sipcluster dev heal")

@@ -74,8 +74,8 @@ func (f *devFlags) check() error {
 		return console.Usagef("--sip-port %d: want 1 to %d", f.sipPort, 65535-10*f.nodes)
 	case f.basePort < 1 || f.basePort+90 > 65535:
 		return console.Usagef("--base-port %d: want 1 to %d", f.basePort, 65535-90)
-	case ip == nil || ip.To4() == nil || ip.IsUnspecified():
-		return console.Usagef("--bind %s: want an IPv4 address of this machine", f.bind)
+	case ip == nil || ip.IsUnspecified() || ip.IsMulticast() || ip.IsLinkLocalUnicast():
+		return console.Usagef("--bind %s: want an IP address of this machine, not a link-local one", f.bind)
 	case !ip.IsLoopback() && !f.insecure:
 		return console.Usagef("--bind %s: the passwords of a dev cluster are known to everybody; add --insecure to let a network reach it all the same", f.bind)
 	}
@@ -259,7 +259,7 @@ An agent with a telephone elsewhere:  sipcluster agent hold 2001 --agent-id 7001
 Look, from any node's side:
   sipcluster watch    --addr %s
   sipcluster status   --addr %s
-`, d.realm, first.SIPAddr, d.realm, first.WSAddr, first.TCAddr, d.nodes[len(d.nodes)-1].TCAddr)
+`, d.realm, first.SIPAddr, d.realm, first.WSAddr, quoted(first.TCAddr), quoted(d.nodes[len(d.nodes)-1].TCAddr))
 	if len(d.nodes) > 1 {
 		fmt.Fprintf(c.Out, `
 Cut a link and heal it:

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -112,4 +113,12 @@ func freeLayout(n int) ([]devNode, error) {
 		}
 	}
 	return nil, err
+}
+
+// quoted is an address as a shell takes it for one word: brackets would be a pattern.
+func quoted(addr string) string {
+	if strings.HasPrefix(addr, "[") {
+		return strconv.Quote(addr)
+	}
+	return addr
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -106,7 +107,10 @@ func startNode(exe string, n devNode, role []string) (*devProcess, error) {
 		return nil, err
 	}
 	defer log.Close()
-	host, _, _ := strings.Cut(n.SIPAddr, ":")
+	host, _, err := net.SplitHostPort(n.SIPAddr)
+	if err != nil {
+		return nil, err
+	}
 	args := append([]string{
 		"server", "--dev", "--node", n.Name, "--site", n.Site, "--data-dir", n.DataDir, "--bind", host,
 		"--sip-addr", n.SIPAddr, "--sip-ws-addr", n.WSAddr, "--default-addr", n.DefaultAddr, "--tc-addr", n.TCAddr,
