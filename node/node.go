@@ -112,6 +112,8 @@ type Node struct {
 	// distrusted are nodes that somebody had this one distrust: id to *access.Who.
 	distrusted sync.Map
 
+	// mayLag: the configuration here may be older than this process.
+	mayLag atomic.Bool
 	// greeted: the others were told of this process while it loaded, and greeting is what
 	// came of that.
 	greeted  bool
@@ -149,6 +151,7 @@ func New(ctx context.Context, cfg Config) (*Node, error) {
 	n.events = security.New(n.log)
 	n.problems = problem.New(n.log)
 	n.damage.log = n.log
+	n.mayLag.Store(true)
 	if err := n.openStores(ctx); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
@@ -318,7 +321,7 @@ func (n *Node) bindPorts(ctx context.Context) (err error) {
 	n.sip, err = sip.New(sip.Config{
 		UDP: n.cfg.SIPAddr, TCP: n.cfg.SIPAddr, TLS: n.cfg.TLSAddr, WS: n.cfg.WSAddr, WSS: n.cfg.WSSAddr,
 		CertFile: n.cfg.CertFile, KeyFile: n.cfg.KeyFile, ClientCAFile: n.cfg.ClientCAFile, Origins: n.cfg.Origins, Machine: n.machine, Table: n.table, Store: n.store, Load: func(serve func(bool)) error { loaded = n.loadLarge(ctx, serve); return loaded },
-		Draining: n.draining, Drained: n.drained, Log: n.log,
+		Draining: n.draining, Drained: n.drained, Behind: n.mayLag.Load, Log: n.log,
 		Calls: caller{n}, Advertise: n.self().GetSipAddr(), Carry: n.carry,
 		Rate: n.cfg.SIPRate, MaxConnections: intake.Share(intake.MaxSIP, intake.PhonesPart), Events: n.events, DialPeer: n.dialPeer, FindElsewhere: n.findContact, Sealed: !n.cfg.Insecure, Trace: n.trace,
 	})

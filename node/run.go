@@ -223,6 +223,7 @@ func (n *Node) serve(ctx context.Context, g *errgroup.Group) error {
 	n.followProblems()
 	g.Go(func() error { return n.problems.Run(ctx) })
 	g.Go(func() error { return n.keepCopy(ctx) })
+	g.Go(func() error { n.catchUp(ctx); return nil })
 	n.register()
 	if n.guard != nil {
 		g.Go(func() error { return n.guard.Run(ctx) })

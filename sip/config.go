@@ -53,6 +53,9 @@ type Config struct {
 	// Draining says that the node takes no registrations and no calls from trunks;
 	// Drained that its time is over, and no DN here may be in service. nil means never.
 	Draining, Drained func() bool
+	// Behind tells whether Machine may be behind the configuration of the cluster: nobody is
+	// refused by it then. nil means never.
+	Behind func() bool
 	// Hosts are names that phones may use as domain, beside the realm and IP addresses.
 	Hosts []string
 	// MaxConnections over TCP; 0 means 10,000.
@@ -143,6 +146,9 @@ func (c *Config) fill() error {
 	}
 	if c.Drained == nil {
 		c.Drained = never
+	}
+	if c.Behind == nil {
+		c.Behind = never
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ func New(cfg Config) (*Server, error) {
 	})
 	s.registrar = registrar.New(registrar.Config{
 		Machine: cfg.Machine, Table: cfg.Table, Store: cfg.Store, Guard: s.guard, Rate: s.rates[0], Flows: s.flows, Stats: s.stats,
-		Draining: cfg.Draining, Drained: cfg.Drained, Now: cfg.Now, TagSeed: cfg.tagSeed, Log: s.log,
+		Draining: cfg.Draining, Drained: cfg.Drained, Behind: cfg.Behind, Now: cfg.Now, TagSeed: cfg.tagSeed, Log: s.log,
 		Trunk: func(source netip.AddrPort, t location.Transport) bool {
 			return s.proxy != nil && s.proxy.SurelyTrunk(source, t)
 		},
@@ -164,7 +164,7 @@ func (s *Server) connect() {
 func (s *Server) proxyConfig() proxy.Config {
 	c := &s.cfg
 	return proxy.Config{
-		Machine: c.Machine, Table: c.Table, Store: c.Store, Guard: s.guard, Rate: s.rates[1], Stats: s.stats, Draining: c.Draining, Refuses: s.port.Refuses, Log: s.log, Now: c.Now,
+		Machine: c.Machine, Table: c.Table, Store: c.Store, Guard: s.guard, Rate: s.rates[1], Stats: s.stats, Draining: c.Draining, Behind: c.Behind, Refuses: s.port.Refuses, Log: s.log, Now: c.Now,
 		TagSeed: s.cfg.tagSeed, Calls: c.Calls, RouteKeys: c.RouteKeys, LeadsHere: s.leadsHere, Datagrams: s.datagrams, RecordRoutes: &s.reach, Carry: c.Carry, Sealed: c.Sealed, Find: s.find,
 		Phones: cmp.Or[proxy.Phones](c.phones, s.pings), MaxCalls: c.MaxCalls, TimerC: c.TimerC, Timers: c.timers, NameServers: c.NameServers, Trace: c.Trace,
 	}

@@ -163,6 +163,11 @@ func planeFaults() []Fault {
 			Package: "./sip", Run: "^TestServer_NobodyIsToldByAConfigurationThatCanNotBeRead$",
 		},
 		{
+			Name: "old-password-is-final", Kind: Registrations, What: "a phone whose password was changed while its node was down is told that it is wrong",
+			Edits:   []Edit{{"sip/registrar/registrar.go", "	if behind && a.Refusal {", "	if false {"}},
+			Package: "./sip", Run: "^TestServer_NobodyIsRefusedByAConfigurationThatMayBeBehind$",
+		},
+		{
 			Name: "agent-of-before", Kind: Claims, What: "an agent is as a node knew him that was down, though he left meanwhile at another one",
 			Edits:   []Edit{{"node/dn/copy.go", "	if was.claim != 0 {\n		return t.takeLate", "	if true {\n		return was.claim != 0 && t.takeLate"}},
 			Package: "./node/dn", Run: "^TestCopy_TheLastWordAboutAnAgentHolds$",

@@ -18,6 +18,9 @@ type Answer struct {
 	Lines []byte
 	// Durable: the location store has to be flushed before it is sent.
 	Durable bool
+	// Refusal: it rests on what the configuration says of who asks, and is not given by a
+	// node whose copy may be behind: phones take it as final.
+	Refusal bool
 }
 
 // Reset makes a ready for another request and keeps its room.
@@ -25,6 +28,9 @@ func (a *Answer) Reset() { *a = Answer{Lines: a.Lines[:0]} }
 
 // Set sets the status.
 func (a *Answer) Set(code int, reason string) { a.Code, a.Reason = code, reason }
+
+// Refuse sets the status of a Refusal.
+func (a *Answer) Refuse(code int, reason string) { a.Code, a.Reason, a.Refusal = code, reason, true }
 
 // maxPhrase bounds a reason phrase in bytes.
 const maxPhrase = 128
@@ -63,6 +69,14 @@ func (a *Answer) Number(name string, n int64) {
 func (a *Answer) Overloaded() {
 	a.Set(503, "Service Unavailable")
 	a.Number("Retry-After", 5)
+}
+
+// Later takes a Refusal back: who asks by datagram hears nothing and asks again, anybody
+// else is told to go elsewhere meanwhile.
+func (a *Answer) Later(datagram bool) {
+	if a.Reset(); !datagram {
+		a.Overloaded()
+	}
 }
 
 // Draining is the answer of a node that drains to what is new: another node has room.

@@ -210,7 +210,7 @@ func (g *Guard) Check(c *Claim, v *fsm.View, a *answer.Answer) *configpb.DN {
 		return nil
 	}
 	if !g.digestHost(c, realm) {
-		a.Set(400, "Digest uri of another domain")
+		a.Refuse(400, "Digest uri of another domain")
 		return nil
 	}
 	user := claimed
@@ -223,6 +223,7 @@ func (g *Guard) Check(c *Claim, v *fsm.View, a *answer.Answer) *configpb.DN {
 		return nil
 	case verdict != digest.OK || user.dn == nil:
 		g.challenge(c, realm, a, claimed.algorithm, verdict == digest.Stale)
+		a.Refusal = verdict != digest.Stale
 		return nil
 	case user.dn == claimed.dn:
 		return user.dn

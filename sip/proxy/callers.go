@@ -20,12 +20,23 @@ type callers struct {
 	trunks  *trunks
 	// draining: trunks are to try their next address.
 	draining func() bool
+	behind   func() bool  // of Config
 	seed     maphash.Seed // of the prints of requests
 }
 
 // identify finds out who asks: a gateway by its certificate or address, or by digest, as
 // phones.
-func (cs *callers) identify(m *message.Message, in *packet, a *answer.Answer) (callOrigin, bool) {
+func (cs *callers) identify(m *message.Message, in *packet, a *answer.Answer) (o callOrigin, ok bool) {
+	behind := cs.behind != nil && cs.behind()
+	o, ok = cs.identified(m, in, a)
+	if !ok && behind && a.Refusal {
+		a.Later(false)
+	}
+	return o, ok
+}
+
+// identified is identify by the configuration that is here.
+func (cs *callers) identified(m *message.Message, in *packet, a *answer.Answer) (callOrigin, bool) {
 	number, u := callerOf(m.Get(message.From))
 	o := callOrigin{number: number, hop: in.hop()}
 	v := cs.machine.View()
@@ -40,7 +51,7 @@ func (cs *callers) identify(m *message.Message, in *packet, a *answer.Answer) (c
 		// for is challenged as if it came from a phone: so nobody learns which there are.
 		return o, cs.admitTrunk(m, in, v, k, &o, a)
 	} else if !cs.served(&u) {
-		a.Set(403, "Neither a phone of this cluster nor a trunk")
+		a.Refuse(403, "Neither a phone of this cluster nor a trunk")
 		return o, false
 	}
 	d := cs.authenticate(m, in, v, []byte(number), a)
@@ -48,7 +59,7 @@ func (cs *callers) identify(m *message.Message, in *packet, a *answer.Answer) (c
 		return o, false
 	}
 	if d.GetDisabled() {
-		a.Set(403, "DN is disabled")
+		a.Refuse(403, "DN is disabled")
 		return o, false
 	}
 	o.kind, o.dn = fromPhone, dn.Number(number)

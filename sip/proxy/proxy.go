@@ -80,7 +80,7 @@ func New(cfg Config) *Proxy {
 	self := cfg.Table.Self()
 	p.routes = &route.Reader{Ring: route.NewRing(cfg.RouteKeys), Self: self, Mine: cfg.LeadsHere, Others: func(u message.URI) bool { return namesNode(cfg.Machine.View(), u) }}
 	births, asked := newBirths(), transfer.NewBook(maxAskedToCall, cfg.Now)
-	p.callers = &callers{machine: cfg.Machine, guard: cfg.Guard, trunks: p.trunks, draining: cfg.Draining, seed: maphash.MakeSeed()}
+	p.callers = &callers{machine: cfg.Machine, guard: cfg.Guard, trunks: p.trunks, draining: cfg.Draining, behind: cfg.Behind, seed: maphash.MakeSeed()}
 	p.relays = &relays{
 		shards: p.shards, routes: p.routes, dialogs: p.dialogs, timerC: cfg.TimerC, seed: p.seed, asked: asked,
 		path: &dialogPath{machine: cfg.Machine, exits: p.exits, store: cfg.Store, trunks: p.trunks, now: cfg.Now, heard: cfg.Table.Heard,

@@ -40,6 +40,9 @@ type Config struct {
 	// Draining says that the node takes no registrations, Drained that what it has may
 	// not be in service any more.
 	Draining, Drained func() bool
+	// Behind tells whether Machine may be behind the configuration of the cluster: what it
+	// refuses now may be right. nil means never.
+	Behind func() bool
 	// Now is the clock; it must carry a monotonic reading.
 	Now func() time.Time
 	// TagSeed makes the To tags of answers.
@@ -88,9 +91,13 @@ func (g *Registrar) lock(number string) *sync.Mutex {
 // Serve decides a REGISTER and fills the answer; without a code none is given. When
 // the answer is durable, the caller flushes the store before it sends it.
 func (g *Registrar) Serve(r *Request, a *answer.Answer) {
-	v := g.cfg.Machine.View()
+	behind := g.cfg.Behind != nil && g.cfg.Behind()
+	v := g.cfg.Machine.View() // taken afterwards: the order matters
 	if !v.Unsure() {
 		g.serve(r, v, a)
+	}
+	if behind && a.Refusal {
+		a.Later(r.Transport == location.UDP)
 	}
 	if v.Unsure() {
 		a.Reset() // nobody is told that his DN or password is not there
@@ -105,7 +112,7 @@ func (g *Registrar) serve(r *Request, v *fsm.View, a *answer.Answer) {
 	switch {
 	case d == nil:
 	case d.GetDisabled():
-		a.Set(403, "DN is disabled")
+		a.Refuse(403, "DN is disabled")
 	case g.tooMuch(r, d):
 		g.cfg.Stats.Overload.Add(1)
 		a.Overloaded()
@@ -122,9 +129,9 @@ func (g *Registrar) admit(r *Request, v *fsm.View, a *answer.Answer) bool {
 	realm := v.Options().GetRealm()
 	switch {
 	case !g.cfg.Guard.Served(r.URIHost, realm) || !g.cfg.Guard.Served(r.ToHost, realm):
-		a.Set(404, "Not a domain of this cluster")
+		a.Refuse(404, "Not a domain of this cluster")
 	case g.cfg.Trunk != nil && g.cfg.Trunk(r.Source, r.Transport):
-		a.Set(403, "A trunk registers nothing")
+		a.Refuse(403, "A trunk registers nothing")
 	case r.registers() && g.cfg.Draining():
 		a.Draining()
 	default:
@@ -252,6 +259,7 @@ func refuse(a *answer.Answer, f *message.Fault, least int64) {
 		a.Number("Min-Expires", least)
 	default:
 		a.Fault(f)
+		a.Refusal = f == errWithdrawn
 	}
 }
 
