@@ -13,14 +13,18 @@ func TestNode_RefusesNobodyBeforeItKnowsTheConfiguration(t *testing.T) {
 	a, b := twoNodes(t, nil)
 	c := run(t, config(t, "n3", func(c *Config) { c.Join = []string{a.cfg.ClusterAddr} }))
 	whole(t, a, b, c)
-	a.write(t, []*member{a, b, c}, phoneDN("1001"))
+	a.write(t, []*member{a, b, c}, phoneDN("1001"), phoneDN("1003"))
 	if err := c.stop(); err != nil {
 		t.Fatal(err)
 	}
 	other := phoneDN("1001").GetPutDn()
 	other.Ha1 = phoneDN("1002").GetPutDn().GetHa1()
 	a.write(t, []*member{a, b}, &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: other}})
+	a.phone(t, "1003")
 	c = bind(t, c.cfg)
+	if at := a.table.MaxClaim(); c.table.MaxClaim() < at {
+		t.Error("what registers at it is behind what registered elsewhere, if its clock is")
+	}
 	if !c.mayLag.Load() {
 		t.Error("it refuses phones before it has asked the leader")
 	}

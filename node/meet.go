@@ -131,7 +131,7 @@ func (d directoryServer) Meet(ctx context.Context, r *peerpb.MeetRequest) (*peer
 	if err := n.admit(ctx, me, entry); err != nil {
 		return nil, err
 	}
-	return &peerpb.MeetResponse{Me: n.presence(), Others: n.directory.Words()}, nil
+	return &peerpb.MeetResponse{Me: n.presence(), Others: n.directory.Words(), MaxClaim: n.table.MaxClaim()}, nil
 }
 
 // strayLately is for how long a node that follows another recovery is told of: it says
@@ -288,6 +288,7 @@ func (n *Node) meet(ctx context.Context, addr string) error {
 		return nil
 	}
 	n.take(ctx, answer.GetMe(), entry, addr)
+	n.table.Surpass(answer.GetMaxClaim())
 	for _, w := range answer.GetOthers() {
 		if view.Node(w.GetNode()) != nil && w.GetNode() != n.id.ID {
 			n.directory.Hint(w.GetNode(), w.GetAddr())

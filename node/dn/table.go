@@ -101,6 +101,21 @@ func (t *Table) MaxClaim() int64 {
 	return t.maxClaim
 }
 
+// maxSurpassed leaves room for the claims that exceed what others know.
+const maxSurpassed = maxClaimTime - int64(10*365*24*time.Hour)
+
+// Surpass has the registrations that begin from now on exceed a claim that another node
+// knows, on whichever DN: this node's clock may have been set back while it was down, and
+// a phone may come back to it before it hears where that has been meanwhile.
+func (t *Table) Surpass(claim int64) {
+	if claim > maxSurpassed {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cfg.Floor, t.maxClaim = max(t.cfg.Floor, claim), max(t.maxClaim, claim)
+}
+
 // Rejected counts records of peers that were not taken: a number that is none,
 // a claim of no time.
 func (t *Table) Rejected() uint64 {

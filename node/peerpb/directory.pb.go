@@ -163,7 +163,9 @@ type MeetResponse struct {
 	Me    *Presence              `protobuf:"bytes,1,opt,name=me,proto3" json:"me,omitempty"`
 	// Where others have said that they are. That counts for nothing until the node
 	// itself says it there.
-	Others        []*Whereabouts `protobuf:"bytes,2,rep,name=others,proto3" json:"others,omitempty"`
+	Others []*Whereabouts `protobuf:"bytes,2,rep,name=others,proto3" json:"others,omitempty"`
+	// The greatest claim on any DN that it knows, ns since the epoch (hybrid logical clock).
+	MaxClaim      int64 `protobuf:"varint,3,opt,name=max_claim,json=maxClaim,proto3" json:"max_claim,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -210,6 +212,13 @@ func (x *MeetResponse) GetOthers() []*Whereabouts {
 		return x.Others
 	}
 	return nil
+}
+
+func (x *MeetResponse) GetMaxClaim() int64 {
+	if x != nil {
+		return x.MaxClaim
+	}
+	return 0
 }
 
 type Whereabouts struct {
@@ -282,10 +291,11 @@ const file_node_peerpb_directory_proto_rawDesc = "" +
 	"\vMeetRequest\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12,\n" +
-	"\x02me\x18\x02 \x01(\v2\x1c.sipcluster.peer.v1.PresenceR\x02me\"u\n" +
+	"\x02me\x18\x02 \x01(\v2\x1c.sipcluster.peer.v1.PresenceR\x02me\"\x92\x01\n" +
 	"\fMeetResponse\x12,\n" +
 	"\x02me\x18\x01 \x01(\v2\x1c.sipcluster.peer.v1.PresenceR\x02me\x127\n" +
-	"\x06others\x18\x02 \x03(\v2\x1f.sipcluster.peer.v1.WhereaboutsR\x06others\"5\n" +
+	"\x06others\x18\x02 \x03(\v2\x1f.sipcluster.peer.v1.WhereaboutsR\x06others\x12\x1b\n" +
+	"\tmax_claim\x18\x03 \x01(\x03R\bmaxClaim\"5\n" +
 	"\vWhereabouts\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
 	"\x04addr\x18\x02 \x01(\tR\x04addr2V\n" +
