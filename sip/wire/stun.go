@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 )
 
 // STUN on the port of SIP over UDP: phones that hold a flow open by outbound send Binding
@@ -23,12 +24,31 @@ const (
 	bindingSuccess = 0x0101
 	bindingError   = 0x0111
 
-	xorMappedAddress  = 0x0020
-	errorCode         = 0x0009
-	unknownAttributes = 0x000A
+	xorMappedAddress                         = 0x0020
+	errorCode                                = 0x0009
+	unknownAttributes                        = 0x000A
+	messageIntegrity, messageIntegritySHA256 = 0x0008, 0x001C
 	// comprehensionOptional: attributes from here on may be passed over (RFC 5389 §15).
 	comprehensionOptional = 0x8000
 )
+
+// known are the attributes that RFC 5389 and RFC 8489 define, which every implementation
+// understands. A keep-alive asks for no authentication (RFC 5626 §8), and of a known one that
+// is not expected nothing is made (RFC 5389 §15): who sends his USERNAME gets his answer.
+// CHANGE-REQUEST and others of RFC 3489 are not among them (RFC 5389 §18.2).
+var known = [...]uint16{
+	0x0001,           // MAPPED-ADDRESS
+	0x0006,           // USERNAME
+	messageIntegrity, // MESSAGE-INTEGRITY
+	errorCode,
+	unknownAttributes,
+	0x0014,                 // REALM
+	0x0015,                 // NONCE
+	messageIntegritySHA256, // MESSAGE-INTEGRITY-SHA256
+	0x001D,                 // PASSWORD-ALGORITHM
+	0x001E,                 // USERHASH
+	xorMappedAddress,
+}
 
 // isSTUN tells whether a datagram is STUN's: no SIP begins with an octet of that kind (RFC
 // 5626 §8).
@@ -57,8 +77,9 @@ func appendSTUN(dst, b []byte, source netip.AddrPort) []byte {
 }
 
 // unknownIn are the attributes that have to be understood, and are not, two octets each. Not
-// ok: they are not well formed.
+// ok: they are not well formed. What follows MESSAGE-INTEGRITY is passed over (RFC 5389 §15.4).
 func unknownIn(attributes []byte) (unknown []byte, ok bool) {
+	closed := false
 	for len(attributes) > 0 {
 		if len(attributes) < 4 {
 			return nil, false
@@ -68,7 +89,8 @@ func unknownIn(attributes []byte) (unknown []byte, ok bool) {
 		if padded > len(attributes) {
 			return nil, false
 		}
-		if kind < comprehensionOptional {
+		closed = closed || kind == messageIntegrity || kind == messageIntegritySHA256
+		if !closed && kind < comprehensionOptional && !slices.Contains(known[:], kind) {
 			unknown = binary.BigEndian.AppendUint16(unknown, kind)
 		}
 		attributes = attributes[padded:]

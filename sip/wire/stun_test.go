@@ -70,10 +70,28 @@ func TestSTUN_AnswersNothingElse(t *testing.T) {
 			t.Errorf("%s is answered %x", name, got)
 		}
 	}
-	got := stunAnswer(stunRequest(bindingRequest, 0x80, 0x22, 0, 0, 0, 3, 0, 1, 9, 0, 0, 0, 0, 6, 0, 0, 0, 8, 0, 0), "192.0.2.1:1")
-	want := append(stunRequest(bindingError), 0, 9, 0, 4, 0, 0, 4, 20, 0, 10, 0, 6, 0, 3, 0, 6, 0, 8, 0, 0)
+	got := stunAnswer(stunRequest(bindingRequest, 0x80, 0x22, 0, 0, 0, 3, 0, 1, 9, 0, 0, 0, 0, 6, 0, 0, 0, 7, 0, 0, 0, 0x24, 0, 0), "192.0.2.1:1")
+	want := append(stunRequest(bindingError), 0, 9, 0, 4, 0, 0, 4, 20, 0, 10, 0, 6, 0, 3, 0, 7, 0, 0x24, 0, 0)
 	if want[3] = 20; !bytes.Equal(got, want) {
-		t.Errorf("attributes 3, 6 and 8 are answered %x, want %x", got, want)
+		t.Errorf("attributes 3, 6, 7 and 0x24 are answered %x, want %x", got, want)
+	}
+}
+
+// TestSTUN_AsksForNoPassword: a keep-alive with credentials, which nobody looks at here, is
+// answered as one without; what follows its MESSAGE-INTEGRITY counts for nothing.
+func TestSTUN_AsksForNoPassword(t *testing.T) {
+	digest := string(make([]byte, 20))
+	for name, attributes := range map[string]string{
+		"a user":                    "\x00\x06\x00\x05alice\x00\x00\x00",
+		"short-term":                "\x00\x06\x00\x04a:bc\x00\x08\x00\x14" + digest + "\x80\x28\x00\x04\x01\x02\x03\x04",
+		"long-term":                 "\x00\x06\x00\x04user\x00\x14\x00\x01r\x00\x00\x00\x00\x15\x00\x02no\x00\x00\x00\x08\x00\x14" + digest,
+		"RFC 8489":                  "\x00\x1e\x00\x20" + string(make([]byte, 32)) + "\x00\x1d\x00\x04\x00\x02\x00\x00\x00\x1c\x00\x20" + string(make([]byte, 32)),
+		"unknown behind the digest": "\x00\x08\x00\x14" + digest + "\x00\x03\x00\x04\x00\x00\x00\x06",
+	} {
+		got := stunAnswer(stunRequest(bindingRequest, []byte(attributes)...), "192.0.2.1:32853")
+		if want := stunAnswer(stunRequest(bindingRequest), "192.0.2.1:32853"); want == nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: %x, want %x", name, got, want)
+		}
 	}
 }
 
