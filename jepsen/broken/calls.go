@@ -38,6 +38,15 @@ func callFaults() []Fault {
 			Scenario: "cuts", For: 60 * time.Second, Settle: shortly, Statements: []string{"S13"},
 		},
 		{
+			Name: "moved-is-called-where-it-was", Kind: Calls, What: "a DN whose phone went to another node without a pause is in service there for everybody, and called where it was",
+			Edits: []Edit{
+				{"node/routing/dial.go", "// stopSign stops one try after", "var whereItWas sync.Map\n\n// stopSign stops one try after"},
+				{"node/routing/dial.go", "	return invite.Target{DN: st.Number, Node: st.Owner, NoAnswer", "	owner := st.Owner\n	if was, ok := whereItWas.Load(st.Number); ok {\n		owner = was.(dn.Node)\n	}\n	return invite.Target{DN: st.Number, Node: owner, NoAnswer"},
+				{"node/routing/routing.go", "	st := &it.Status\n	switch {\n", "	st := &it.Status\n	switch {\n	case st.State != dn.InSrv:\n		whereItWas.Delete(st.Number)\n	case it.What != dn.OwnerChange:\n		whereItWas.LoadOrStore(st.Number, st.Owner)\n	}\n	switch {\n"},
+			},
+			Scenario: "quiet", For: 25 * time.Second, Settle: time.Second, Statements: []string{"S35"},
+		},
+		{
 			Name: "calls-twice", Kind: Calls, What: "a request for a call that comes again asks the phone again", Package: "./node/makecall", Run: "^TestDesk_TheSameRequestIsDoneOnce$",
 			Edits: []Edit{{"node/makecall/desk.go", "		return e, false, nil\n", "		return e, true, nil\n"}},
 		},

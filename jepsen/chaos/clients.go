@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -28,7 +29,10 @@ const (
 	dualEvery        = 500 * time.Millisecond
 
 	outOfDialogEvery = 150 * time.Millisecond
-	nobody           = phonePrefix + "99x" // the number of no DN
+	// sampleTime bounds the calls at the end, sampleQuiet is the time of some lists before and
+	// behind them, and longer than a list may take.
+	sampleTime, sampleQuiet = 30 * time.Second, 1200 * time.Millisecond
+	nobody                  = phonePrefix + "99x" // the number of no DN
 
 	// longRing is longer than timer B of RFC 3261, 32 s.
 	longRing  = 36 * time.Second
@@ -115,6 +119,24 @@ func (r *run1) outOfDialog() []*workload.OutOfDialog {
 		})
 	}
 	return all
+}
+
+// sample calls all phones by way of each node, when nothing changes any more.
+func (r *run1) sample(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, sampleTime)
+	defer cancel()
+	r.site.Sampling.Store(true)
+	wait(ctx, sampleQuiet)
+	g := &group{}
+	for _, c := range r.outOfDialog() {
+		if c.Node.Running() {
+			s := &workload.Sample{Site: r.site, DN: c.DN, Password: c.Password, Node: c.Node, DNs: c.DNs}
+			g.run(func() error { return s.Run(ctx) })
+		}
+	}
+	err := g.Wait()
+	wait(ctx, sampleQuiet)
+	return err
 }
 
 // slowTelephones are a pair at each node, of which one lets the other one wait.

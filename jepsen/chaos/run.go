@@ -151,6 +151,8 @@ func (r *run1) header() history.Header {
 	h.Expect.Seen = r.sights()
 	if r.scenario.Carriers {
 		h.Expect.OK, h.Expect.Items = carriersExpect(), 0
+	} else {
+		h.Expect.OK = append(h.Expect.OK, history.AtLeast{Kind: history.Sample, Count: 10})
 	}
 	if len(r.scenario.Tracks) > 0 {
 		h.Expect.Faults = 1
@@ -182,6 +184,9 @@ func (r *run1) use(ctx context.Context) error {
 	err := errors.Join(broken, working.Wait())
 	r.note("quiet")
 	wait(ctx, quiet)
+	if !r.scenario.Carriers {
+		err = errors.Join(err, r.sample(ctx))
+	}
 	for _, n := range r.cluster.Nodes()[:r.nodes] {
 		if dumpErr := r.site.Dump(ctx, n, true); dumpErr != nil {
 			r.say("dump of %s: %v", n.Name(), dumpErr)

@@ -66,6 +66,7 @@ var statements = []statement{
 	{"S32", "a trunk is in service where its site is heard while somebody answers there, and no longer", trunksTell},
 	{"S33", "of the nodes that hear each other one is registered at a carrier, and no other", enrolments},
 	{"S34", "a transfer works where nothing breaks it, and leaves nobody in a call that its phones have ended", transfers},
+	{"S35", "in quiet a call to a DN that all nodes list in service rings its phone, to another one nobody", calledAsAgreed},
 }
 
 // all joins what several parts of a statement find.

@@ -77,6 +77,34 @@ func cameToNobody(h *history.History, _ *model) {
 	h.Ops = slices.DeleteFunc(h.Ops, func(o history.Op) bool { return o.Kind == history.Arrival && o.Arg == op.Arg })
 }
 
+// sampled is the first call in quiet to a DN of which all nodes say that.
+func sampled(h *history.History, m *model, inSrv bool) *history.Op {
+	return first(h, func(op *history.Op) bool {
+		if op.Kind != history.Sample {
+			return false
+		}
+		row, polls := m.agreed(op)
+		return polls != nil && row.InSrv == inSrv && (!inSrv || m.held(op, row.Owner))
+	})
+}
+
+func sampleUnheard(h *history.History, m *model) {
+	id := strconv.FormatInt(sampled(h, m, true).ID, 10)
+	h.Ops = slices.DeleteFunc(h.Ops, func(o history.Op) bool { return o.Kind == history.Arrival && o.Arg == id })
+}
+
+func sampleElsewhere(h *history.History, m *model) { arrives(h, sampled(h, m, true), "none") }
+
+func sampleOfTheDead(h *history.History, m *model) {
+	op := sampled(h, m, false)
+	arrives(h, op, op.Key)
+}
+
+func sampleUnanswered(h *history.History, m *model) {
+	op := sampled(h, m, false)
+	op.Outcome, op.Code = history.Unknown, ""
+}
+
 func sentForNobody(h *history.History, m *model) {
 	answersOtherwise(h, m, "404", func(want string, _ *history.Op) bool { return want == "404" }, history.Fail, "480")
 }

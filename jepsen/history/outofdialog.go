@@ -12,6 +12,9 @@ const (
 	// is its method, Code the final answer. Arg is Nobody for a DN that is not
 	// configured. A phone that gets it answers 501, at once.
 	OutOfDialog Kind = "out-of-dialog"
+	// Sample: a call in quiet to the DN Key that arrives at Node, by From. Code is the final
+	// answer, 501 a phone's; Arg the Call-ID.
+	Sample Kind = "sample"
 	// Arrival: the request whose ID is Arg came to a phone of the DN Key, which
 	// registered at Node; once more when it was repeated.
 	Arrival Kind = "arrival"

@@ -32,7 +32,7 @@ func (w *Availability) Run(ctx context.Context) {
 		if !w.Node.Running() {
 			return
 		}
-		if view == history.Table {
+		if view == history.Table && !w.Sampling.Load() {
 			view = history.Routable
 		} else {
 			view = history.Table

@@ -13,6 +13,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sipcluster/sipcluster/jepsen/cluster"
@@ -25,6 +26,9 @@ type Site struct {
 	Record  *history.Recorder
 	Seed    uint64
 	Realm   string
+	// Sampling: phones are called by a Sample, and not routable meanwhile, which nobody else
+	// knows of.
+	Sampling atomic.Bool
 
 	mu    sync.Mutex
 	later []func()

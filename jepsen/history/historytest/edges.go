@@ -61,6 +61,8 @@ func (e *edges) step(quiet bool) {
 		e.look()
 		if !quiet {
 			e.ask()
+		} else {
+			e.sample()
 		}
 	}
 	if e.now%(400*time.Millisecond) == 0 && !quiet {
@@ -116,10 +118,30 @@ func (e *edges) ask() {
 	}
 	e.op(op, 5*time.Millisecond)
 	if op.OK() {
-		e.op(history.Op{
-			Kind: history.Arrival, Process: "phone-" + op.Key + "/arrivals", Node: row.Owner, Home: row.Owner, Key: op.Key,
-			From: op.From, Arg: strconv.FormatInt(e.lastID, 10), Outcome: history.OK,
-		}, 0)
+		e.arrives(op, row.Owner)
+	}
+}
+
+// arrives has the last request come to the phone of its DN at a node.
+func (e *edges) arrives(op history.Op, at string) {
+	e.op(history.Op{
+		Kind: history.Arrival, Process: "phone-" + op.Key + "/arrivals", Node: at, Home: at, Key: op.Key,
+		From: op.From, Arg: strconv.FormatInt(e.lastID, 10), Outcome: history.OK,
+	}, 0)
+}
+
+// sample calls a phone, or a DN that nobody ever registered, while nothing breaks.
+func (e *edges) sample() {
+	op, x := e.request(history.Op{Kind: history.Sample, From: "3100", Outcome: history.OK, Code: "480"})
+	if op.Key = "2998"; e.rng.IntN(10) > 0 {
+		op.Key = e.phones[e.rng.IntN(len(e.phones))].dn
+	}
+	row := x.row(op.Key)
+	if row.InSrv {
+		op.Code = "501"
+	}
+	if e.op(op, 5*time.Millisecond); row.InSrv {
+		e.arrives(op, row.Owner)
 	}
 }
 
