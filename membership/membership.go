@@ -67,6 +67,11 @@ type member struct {
 const (
 	rejoinEvery = time.Second
 	stallTick   = 500 * time.Millisecond
+	// gossipEach is how often there is gossip, if there is any; memberlist looks at moments of
+	// its own, and most of the time for nothing. leaveWithin bounds how long who leaves stays to
+	// say so: two times, for a packet may be lost.
+	gossipEach  = 200 * time.Millisecond
+	leaveWithin = 2*gossipEach + 50*time.Millisecond
 	// After a stall of this process its own verdicts are no evidence for a while.
 	stallLength = time.Second
 	stallDoubt  = time.Second
@@ -191,7 +196,7 @@ func (g *Gossip) settings() (*memberlist.Config, error) {
 	mc.AdvertiseAddr, mc.AdvertisePort = advertise.Addr().String(), int(advertise.Port())
 	mc.ProbeInterval, mc.ProbeTimeout = 500*time.Millisecond, probeWait
 	mc.SuspicionMult, mc.SuspicionMaxTimeoutMult, mc.AwarenessMaxMultiplier = 4, 1, 1
-	mc.GossipInterval, mc.PushPullInterval, mc.TCPTimeout = 100*time.Millisecond, 30*time.Second, time.Second
+	mc.GossipInterval, mc.PushPullInterval, mc.TCPTimeout = gossipEach, 30*time.Second, time.Second
 	mc.IndirectChecks, mc.EnableCompression = 3, false
 	mc.DeadNodeReclaimTime = 100 * time.Millisecond
 	mc.Label = g.cfg.Cluster
@@ -329,7 +334,7 @@ func (g *Gossip) close() {
 }
 
 func (g *Gossip) left(list *memberlist.Memberlist) {
-	if err := errors.Join(list.Leave(200*time.Millisecond), list.Shutdown()); err != nil {
+	if err := errors.Join(list.Leave(leaveWithin), list.Shutdown()); err != nil {
 		g.cfg.Log.Debug("gossip closed", "err", err)
 	}
 }

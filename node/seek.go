@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/beat"
 	"github.com/sipcluster/sipcluster/node/directory"
 )
 
@@ -79,7 +80,7 @@ func (n *Node) seek(ctx context.Context) error {
 	asks := asking{under: map[string]bool{}, second: make(chan error, 1)}
 	var before map[string]bool
 	for pause := seekEach; ; {
-		timer, all := time.NewTimer(pause), false
+		timer, all := time.NewTimer(beat.Near(pause)), false
 		select {
 		case <-ctx.Done():
 			timer.Stop()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/beat"
 	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
@@ -89,7 +90,7 @@ func (p *pings) pause(ctx context.Context, interval time.Duration) error {
 }
 
 func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
+	t := time.NewTimer(beat.Near(d))
 	defer t.Stop()
 	select {
 	case <-ctx.Done():

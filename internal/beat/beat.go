@@ -36,3 +36,18 @@ func next(now time.Time, every time.Duration) time.Duration {
 	}
 	return d
 }
+
+// grid has the moments of Near.
+const grid = 100 * time.Millisecond
+
+// Near is how long it is until the common moment that is nearest to d from now; d itself where
+// that is less than there are between two of them.
+func Near(d time.Duration) time.Duration { return near(time.Now(), d) }
+
+func near(now time.Time, d time.Duration) time.Duration {
+	if d < grid {
+		return d
+	}
+	at := now.UnixNano() + int64(d) + int64(grid)/2
+	return time.Duration(at - at%int64(grid) - now.UnixNano())
+}

@@ -52,3 +52,18 @@ func TestNext_NeverAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestNear_IsACommonMoment, the one that is nearest: who waits again and again for the same
+// time falls behind by nothing.
+func TestNear_IsACommonMoment(t *testing.T) {
+	base := time.Unix(1_000_000, 0)
+	for _, x := range []struct{ now, d, want time.Duration }{
+		{0, 300 * time.Millisecond, 300 * time.Millisecond}, {2 * time.Millisecond, 300 * time.Millisecond, 298 * time.Millisecond},
+		{60 * time.Millisecond, 300 * time.Millisecond, 340 * time.Millisecond}, {-time.Millisecond, time.Second, time.Second + time.Millisecond},
+		{7 * time.Millisecond, 30 * time.Millisecond, 30 * time.Millisecond}, {30 * time.Millisecond, 100 * time.Millisecond, 70 * time.Millisecond},
+	} {
+		if got := near(base.Add(x.now), x.d); got != x.want {
+			t.Errorf("%v behind a moment, %v: %v, want %v", x.now, x.d, got, x.want)
+		}
+	}
+}

@@ -39,7 +39,7 @@ const (
 	trailingLogs      = 10240
 	keptSnapshots     = 2
 	logCache          = 512
-	commitTimeout     = 200 * time.Millisecond // see nudge
+	commitTimeout     = time.Second // see nudge
 	raftTimeout       = 10 * time.Second
 	quietLog          = 30 * time.Second
 	openTimeout       = time.Second
@@ -196,7 +196,7 @@ func (g *Group) open() error {
 	}
 	g.transport = newTransport(raft.NetworkTransportConfig{
 		ServerAddressProvider: addresses(g.cfg.Address), Logger: logger, MaxPool: 3, Timeout: raftTimeout,
-	}, newStream(g.cfg.Dial, g.cfg.Self, g.lineage), g.cfg.Listener, g.cfg.Events)
+	}, newStream(g.cfg.Dial, g.cfg.Self, g.lineage), g.cfg.Listener, g.cfg.Events, g.nudge)
 	h := halt(g.fail)
 	safe := guard{ledgered{g.store, &g.ledger}, h, g.disks.log}
 	err = g.apart(func() error {
@@ -278,8 +278,11 @@ func (g *Group) observe() {
 			if o.Data == raft.Leader {
 				now := time.Now()
 				g.since.Store(&now)
+				g.nudge()
 			}
 			g.changed()
+		case raft.ResumedHeartbeatObservation: // it may have been started anew
+			g.nudge()
 		}
 		return false
 	}))
@@ -306,6 +309,7 @@ func (g *Group) Run(ctx context.Context) error {
 	e.Go(func() error { return g.tellCommits(ctx) })
 	e.Go(func() error { return g.logLeaders(ctx) })
 	e.Go(func() error { return g.watchDisks(ctx) })
+	e.Go(func() error { return g.askTogether(ctx) })
 	e.Go(func() error { return g.boundLog(ctx) })
 	e.Go(func() error { return g.compare(ctx) })
 	e.Go(func() error {

@@ -6,8 +6,9 @@ import "context"
 // tells them with its next message. An idle leader sends one each
 // commitTimeout; short ones keep every node busy for nothing (10 ms cost 3 % of
 // a core each). So the leader appends an empty entry behind the last write of a
-// burst, which carries the news at once. commitTimeout is also when the rest of entries
-// leaves that were too many for one message.
+// burst, which carries the news at once; and where nothing was written, when it has become
+// the leader, when a follower is back, and behind a message that was full: the rest would wait
+// for the next one.
 
 // nudge asks for that entry, which comes after this write if it was asked for
 // already; it never waits.

@@ -67,16 +67,21 @@ func (p *pace) failed() {
 	p.octets = max(budget/4, minAppend)
 }
 
-// paced is a pipeline whose appends are bounded too.
+// paced is a pipeline whose appends are bounded too. more is called when Raft has asked for as
+// much as it does at once: there may be more.
 type paced struct {
 	raft.AppendPipeline
 	pace *pace
+	more func()
 }
 
 // AppendEntries implements raft.AppendPipeline. What doesn't fit goes in further requests
 // behind the first: Raft asks once for all that is there, and again only when there is more
 // or commitTimeout is over, so a follower that is some requests behind would stay so.
 func (p paced) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
+	if len(args.Entries) >= maxAppendEntries {
+		defer p.more()
+	}
 	for {
 		fits, _ := p.pace.fit(args.Entries)
 		if len(fits) == len(args.Entries) {

@@ -27,7 +27,7 @@ func TestPaced_TheRestFollowsAtOnce(t *testing.T) {
 		args.Entries = append(args.Entries, &raft.Log{Index: uint64(7 + i), Term: 2 + uint64(i)/4, Data: make([]byte, firstAppend/3)})
 	}
 	p := &sent{}
-	if _, err := (paced{p, new(pace)}).AppendEntries(args, nil); err != nil {
+	if _, err := (paced{p, new(pace), nil}).AppendEntries(args, nil); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(p.requests); n != 4 {
@@ -49,5 +49,24 @@ func TestPaced_TheRestFollowsAtOnce(t *testing.T) {
 	}
 	if n := len(args.Entries); n != 1 || args.Entries[n-1].Index != 13 {
 		t.Errorf("Raft goes on behind %d entries", n) // it reads how far it went from its own request
+	}
+}
+
+// What was more than Raft takes at once is asked for as soon as that has left: the follower
+// has not to wait for the next write.
+func TestPaced_FullAsksForTheRest(t *testing.T) {
+	for _, c := range []struct{ entries, asked int }{{0, 0}, {maxAppendEntries - 1, 0}, {maxAppendEntries, 1}} {
+		asked := 0
+		args := &raft.AppendEntriesRequest{}
+		for i := range c.entries {
+			args.Entries = append(args.Entries, &raft.Log{Index: uint64(i + 1)})
+		}
+		p := paced{&sent{}, new(pace), func() { asked++ }}
+		if _, err := p.AppendEntries(args, nil); err != nil {
+			t.Fatal(err)
+		}
+		if asked != c.asked {
+			t.Errorf("%d entries: asked %d times, want %d", c.entries, asked, c.asked)
+		}
 	}
 }

@@ -32,7 +32,7 @@ func TestSettings(t *testing.T) {
 		"heartbeat timeout":            {r.HeartbeatTimeout, 2 * time.Second},
 		"election timeout":             {r.ElectionTimeout, 2 * time.Second},
 		"leader's lease":               {r.LeaderLeaseTimeout, time.Second},
-		"commit timeout":               {r.CommitTimeout, 200 * time.Millisecond},
+		"commit timeout":               {r.CommitTimeout, time.Second},
 		"entries at a time":            {r.MaxAppendEntries, 256},
 		"batches":                      {r.BatchApplyCh, true},
 		"a snapshot after":             {r.SnapshotThreshold, uint64(4096)},

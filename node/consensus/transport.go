@@ -31,6 +31,7 @@ type transport struct {
 	closing sync.Once
 	closed  error
 	events  *security.Events // told of nodes that speak for others; nil: nobody is
+	more    func()           // has Raft send again
 
 	mu        sync.Mutex
 	followers map[raft.ServerID]*follower
@@ -39,11 +40,11 @@ type transport struct {
 
 // newTransport dials by the stream, which is that of the settings, and takes what
 // the listener yields; it closes both.
-func newTransport(c raft.NetworkTransportConfig, s *stream, ln net.Listener, events *security.Events) *transport {
+func newTransport(c raft.NetworkTransportConfig, s *stream, ln net.Listener, events *security.Events, more func()) *transport {
 	c.Stream = s
 	t := &transport{
 		NetworkTransport: raft.NewNetworkTransportWithConfig(&c), settings: c, stream: s, listener: ln,
-		requests: make(chan raft.RPC), done: make(chan struct{}), followers: map[raft.ServerID]*follower{}, events: events,
+		requests: make(chan raft.RPC), done: make(chan struct{}), followers: map[raft.ServerID]*follower{}, events: events, more: more,
 	}
 	go t.accept()
 	return t
@@ -227,7 +228,7 @@ func (t *transport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAd
 		return nil, err
 	}
 	_, pace := t.hearing(id)
-	return paced{p, pace}, nil
+	return paced{p, pace, t.more}, nil
 }
 
 // RequestVote implements raft.Transport.
