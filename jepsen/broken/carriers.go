@@ -69,6 +69,8 @@ func carrierFaults() []Fault {
 		in("./sip", "^TestSTUN_", Registrations, "stun-unanswered", "phones that hold their flow by STUN take it for dead", Edit{"sip/wire/udp.go", "len(text) > 0 {\n", "len(text) < 0 {\n"}),
 		of("./sip", "carriers-domain-refused", "a carrier that writes its own domain behind the number reaches nobody", "^TestCalled_ATrunk|^TestTrunk_AsksAndProves",
 			Edit{"sip/proxy/parties.go", "len(u.User) > 0 && byTrunk():", "len(u.User) > 0 && byTrunk() && message.IsIP(u.Host):"}),
+		of("./sip/guard", "dotted-domain-is-anothers", "who writes the cluster's domain with the root's dot is told that it is another one's", "^TestServed_However",
+			Edit{"sip/guard/guard.go", "bytes.TrimSuffix(host, []byte(\".\"))", "bytes.TrimSuffix(host, []byte(\"..\"))"}),
 		of("./sip", "phones-domain-ignored", "whoever calls another domain reaches the DN of that number here", "^TestCalled_ATrunk|^TestProxy_WhoMayCall$",
 			Edit{"sip/proxy/callers.go", "	return k != nil && cs.isAt(k, in)\n", "	_ = k\n	return true\n"}),
 		of("./sip", "user-is-a-place", "whoever has a trunk's password calls numbers of any domain from anywhere", "^TestCalled_ATrunkOfAUser",

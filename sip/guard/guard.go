@@ -54,7 +54,7 @@ func New(cfg Config) *Guard {
 	g := &Guard{machine: cfg.Machine, store: cfg.Store, hosts: map[string]bool{}, digest: cfg.Digest, stats: cfg.Stats, events: cfg.Events}
 	g.brakes = newBrakes(cfg.Now, g.registered)
 	for _, h := range cfg.Hosts {
-		g.hosts[strings.ToLower(h)] = true
+		g.hosts[strings.ToLower(strings.TrimSuffix(h, "."))] = true
 	}
 	var secret [32]byte
 	rand.Read(secret[:]) // never fails (crypto/rand)
@@ -300,7 +300,9 @@ func (g *Guard) Mine(host []byte) bool { return g.Served(host, g.machine.View().
 
 // Served tells whether a host names this cluster: the realm, what the node is
 // called, and any IP address, because phones are told the node's and may see
-// another one than the node itself does.
+// another one than the node itself does. A name that ends at the root, by a dot, is the
+// same name (RFC 3261 §25.1).
 func (g *Guard) Served(host []byte, realm string) bool {
+	host, realm = bytes.TrimSuffix(host, []byte(".")), strings.TrimSuffix(realm, ".")
 	return message.EqualFold(host, realm) || message.IsIP(host) || message.EqualFold(host, "localhost") || g.hosts[strings.ToLower(string(host))]
 }
