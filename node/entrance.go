@@ -141,7 +141,7 @@ func (e entrance) Learn(ctx context.Context, r *peerpb.LearnRequest) (*peerpb.Le
 		return nil, status.Errorf(codes.PermissionDenied, "this node is of cluster %s, not of %.64q", ours, r.GetClusterId())
 	}
 	switch why := n.who.Trust().Holds(r.GetNode(), key); {
-	case errors.Is(why, identity.Distrusted):
+	case errors.Is(why, identity.Distrusted), errors.Is(why, identity.OtherKey): // a member, but not by this key
 		n.events.Event(security.IdentityRefused, "peer", r.GetNode(), "why", why.Error())
 		return nil, status.Error(codes.PermissionDenied, why.Error())
 	case why != nil:
