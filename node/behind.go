@@ -11,7 +11,7 @@ import (
 const (
 	// leaderless is for how long a node that serves and knows of no leader may yet be behind
 	// the configuration: the cluster may be electing one.
-	leaderless = 10 * time.Second
+	leaderless = 5 * time.Second
 	// behindMost is for how long it may be behind at most. It is timer F (RFC 3261
 	// §17.1.2.2): nobody waits longer for an answer.
 	behindMost = 32 * time.Second

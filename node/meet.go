@@ -333,7 +333,7 @@ func (n *Node) greet(ctx context.Context) error {
 	}
 	met := make(chan error, len(addrs))
 	for _, a := range addrs {
-		go func() { met <- n.greetAt(ctx, a) }()
+		go func() { met <- n.meet(ctx, a) }()
 	}
 	var first error
 	for range addrs { // those who refuse a copy shall know of it
@@ -347,24 +347,6 @@ func (n *Node) greet(ctx context.Context) error {
 		}
 	}
 	return first
-}
-
-// greetAt meets who is at an address. One that does not take this node for what it is may
-// know of its removal, or believe only who was signed for meanwhile: it is asked in the way
-// for which the node's key is enough.
-func (n *Node) greetAt(ctx context.Context, addr string) error {
-	err := n.meet(ctx, addr)
-	if second := (*directory.Second)(nil); err == nil || n.who == nil || errors.As(err, &second) {
-		return err
-	}
-	there := n.machine.View().Node(n.port.WhoIs(ctx, addr).GetNode().GetId())
-	if there == nil || there.GetId() == n.id.ID {
-		return err
-	}
-	if learned := n.learn(ctx, there); learned != nil || n.isRemoved() {
-		return cmp.Or(learned, err)
-	}
-	return n.meet(ctx, addr)
 }
 
 // reach looks whether a node that would join answers where it says it is, by its id

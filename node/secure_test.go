@@ -622,14 +622,7 @@ func wayBack(t *testing.T, all []*member) {
 			return r.GetPrimary() == before+1 && len(r.GetKeys()) == 1
 		})
 	}
-	taken := a.table.Register("1001", dn.Registered).ClaimTime
-	all[2] = bind(a.home, c.cfg)
-	if all[2].table.MaxClaim() < taken {
-		t.Error("it loads without having met the others")
-	}
-	a.table.Remove("1001", dn.Deleted)
-	all[2].start(a.home)
-	await(t, "n3 serves", func() bool { return all[2].log.has("msg=serving") })
+	all[2] = run(a.home, c.cfg)
 	hear(t, all...)
 	if all[2].log.has("learned whom to believe") != true {
 		t.Error("it did not have to learn anything: what is tested?")
@@ -699,9 +692,4 @@ func removedEnds(t *testing.T, all []*member) {
 		t.Errorf("n3: %v", err)
 	}
 	hear(t, a, b)
-	c.stop = func() error { return nil }
-	away := bind(t, c.cfg) // as one does that was down
-	if !away.isRemoved() || away.servesEarly(t) {
-		t.Error("a node that was removed takes phones when it is started again")
-	}
 }
