@@ -25,9 +25,14 @@ type Sums struct {
 	Every time.Duration
 }
 
-// Run compares until ctx ends. A table that never stands still is left out.
+// Run compares until ctx ends. A table that never stands still is left out, and the time of
+// Sampling: a call that is over in some milliseconds is counted between two looks at a table
+// that both don't have it.
 func (w *Sums) Run(ctx context.Context) {
 	every(ctx, w.Every, func(ctx context.Context) {
+		if w.Sampling.Load() {
+			return
+		}
 		s := history.Sums{Asked: w.Record.Now(), Node: w.Node.Name()}
 		for i, wrong := 0, 0; i < sumsTries && w.Node.Running(); i++ {
 			ask, cancel := context.WithTimeout(ctx, pollWithin)
