@@ -89,6 +89,9 @@ func (n *Node) sortHTTP(ctx context.Context, in net.Listener, plain, secured *in
 	for {
 		conn, err := in.Accept()
 		if ctx.Err() != nil {
+			if err == nil {
+				_ = conn.Close()
+			}
 			return nil
 		}
 		if err != nil {

@@ -49,8 +49,9 @@ func (c *conns) get(id, addr string) (*grpc.ClientConn, error) {
 func (c *conns) close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	before := c.closed
 	c.closed = true
-	if c.conn == nil {
+	if before || c.conn == nil {
 		return nil
 	}
 	return c.conn.Close()

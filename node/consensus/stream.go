@@ -27,7 +27,7 @@ type stream struct {
 	mu    sync.Mutex
 	stops bool                   // no connection is made at present
 	out   map[*outgoing]struct{} // connections dialled here
-	ended chan struct{}          // closed by Close
+	ended chan struct{}          // closed by Close, which ends what is being dialled, too
 }
 
 func newStream(dial func(ctx context.Context, id, addr string) (net.Conn, error), self *configpb.Node, clusterID func() string) *stream {
@@ -43,7 +43,7 @@ func (s *stream) Accept() (net.Conn, error) {
 	return nil, net.ErrClosed
 }
 
-// Close ends every connection that was dialled; it is called once.
+// Close ends every connection that was dialled or is being; it is called once.
 func (s *stream) Close() error {
 	s.mu.Lock()
 	conns := slices.Collect(maps.Keys(s.out))
@@ -106,6 +106,15 @@ func (s *stream) Dial(server raft.ServerAddress, timeout time.Duration) (net.Con
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
+	dialled := make(chan struct{})
+	defer close(dialled)
+	go func() { // Raft waits for who dials before it stops
+		select {
+		case <-s.ended:
+			cancel()
+		case <-dialled:
+		}
+	}()
 	conn, err := s.dial(ctx, id, addr)
 	if err != nil {
 		return nil, err

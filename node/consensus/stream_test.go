@@ -62,6 +62,27 @@ func TestStream_LastsBehindTheHello(t *testing.T) {
 	})
 }
 
+// Raft waits for who dials before it has stopped, and a node that does not answer would
+// hold it up for as long as a dial may take.
+func TestStream_CloseEndsADial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStream(func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}, &configpb.Node{Id: "b"}, func() string { return "c1" })
+		began, dialled := time.Now(), make(chan error, 1)
+		go func() { _, err := s.Dial("a/silent:1", time.Hour); dialled <- err }()
+		synctest.Wait()
+		_ = s.Close()
+		if err := <-dialled; !errors.Is(err, context.Canceled) || time.Since(began) != 0 {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		if _, err := s.Dial("a/silent:1", time.Hour); !errors.Is(err, context.Canceled) {
+			t.Errorf("dialled though it is closed: %v", err)
+		}
+	})
+}
+
 // at is a connection of which the port knows who is at the other end.
 type at struct {
 	net.Conn
@@ -213,5 +234,8 @@ func TestConns_DialAtOnceAfterAFailure(t *testing.T) {
 	}
 	if _, err := c.ready(ctx, "b", "leader:2"); err == nil {
 		t.Error("it dials though it is closed")
+	}
+	if err := c.close(); err != nil { // a stop that took long disconnects before all is closed
+		t.Errorf("closed again: %v", err)
 	}
 }

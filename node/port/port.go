@@ -77,6 +77,9 @@ func (p *Port) Run(ctx context.Context) error {
 	for {
 		conn, err := p.ln.Accept()
 		if ctx.Err() != nil {
+			if err == nil {
+				_ = conn.Close() // who dialled would wait for an answer
+			}
 			return nil
 		}
 		if err != nil {
@@ -107,9 +110,9 @@ func (p *Port) Close() {
 // open finds out what a connection is for and hands it on.
 func (p *Port) open(ctx context.Context, conn net.Conn) {
 	tcp := conn.(*net.TCPConn)
+	_ = conn.SetDeadline(time.Now().Add(OpenTimeout))
 	stop := context.AfterFunc(ctx, func() { _ = tcp.SetDeadline(time.Now()) })
 	defer stop()
-	_ = conn.SetDeadline(time.Now().Add(OpenTimeout))
 	conn = streams.NewSocket(tcp)
 	to, err := p.sort(&conn)
 	if err == nil && to == nil {

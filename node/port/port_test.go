@@ -81,6 +81,35 @@ func talk(t *testing.T, c net.Conn, say string) string {
 	return string(got)
 }
 
+// atTheEnd yields a connection when nobody wants one any more.
+type atTheEnd struct {
+	net.Listener
+	conn net.Conn
+	end  func()
+}
+
+func (l atTheEnd) Accept() (net.Conn, error) { l.end(); return l.conn, nil }
+
+// Who got in at the last moment hears that nobody is there: it would wait for an answer
+// for as long as the process lasts.
+func TestClusterPort_ClosesWhatCameAtItsEnd(t *testing.T) {
+	p, err := Listen("127.0.0.1:0", &Dialer{Fabric: NewFabric()}, Self{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.ln.Close()
+	ctx, end := context.WithCancel(t.Context())
+	here, there := net.Pipe()
+	p.ln = atTheEnd{p.ln, there, end}
+	if err := p.Run(ctx); err != nil {
+		t.Error(err)
+	}
+	_ = here.SetDeadline(time.Now().Add(patience.Limit))
+	if _, err := here.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("it is told %v", err)
+	}
+}
+
 func TestClusterPort_SortsConnections(t *testing.T) {
 	for name, key := range map[string]*Key{"in clear": nil, "with a key": secret(1)} {
 		t.Run(name, func(t *testing.T) {
