@@ -112,10 +112,10 @@ func (n *Node) enter(ctx context.Context, g *errgroup.Group) error {
 	}
 	n.mesh = tcontroller.NewMesh(tcontroller.Config{
 		ClusterID: n.lineage(), Table: n.table, Calls: n.calls, Dial: n.dialLink, LinkTimeout: n.cfg.LinkTimeout,
-		Rejoin: func(id dn.Node) { n.gossip.Rejoin(membership.NodeID(id)) }, Doubt: func(id dn.Node) { n.gossip.Doubt(membership.NodeID(id)) }, Refused: n.refused, Heard: n.peerHeard, Propagated: n.noteArrival, Applied: n.lags.Told, Index: n.applied, Process: n.process, Log: n.log,
+		Rejoin: func(id dn.Node) { n.gossip.Rejoin(membership.NodeID(id)) }, Doubt: func(id dn.Node) { n.gossip.Doubt(membership.NodeID(id)) }, Refused: n.refused, Heard: n.peerHeard, Propagated: n.noteArrival, Applied: n.lags.Told, Passes: n.sip.Passed, Index: n.applied, Process: n.process, Log: n.log,
 	})
 	n.links = tcontroller.NewServer(tcontroller.ServerConfig{
-		ClusterID: n.lineage(), Table: n.table, Calls: n.calls, Roster: n.roster, Applied: n.applied, Pinged: n.mesh.Pinged, Log: n.log,
+		ClusterID: n.lineage(), Table: n.table, Calls: n.calls, Roster: n.roster, Applied: n.applied, Pinged: n.mesh.Pinged, Passes: n.sip.Passes, Log: n.log,
 	})
 	cluster := newGRPC(n.log, grpc.StreamInterceptor(n.speaksForItself), grpc.UnaryInterceptor(n.holdsForItself), grpc.Creds(tcontroller.Credentials()), grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<20))
 	n.group.Register(cluster)

@@ -166,7 +166,7 @@ func (s *Server) proxyConfig() proxy.Config {
 	return proxy.Config{
 		Machine: c.Machine, Table: c.Table, Store: c.Store, Guard: s.guard, Rate: s.rates[1], Stats: s.stats, Draining: c.Draining, Behind: c.Behind, Refuses: s.port.Refuses, Log: s.log, Now: c.Now,
 		TagSeed: s.cfg.tagSeed, Calls: c.Calls, RouteKeys: c.RouteKeys, LeadsHere: s.leadsHere, Datagrams: s.datagrams, RecordRoutes: &s.reach, Carry: c.Carry, Sealed: c.Sealed, Find: s.find,
-		Phones: cmp.Or[proxy.Phones](c.phones, s.pings), MaxCalls: c.MaxCalls, TimerC: c.TimerC, Timers: c.timers, NameServers: c.NameServers, Trace: c.Trace,
+		Phones: cmp.Or[proxy.Phones](c.phones, s.pings), MaxCalls: c.MaxCalls, TimerC: c.TimerC, Timers: c.timers, NameServers: c.NameServers, Trace: c.Trace, Reached: s.reached,
 	}
 }
 
@@ -205,6 +205,30 @@ func (s *Server) Registered(n dn.Number) (enrolment.Status, bool) {
 		return enrolment.Status{}, false
 	}
 	return s.accounts.Status(n)
+}
+
+// Passes are the trunks at which this node passes its turn to register on, and which word
+// of it this is, from 1 on; 0 for none.
+func (s *Server) Passes() (trunks []dn.Number, edition uint64) {
+	if s.accounts == nil {
+		return nil, 0
+	}
+	p := s.accounts.Passes()
+	return p.Trunks, p.Edition
+}
+
+// Passed takes what another node says of its own turns.
+func (s *Server) Passed(peer dn.Node, trunks []dn.Number) {
+	if s.accounts != nil {
+		s.accounts.Told(peer, trunks)
+	}
+}
+
+// reached has the accounts looked at when a trunk answers this node, or does no more.
+func (s *Server) reached() {
+	if s.accounts != nil {
+		s.accounts.Wake()
+	}
 }
 
 // followTrunks has the accounts of trunks looked at when the configuration changes.

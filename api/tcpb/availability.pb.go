@@ -628,7 +628,7 @@ type TrunkRegistered struct {
 	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
 	// Until when the asked node is registered; absent when it is not.
 	Until *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
-	// Why it is not, although it is its turn.
+	// Why it is not, although it is its turn, or would be if it reached the carrier.
 	Error         string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

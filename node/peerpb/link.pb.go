@@ -1541,7 +1541,9 @@ type Pong struct {
 	// Publisher's wall clock when it answered.
 	PublisherWall int64 `protobuf:"varint,3,opt,name=publisher_wall,json=publisherWall,proto3" json:"publisher_wall,omitempty"`
 	// Index of the configuration up to which the publisher has applied it.
-	Applied       uint64 `protobuf:"varint,4,opt,name=applied,proto3" json:"applied,omitempty"`
+	Applied uint64 `protobuf:"varint,4,opt,name=applied,proto3" json:"applied,omitempty"`
+	// In the first pong of a link, and when it is other than said before.
+	Passes        *Passes `protobuf:"bytes,20,opt,name=passes,proto3" json:"passes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1604,6 +1606,59 @@ func (x *Pong) GetApplied() uint64 {
 	return 0
 }
 
+func (x *Pong) GetPasses() *Passes {
+	if x != nil {
+		return x.Passes
+	}
+	return nil
+}
+
+// Passes are the trunks with a registration whose carrier the publisher does not reach: it
+// passes its turn to register there on.
+type Passes struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Trunks        []string               `protobuf:"bytes,1,rep,name=trunks,proto3" json:"trunks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Passes) Reset() {
+	*x = Passes{}
+	mi := &file_node_peerpb_link_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Passes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Passes) ProtoMessage() {}
+
+func (x *Passes) ProtoReflect() protoreflect.Message {
+	mi := &file_node_peerpb_link_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Passes.ProtoReflect.Descriptor instead.
+func (*Passes) Descriptor() ([]byte, []int) {
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Passes) GetTrunks() []string {
+	if x != nil {
+		return x.Trunks
+	}
+	return nil
+}
+
 type Goodbye struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1612,7 +1667,7 @@ type Goodbye struct {
 
 func (x *Goodbye) Reset() {
 	*x = Goodbye{}
-	mi := &file_node_peerpb_link_proto_msgTypes[16]
+	mi := &file_node_peerpb_link_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1624,7 +1679,7 @@ func (x *Goodbye) String() string {
 func (*Goodbye) ProtoMessage() {}
 
 func (x *Goodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[16]
+	mi := &file_node_peerpb_link_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1637,7 +1692,7 @@ func (x *Goodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goodbye.ProtoReflect.Descriptor instead.
 func (*Goodbye) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{16}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{17}
 }
 
 // CallsHello begins what the publisher says of its calls, and does so again when
@@ -1653,7 +1708,7 @@ type CallsHello struct {
 
 func (x *CallsHello) Reset() {
 	*x = CallsHello{}
-	mi := &file_node_peerpb_link_proto_msgTypes[17]
+	mi := &file_node_peerpb_link_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1665,7 +1720,7 @@ func (x *CallsHello) String() string {
 func (*CallsHello) ProtoMessage() {}
 
 func (x *CallsHello) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[17]
+	mi := &file_node_peerpb_link_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1678,7 +1733,7 @@ func (x *CallsHello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallsHello.ProtoReflect.Descriptor instead.
 func (*CallsHello) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{17}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CallsHello) GetResumed() bool {
@@ -1699,7 +1754,7 @@ type CallSnapshot struct {
 
 func (x *CallSnapshot) Reset() {
 	*x = CallSnapshot{}
-	mi := &file_node_peerpb_link_proto_msgTypes[18]
+	mi := &file_node_peerpb_link_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1711,7 +1766,7 @@ func (x *CallSnapshot) String() string {
 func (*CallSnapshot) ProtoMessage() {}
 
 func (x *CallSnapshot) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[18]
+	mi := &file_node_peerpb_link_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1724,7 +1779,7 @@ func (x *CallSnapshot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallSnapshot.ProtoReflect.Descriptor instead.
 func (*CallSnapshot) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{18}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CallSnapshot) GetCalls() []*Call {
@@ -1756,7 +1811,7 @@ type CarriedCall struct {
 
 func (x *CarriedCall) Reset() {
 	*x = CarriedCall{}
-	mi := &file_node_peerpb_link_proto_msgTypes[19]
+	mi := &file_node_peerpb_link_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1768,7 +1823,7 @@ func (x *CarriedCall) String() string {
 func (*CarriedCall) ProtoMessage() {}
 
 func (x *CarriedCall) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[19]
+	mi := &file_node_peerpb_link_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1781,7 +1836,7 @@ func (x *CarriedCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CarriedCall.ProtoReflect.Descriptor instead.
 func (*CarriedCall) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{19}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CarriedCall) GetCall() string {
@@ -1822,7 +1877,7 @@ type EndOfCallSync struct {
 
 func (x *EndOfCallSync) Reset() {
 	*x = EndOfCallSync{}
-	mi := &file_node_peerpb_link_proto_msgTypes[20]
+	mi := &file_node_peerpb_link_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1834,7 +1889,7 @@ func (x *EndOfCallSync) String() string {
 func (*EndOfCallSync) ProtoMessage() {}
 
 func (x *EndOfCallSync) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[20]
+	mi := &file_node_peerpb_link_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1847,7 +1902,7 @@ func (x *EndOfCallSync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndOfCallSync.ProtoReflect.Descriptor instead.
 func (*EndOfCallSync) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{20}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *EndOfCallSync) GetSeq() uint64 {
@@ -1869,7 +1924,7 @@ type CallEvents struct {
 
 func (x *CallEvents) Reset() {
 	*x = CallEvents{}
-	mi := &file_node_peerpb_link_proto_msgTypes[21]
+	mi := &file_node_peerpb_link_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1881,7 +1936,7 @@ func (x *CallEvents) String() string {
 func (*CallEvents) ProtoMessage() {}
 
 func (x *CallEvents) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[21]
+	mi := &file_node_peerpb_link_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1894,7 +1949,7 @@ func (x *CallEvents) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallEvents.ProtoReflect.Descriptor instead.
 func (*CallEvents) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{21}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CallEvents) GetEvents() []*CallEvent {
@@ -1927,7 +1982,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_node_peerpb_link_proto_msgTypes[22]
+	mi := &file_node_peerpb_link_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1939,7 +1994,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[22]
+	mi := &file_node_peerpb_link_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1952,7 +2007,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{22}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Call) GetId() string {
@@ -1998,7 +2053,7 @@ type CallQueue struct {
 
 func (x *CallQueue) Reset() {
 	*x = CallQueue{}
-	mi := &file_node_peerpb_link_proto_msgTypes[23]
+	mi := &file_node_peerpb_link_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2010,7 +2065,7 @@ func (x *CallQueue) String() string {
 func (*CallQueue) ProtoMessage() {}
 
 func (x *CallQueue) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[23]
+	mi := &file_node_peerpb_link_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2023,7 +2078,7 @@ func (x *CallQueue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallQueue.ProtoReflect.Descriptor instead.
 func (*CallQueue) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{23}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CallQueue) GetDn() string {
@@ -2068,7 +2123,7 @@ type CallInfo struct {
 
 func (x *CallInfo) Reset() {
 	*x = CallInfo{}
-	mi := &file_node_peerpb_link_proto_msgTypes[24]
+	mi := &file_node_peerpb_link_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2080,7 +2135,7 @@ func (x *CallInfo) String() string {
 func (*CallInfo) ProtoMessage() {}
 
 func (x *CallInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[24]
+	mi := &file_node_peerpb_link_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2093,7 +2148,7 @@ func (x *CallInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallInfo.ProtoReflect.Descriptor instead.
 func (*CallInfo) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{24}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CallInfo) GetCaller() string {
@@ -2169,7 +2224,7 @@ type CallTransfer struct {
 
 func (x *CallTransfer) Reset() {
 	*x = CallTransfer{}
-	mi := &file_node_peerpb_link_proto_msgTypes[25]
+	mi := &file_node_peerpb_link_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2181,7 +2236,7 @@ func (x *CallTransfer) String() string {
 func (*CallTransfer) ProtoMessage() {}
 
 func (x *CallTransfer) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[25]
+	mi := &file_node_peerpb_link_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2194,7 +2249,7 @@ func (x *CallTransfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallTransfer.ProtoReflect.Descriptor instead.
 func (*CallTransfer) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{25}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CallTransfer) GetConn() string {
@@ -2244,7 +2299,7 @@ type CallParty struct {
 
 func (x *CallParty) Reset() {
 	*x = CallParty{}
-	mi := &file_node_peerpb_link_proto_msgTypes[26]
+	mi := &file_node_peerpb_link_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2256,7 +2311,7 @@ func (x *CallParty) String() string {
 func (*CallParty) ProtoMessage() {}
 
 func (x *CallParty) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[26]
+	mi := &file_node_peerpb_link_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2269,7 +2324,7 @@ func (x *CallParty) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallParty.ProtoReflect.Descriptor instead.
 func (*CallParty) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{26}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CallParty) GetDn() string {
@@ -2347,7 +2402,7 @@ type CallEvent struct {
 
 func (x *CallEvent) Reset() {
 	*x = CallEvent{}
-	mi := &file_node_peerpb_link_proto_msgTypes[27]
+	mi := &file_node_peerpb_link_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2359,7 +2414,7 @@ func (x *CallEvent) String() string {
 func (*CallEvent) ProtoMessage() {}
 
 func (x *CallEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_node_peerpb_link_proto_msgTypes[27]
+	mi := &file_node_peerpb_link_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2372,7 +2427,7 @@ func (x *CallEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallEvent.ProtoReflect.Descriptor instead.
 func (*CallEvent) Descriptor() ([]byte, []int) {
-	return file_node_peerpb_link_proto_rawDescGZIP(), []int{27}
+	return file_node_peerpb_link_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CallEvent) GetKind() CallEventKind {
@@ -2558,12 +2613,15 @@ const file_node_peerpb_link_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"\x1d\n" +
 	"\tEndOfSync\x12\x10\n" +
-	"\x03seq\x18\x01 \x01(\x04R\x03seq\"\x81\x01\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq\"\xb5\x01\n" +
 	"\x04Pong\x12\x1b\n" +
 	"\tsent_mono\x18\x01 \x01(\x03R\bsentMono\x12\x1b\n" +
 	"\tsent_wall\x18\x02 \x01(\x03R\bsentWall\x12%\n" +
 	"\x0epublisher_wall\x18\x03 \x01(\x03R\rpublisherWall\x12\x18\n" +
-	"\aapplied\x18\x04 \x01(\x04R\aapplied\"\t\n" +
+	"\aapplied\x18\x04 \x01(\x04R\aapplied\x122\n" +
+	"\x06passes\x18\x14 \x01(\v2\x1a.sipcluster.peer.v1.PassesR\x06passes\" \n" +
+	"\x06Passes\x12\x16\n" +
+	"\x06trunks\x18\x01 \x03(\tR\x06trunks\"\t\n" +
 	"\aGoodbye\"&\n" +
 	"\n" +
 	"CallsHello\x12\x18\n" +
@@ -2676,7 +2734,7 @@ func file_node_peerpb_link_proto_rawDescGZIP() []byte {
 }
 
 var file_node_peerpb_link_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_node_peerpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_node_peerpb_link_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_node_peerpb_link_proto_goTypes = []any{
 	(CallRole)(0),          // 0: sipcluster.peer.v1.CallRole
 	(CallState)(0),         // 1: sipcluster.peer.v1.CallState
@@ -2697,24 +2755,25 @@ var file_node_peerpb_link_proto_goTypes = []any{
 	(*KeyValue)(nil),       // 16: sipcluster.peer.v1.KeyValue
 	(*EndOfSync)(nil),      // 17: sipcluster.peer.v1.EndOfSync
 	(*Pong)(nil),           // 18: sipcluster.peer.v1.Pong
-	(*Goodbye)(nil),        // 19: sipcluster.peer.v1.Goodbye
-	(*CallsHello)(nil),     // 20: sipcluster.peer.v1.CallsHello
-	(*CallSnapshot)(nil),   // 21: sipcluster.peer.v1.CallSnapshot
-	(*CarriedCall)(nil),    // 22: sipcluster.peer.v1.CarriedCall
-	(*EndOfCallSync)(nil),  // 23: sipcluster.peer.v1.EndOfCallSync
-	(*CallEvents)(nil),     // 24: sipcluster.peer.v1.CallEvents
-	(*Call)(nil),           // 25: sipcluster.peer.v1.Call
-	(*CallQueue)(nil),      // 26: sipcluster.peer.v1.CallQueue
-	(*CallInfo)(nil),       // 27: sipcluster.peer.v1.CallInfo
-	(*CallTransfer)(nil),   // 28: sipcluster.peer.v1.CallTransfer
-	(*CallParty)(nil),      // 29: sipcluster.peer.v1.CallParty
-	(*CallEvent)(nil),      // 30: sipcluster.peer.v1.CallEvent
-	nil,                    // 31: sipcluster.peer.v1.CallInfo.UserDataEntry
-	nil,                    // 32: sipcluster.peer.v1.CallEvent.DataEntry
-	(tcpb.DNState)(0),      // 33: sipcluster.tc.v1.DNState
-	(tcpb.Reason)(0),       // 34: sipcluster.tc.v1.Reason
-	(tcpb.AgentState)(0),   // 35: sipcluster.tc.v1.AgentState
-	(tlibpb.CallType)(0),   // 36: sipcluster.tlib.v1.CallType
+	(*Passes)(nil),         // 19: sipcluster.peer.v1.Passes
+	(*Goodbye)(nil),        // 20: sipcluster.peer.v1.Goodbye
+	(*CallsHello)(nil),     // 21: sipcluster.peer.v1.CallsHello
+	(*CallSnapshot)(nil),   // 22: sipcluster.peer.v1.CallSnapshot
+	(*CarriedCall)(nil),    // 23: sipcluster.peer.v1.CarriedCall
+	(*EndOfCallSync)(nil),  // 24: sipcluster.peer.v1.EndOfCallSync
+	(*CallEvents)(nil),     // 25: sipcluster.peer.v1.CallEvents
+	(*Call)(nil),           // 26: sipcluster.peer.v1.Call
+	(*CallQueue)(nil),      // 27: sipcluster.peer.v1.CallQueue
+	(*CallInfo)(nil),       // 28: sipcluster.peer.v1.CallInfo
+	(*CallTransfer)(nil),   // 29: sipcluster.peer.v1.CallTransfer
+	(*CallParty)(nil),      // 30: sipcluster.peer.v1.CallParty
+	(*CallEvent)(nil),      // 31: sipcluster.peer.v1.CallEvent
+	nil,                    // 32: sipcluster.peer.v1.CallInfo.UserDataEntry
+	nil,                    // 33: sipcluster.peer.v1.CallEvent.DataEntry
+	(tcpb.DNState)(0),      // 34: sipcluster.tc.v1.DNState
+	(tcpb.Reason)(0),       // 35: sipcluster.tc.v1.Reason
+	(tcpb.AgentState)(0),   // 36: sipcluster.tc.v1.AgentState
+	(tlibpb.CallType)(0),   // 37: sipcluster.tlib.v1.CallType
 }
 var file_node_peerpb_link_proto_depIdxs = []int32{
 	6,  // 0: sipcluster.peer.v1.FollowRequest.hello:type_name -> sipcluster.peer.v1.FollowHello
@@ -2725,42 +2784,43 @@ var file_node_peerpb_link_proto_depIdxs = []int32{
 	11, // 5: sipcluster.peer.v1.FollowResponse.records:type_name -> sipcluster.peer.v1.RecordBatch
 	17, // 6: sipcluster.peer.v1.FollowResponse.end_of_sync:type_name -> sipcluster.peer.v1.EndOfSync
 	18, // 7: sipcluster.peer.v1.FollowResponse.pong:type_name -> sipcluster.peer.v1.Pong
-	19, // 8: sipcluster.peer.v1.FollowResponse.goodbye:type_name -> sipcluster.peer.v1.Goodbye
-	20, // 9: sipcluster.peer.v1.FollowResponse.calls_hello:type_name -> sipcluster.peer.v1.CallsHello
-	21, // 10: sipcluster.peer.v1.FollowResponse.call_snapshot:type_name -> sipcluster.peer.v1.CallSnapshot
-	23, // 11: sipcluster.peer.v1.FollowResponse.end_of_call_sync:type_name -> sipcluster.peer.v1.EndOfCallSync
-	24, // 12: sipcluster.peer.v1.FollowResponse.call_events:type_name -> sipcluster.peer.v1.CallEvents
+	20, // 8: sipcluster.peer.v1.FollowResponse.goodbye:type_name -> sipcluster.peer.v1.Goodbye
+	21, // 9: sipcluster.peer.v1.FollowResponse.calls_hello:type_name -> sipcluster.peer.v1.CallsHello
+	22, // 10: sipcluster.peer.v1.FollowResponse.call_snapshot:type_name -> sipcluster.peer.v1.CallSnapshot
+	24, // 11: sipcluster.peer.v1.FollowResponse.end_of_call_sync:type_name -> sipcluster.peer.v1.EndOfCallSync
+	25, // 12: sipcluster.peer.v1.FollowResponse.call_events:type_name -> sipcluster.peer.v1.CallEvents
 	9,  // 13: sipcluster.peer.v1.FollowResponse.unchanged:type_name -> sipcluster.peer.v1.Unchanged
 	12, // 14: sipcluster.peer.v1.RecordBatch.records:type_name -> sipcluster.peer.v1.Record
-	33, // 15: sipcluster.peer.v1.Record.state:type_name -> sipcluster.tc.v1.DNState
-	34, // 16: sipcluster.peer.v1.Record.reason:type_name -> sipcluster.tc.v1.Reason
+	34, // 15: sipcluster.peer.v1.Record.state:type_name -> sipcluster.tc.v1.DNState
+	35, // 16: sipcluster.peer.v1.Record.reason:type_name -> sipcluster.tc.v1.Reason
 	15, // 17: sipcluster.peer.v1.Record.agent:type_name -> sipcluster.peer.v1.Agent
 	14, // 18: sipcluster.peer.v1.Record.desks:type_name -> sipcluster.peer.v1.Desk
 	13, // 19: sipcluster.peer.v1.Record.holds:type_name -> sipcluster.peer.v1.Hold
-	35, // 20: sipcluster.peer.v1.Agent.state:type_name -> sipcluster.tc.v1.AgentState
+	36, // 20: sipcluster.peer.v1.Agent.state:type_name -> sipcluster.tc.v1.AgentState
 	16, // 21: sipcluster.peer.v1.Agent.reasons:type_name -> sipcluster.peer.v1.KeyValue
-	25, // 22: sipcluster.peer.v1.CallSnapshot.calls:type_name -> sipcluster.peer.v1.Call
-	22, // 23: sipcluster.peer.v1.CallSnapshot.carried:type_name -> sipcluster.peer.v1.CarriedCall
-	30, // 24: sipcluster.peer.v1.CallEvents.events:type_name -> sipcluster.peer.v1.CallEvent
-	27, // 25: sipcluster.peer.v1.Call.info:type_name -> sipcluster.peer.v1.CallInfo
-	29, // 26: sipcluster.peer.v1.Call.parties:type_name -> sipcluster.peer.v1.CallParty
-	26, // 27: sipcluster.peer.v1.Call.queue:type_name -> sipcluster.peer.v1.CallQueue
-	36, // 28: sipcluster.peer.v1.CallInfo.type:type_name -> sipcluster.tlib.v1.CallType
-	31, // 29: sipcluster.peer.v1.CallInfo.user_data:type_name -> sipcluster.peer.v1.CallInfo.UserDataEntry
-	28, // 30: sipcluster.peer.v1.CallInfo.transfer:type_name -> sipcluster.peer.v1.CallTransfer
-	0,  // 31: sipcluster.peer.v1.CallParty.role:type_name -> sipcluster.peer.v1.CallRole
-	1,  // 32: sipcluster.peer.v1.CallParty.state:type_name -> sipcluster.peer.v1.CallState
-	2,  // 33: sipcluster.peer.v1.CallEvent.kind:type_name -> sipcluster.peer.v1.CallEventKind
-	0,  // 34: sipcluster.peer.v1.CallEvent.role:type_name -> sipcluster.peer.v1.CallRole
-	27, // 35: sipcluster.peer.v1.CallEvent.info:type_name -> sipcluster.peer.v1.CallInfo
-	32, // 36: sipcluster.peer.v1.CallEvent.data:type_name -> sipcluster.peer.v1.CallEvent.DataEntry
-	3,  // 37: sipcluster.peer.v1.TController.Follow:input_type -> sipcluster.peer.v1.FollowRequest
-	8,  // 38: sipcluster.peer.v1.TController.Follow:output_type -> sipcluster.peer.v1.FollowResponse
-	38, // [38:39] is the sub-list for method output_type
-	37, // [37:38] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	19, // 22: sipcluster.peer.v1.Pong.passes:type_name -> sipcluster.peer.v1.Passes
+	26, // 23: sipcluster.peer.v1.CallSnapshot.calls:type_name -> sipcluster.peer.v1.Call
+	23, // 24: sipcluster.peer.v1.CallSnapshot.carried:type_name -> sipcluster.peer.v1.CarriedCall
+	31, // 25: sipcluster.peer.v1.CallEvents.events:type_name -> sipcluster.peer.v1.CallEvent
+	28, // 26: sipcluster.peer.v1.Call.info:type_name -> sipcluster.peer.v1.CallInfo
+	30, // 27: sipcluster.peer.v1.Call.parties:type_name -> sipcluster.peer.v1.CallParty
+	27, // 28: sipcluster.peer.v1.Call.queue:type_name -> sipcluster.peer.v1.CallQueue
+	37, // 29: sipcluster.peer.v1.CallInfo.type:type_name -> sipcluster.tlib.v1.CallType
+	32, // 30: sipcluster.peer.v1.CallInfo.user_data:type_name -> sipcluster.peer.v1.CallInfo.UserDataEntry
+	29, // 31: sipcluster.peer.v1.CallInfo.transfer:type_name -> sipcluster.peer.v1.CallTransfer
+	0,  // 32: sipcluster.peer.v1.CallParty.role:type_name -> sipcluster.peer.v1.CallRole
+	1,  // 33: sipcluster.peer.v1.CallParty.state:type_name -> sipcluster.peer.v1.CallState
+	2,  // 34: sipcluster.peer.v1.CallEvent.kind:type_name -> sipcluster.peer.v1.CallEventKind
+	0,  // 35: sipcluster.peer.v1.CallEvent.role:type_name -> sipcluster.peer.v1.CallRole
+	28, // 36: sipcluster.peer.v1.CallEvent.info:type_name -> sipcluster.peer.v1.CallInfo
+	33, // 37: sipcluster.peer.v1.CallEvent.data:type_name -> sipcluster.peer.v1.CallEvent.DataEntry
+	3,  // 38: sipcluster.peer.v1.TController.Follow:input_type -> sipcluster.peer.v1.FollowRequest
+	8,  // 39: sipcluster.peer.v1.TController.Follow:output_type -> sipcluster.peer.v1.FollowResponse
+	39, // [39:40] is the sub-list for method output_type
+	38, // [38:39] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_node_peerpb_link_proto_init() }
@@ -2791,7 +2851,7 @@ func file_node_peerpb_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_peerpb_link_proto_rawDesc), len(file_node_peerpb_link_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   30,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -387,6 +387,9 @@ func (l *followerLink) pong(p *peerpb.Pong) {
 	if l.f.cfg.Applied != nil {
 		l.f.cfg.Applied(l.f.id, p.GetApplied())
 	}
+	if p.GetPasses() != nil {
+		l.f.cfg.Passes(l.f.id, passesFromProto(p.GetPasses()))
+	}
 	now := time.Now()
 	rtt := now.Sub(l.began) - time.Duration(p.GetSentMono())
 	if rtt <= 0 || p.GetSentMono() < 0 {

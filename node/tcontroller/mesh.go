@@ -49,6 +49,9 @@ type Config struct {
 	// Applied is told up to which index a peer has applied the configuration, with each
 	// ping of it and each answer to one; nil for nobody. It must not wait.
 	Applied func(peer dn.Node, index uint64)
+	// Passes is told at which trunks a peer passes its turn to register on, when a link to it
+	// begins and when that is other than before; nil for nobody. It must not wait.
+	Passes func(peer dn.Node, trunks []dn.Number)
 	// Propagated is told how long it took from when a peer accepted a registration until it
 	// was applied here, by the clocks of both and what is known of their difference; nil for
 	// nobody. It must not wait.
@@ -90,6 +93,9 @@ func NewMesh(cfg Config) *Mesh {
 	}
 	if cfg.Propagated == nil {
 		cfg.Propagated = func(dn.Node, time.Duration) {}
+	}
+	if cfg.Passes == nil {
+		cfg.Passes = func(dn.Node, []dn.Number) {}
 	}
 	if cfg.Index == nil {
 		cfg.Index = func() uint64 { return 0 }

@@ -31,6 +31,7 @@ type Server struct {
 	roster    func(dn.Node) (member bool, index uint64)
 	applied   func() uint64
 	pinged    func(dn.Node, uint64)
+	passes    func() (trunks []dn.Number, edition uint64)
 	log       *slog.Logger
 	links     links
 	bye       chan struct{}
@@ -41,7 +42,7 @@ type Server struct {
 // the publisher's roster is.
 const rosterIndex = "sipcluster-roster-index"
 
-// ServerConfig of a Server; every field but Pinged is required.
+// ServerConfig of a Server; every field but Pinged and Passes is required.
 type ServerConfig struct {
 	ClusterID string
 	Table     *dn.Table
@@ -54,6 +55,9 @@ type ServerConfig struct {
 	// Pinged is told of each ping of a follower: that it is there, and up to which index it
 	// has applied the configuration, 0 when it does not say. It must not wait.
 	Pinged func(follower dn.Node, applied uint64)
+	// Passes are the trunks at which this node passes its turn to register on, and which
+	// word of it this is, from 1 on; it must not wait. nil for nothing.
+	Passes func() (trunks []dn.Number, edition uint64)
 	Log    *slog.Logger
 }
 
@@ -63,7 +67,10 @@ func NewServer(c ServerConfig) *Server {
 	if c.Pinged == nil {
 		c.Pinged = func(dn.Node, uint64) {}
 	}
-	return &Server{clusterID: c.ClusterID, table: c.Table, calls: c.Calls, roster: c.Roster, applied: c.Applied, pinged: c.Pinged, log: c.Log, links: links{of: map[dn.Node]*publisherLink{}}, bye: make(chan struct{})}
+	if c.Passes == nil {
+		c.Passes = func() ([]dn.Number, uint64) { return nil, 0 }
+	}
+	return &Server{clusterID: c.ClusterID, table: c.Table, calls: c.Calls, roster: c.Roster, applied: c.Applied, pinged: c.Pinged, passes: c.Passes, log: c.Log, links: links{of: map[dn.Node]*publisherLink{}}, bye: make(chan struct{})}
 }
 
 // Stop says goodbye on every link, so that followers need not find out.
@@ -192,6 +199,7 @@ func (l *publisherLink) send(m *peerpb.FollowResponse) error {
 
 // answer returns when the follower leaves. Each ping winds up silent again.
 func (l *publisherLink) answer(ctx context.Context, follower dn.Node, silent *time.Timer, s *Server) error {
+	var said uint64 // edition of passes
 	for {
 		m, err := l.stream.Recv()
 		if err != nil {
@@ -214,6 +222,9 @@ func (l *publisherLink) answer(ctx context.Context, follower dn.Node, silent *ti
 			continue
 		}
 		pong := &peerpb.Pong{SentMono: p.GetSentMono(), SentWall: p.GetSentWall(), PublisherWall: time.Now().UnixNano(), Applied: s.applied()}
+		if trunks, edition := s.passes(); edition != said {
+			pong.Passes, said = passesToProto(trunks), edition
+		}
 		if err := l.send(&peerpb.FollowResponse{Body: &peerpb.FollowResponse_Pong{Pong: pong}}); err != nil {
 			return err
 		}

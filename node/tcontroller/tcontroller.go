@@ -49,6 +49,21 @@ func toProto(p *peerpb.Record, r *dn.Record) {
 	}
 }
 
+func passesToProto(trunks []dn.Number) *peerpb.Passes {
+	p := &peerpb.Passes{}
+	for _, n := range trunks {
+		p.Trunks = append(p.Trunks, string(n))
+	}
+	return p
+}
+
+func passesFromProto(p *peerpb.Passes) (trunks []dn.Number) {
+	for _, n := range p.GetTrunks() {
+		trunks = append(trunks, dn.Number(n))
+	}
+	return trunks
+}
+
 func digestsToProto(all []dn.Digest) *peerpb.Digests {
 	p := &peerpb.Digests{Ranges: make([]*peerpb.Digest, 0, len(all))}
 	for i := range all {

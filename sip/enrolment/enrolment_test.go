@@ -27,13 +27,13 @@ func TestChosen_OneOfThoseThatAreThere(t *testing.T) {
 	has := map[dn.Node]int{}
 	for i := range 400 {
 		n := dn.Number(fmt.Sprint("gw", i))
-		one := Chosen(n, nodes)
+		one := Chosen(n, nodes, nobody)
 		has[one]++
-		if other := Chosen(n, turned); other != one {
+		if other := Chosen(n, turned, nobody); other != one {
 			t.Fatalf("%s: %s, or %s in another order", n, one, other)
 		}
 		without := slices.DeleteFunc(slices.Clone(nodes), func(x dn.Node) bool { return x == "d" })
-		if left := Chosen(n, without); one != "d" && left != one || left == "d" {
+		if left := Chosen(n, without, nobody); one != "d" && left != one || left == "d" {
 			t.Fatalf("%s goes from %s to %s when d is lost", n, one, left)
 		}
 	}
@@ -42,7 +42,7 @@ func TestChosen_OneOfThoseThatAreThere(t *testing.T) {
 			t.Errorf("%s has %d of 400 trunks", n, has[n])
 		}
 	}
-	if n := Chosen("gw", nil); n != "" {
+	if n := Chosen("gw", nil, nobody); n != "" {
 		t.Error("of no nodes", n)
 	}
 }
@@ -58,9 +58,26 @@ type registrar struct {
 
 var way = carrier.Way{Transport: location.UDP, Addr: netip.MustParseAddrPort("192.0.2.1:5060"), Host: "192.0.2.1:5060"}
 
-func (r *registrar) WaysTo(dn.Number) []carrier.Way { return []carrier.Way{way} }
+// line is that of a node to the carrier.
+type line struct {
+	*registrar
+	of *nodes
+	n  dn.Node
+}
 
-func (r *registrar) Register(_ carrier.Way, q *Request, answered func(Answer)) {
+func (l line) WaysTo(dn.Number) []carrier.Way {
+	if l.of.is(l.of.far, l.n) {
+		return nil
+	}
+	return []carrier.Way{way}
+}
+
+func (l line) Register(_ carrier.Way, q *Request, answered func(Answer)) {
+	r := l.registrar
+	if l.of.is(l.of.far, l.n) || l.of.is(l.of.mute, l.n) {
+		time.AfterFunc(8*time.Second, func() { answered(Answer{CSeq: q.CSeq + 1}) })
+		return
+	}
 	r.mu.Lock()
 	a := r.answer(q)
 	r.heard = append(r.heard, *q)
@@ -100,20 +117,22 @@ type nodes struct {
 	mu      sync.Mutex
 	view    *fsm.View
 	cut     map[dn.Node]bool // is heard by nobody, and hears nobody
+	far     map[dn.Node]bool // has no way to the carrier
+	mute    map[dn.Node]bool // its REGISTERs get lost
 	keepers map[dn.Node]*Keeper
 }
 
 func newNodes(t *testing.T, r *registrar, names ...dn.Node) *nodes {
 	t.Helper()
 	r.contacts = map[string]time.Time{}
-	x := &nodes{t: t, view: fsm.Empty(), cut: map[dn.Node]bool{}, keepers: map[dn.Node]*Keeper{}}
+	x := &nodes{t: t, view: fsm.Empty(), cut: map[dn.Node]bool{}, far: map[dn.Node]bool{}, mute: map[dn.Node]bool{}, keepers: map[dn.Node]*Keeper{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	t.Cleanup(func() { cancel(); all.Wait() })
 	for _, n := range names {
 		x.node(n, false)
 		x.keepers[n] = New(Config{
-			Self: n, Carriers: r, Hosts: location.NewHosts(location.Reach{location.UDP: string(n) + ".test:5060"}), Log: slog.New(slog.DiscardHandler),
+			Self: n, Carriers: line{r, x, n}, Hosts: location.NewHosts(location.Reach{location.UDP: string(n) + ".test:5060"}), Log: slog.New(slog.DiscardHandler),
 			View: func() *fsm.View { x.mu.Lock(); defer x.mu.Unlock(); return x.view },
 			Heard: func(other dn.Node) bool {
 				x.mu.Lock()
@@ -121,9 +140,38 @@ func newNodes(t *testing.T, r *registrar, names ...dn.Node) *nodes {
 				return !x.cut[n] && !x.cut[other]
 			},
 		})
-		all.Go(func() { _ = x.keepers[n].Run(ctx) })
 	}
+	for _, k := range x.keepers {
+		all.Go(func() { _ = k.Run(ctx) })
+	}
+	all.Go(func() { x.speak(ctx) })
 	return x
+}
+
+// speak has each node tell the others which turns it passes on.
+func (x *nodes) speak(ctx context.Context) {
+	tick := time.NewTicker(400 * time.Millisecond)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		for n, k := range x.keepers {
+			for other, o := range x.keepers {
+				if n != other && !x.is(x.cut, n) && !x.is(x.cut, other) {
+					o.Told(n, k.Passes().Trunks)
+				}
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+}
+
+// is tells whether a node is in one of the sets.
+func (x *nodes) is(set map[dn.Node]bool, n dn.Node) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return set[n]
 }
 
 // change lets the test change what nodes know, and wakes them.
@@ -237,8 +285,8 @@ func TestKeeper_OneNodeOnEachSide(t *testing.T) {
 				t.Errorf("%s: registered are %v, want %v", what, got, contacts)
 			}
 		}
-		one := Chosen("gw", names)
-		two := Chosen("gw", slices.DeleteFunc(slices.Clone(names), func(n dn.Node) bool { return n == one }))
+		one := Chosen("gw", names, nobody)
+		two := Chosen("gw", slices.DeleteFunc(slices.Clone(names), func(n dn.Node) bool { return n == one }), nobody)
 		check("at first", one)
 		passes(firstWait) // by then who has just begun hears whom it can
 		x.change(func() { x.cut[one] = true })

@@ -85,6 +85,8 @@ func newEntry(n dn.Number) *entry { return &entry{trunk: n, callID: rand.Text()}
 // over tells whether nothing is to be done any more.
 func (e *entry) over() bool { return e.wish == wish{} && e.has == nil && !e.asking }
 
+const noAddress = "none of its addresses answers"
+
 // step is what is to be sent now, nil for nothing, and when to look again.
 func (e *entry) step(want wish, now time.Time, ways func() []carrier.Way) (j *job, at time.Time) {
 	if want != e.wish {
@@ -105,7 +107,7 @@ func (e *entry) step(want wish, now time.Time, ways func() []carrier.Way) (j *jo
 	}
 	list := ways()
 	if len(list) == 0 {
-		e.failure, e.due, e.failed = "none of its addresses answers", now.Add(firstWait), now
+		e.failure, e.due, e.failed = noAddress, now.Add(firstWait), now
 		return nil, e.due
 	}
 	return e.ask(want, list[e.failures%len(list)], max(want.expires, e.least)), time.Time{}

@@ -1,8 +1,11 @@
 package enrolment
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -80,15 +83,53 @@ type Keeper struct {
 
 	mu  sync.Mutex
 	all map[dn.Number]*entry
+	// reaches is of all trunks that have a registration, whoever has the turn; said are those
+	// of them whose turn this node passes on, in order, and told those of each other node.
+	reaches map[dn.Number]*reach
+	said    Passes
+	told    map[dn.Node][]dn.Number
 }
+
+// Passes are the trunks at which a node does not register because it does not reach the
+// carrier, when its turn comes: it passes that on to another node.
+type Passes struct {
+	// Trunks in order of number.
+	Trunks []dn.Number
+	// Edition counts what the node has said, from 1 on.
+	Edition uint64
+}
+
+// mostPasses is how many trunks are told of: others wait for this node's turn.
+const mostPasses = 4096
 
 // New makes a Keeper that has registered nothing.
 func New(cfg Config) *Keeper {
-	return &Keeper{cfg: cfg, wake: wake.New(), all: map[dn.Number]*entry{}}
+	return &Keeper{cfg: cfg, wake: wake.New(), all: map[dn.Number]*entry{}, reaches: map[dn.Number]*reach{}, said: Passes{Edition: 1}, told: map[dn.Node][]dn.Number{}}
 }
 
 // Wake has the Keeper look again at who is heard, and at the configuration.
 func (k *Keeper) Wake() { k.wake.Send() }
+
+// Passes is what this node says to the others.
+func (k *Keeper) Passes() Passes {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.said
+}
+
+// Told takes what another node says of itself.
+func (k *Keeper) Told(n dn.Node, trunks []dn.Number) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	trunks = slices.Sorted(slices.Values(trunks[:min(len(trunks), mostPasses)]))
+	if slices.Equal(trunks, k.told[n]) {
+		return
+	}
+	if k.told[n] = trunks; len(trunks) == 0 {
+		delete(k.told, n)
+	}
+	k.wake.Send()
+}
 
 // Status of a trunk; false when it has no registration.
 func (k *Keeper) Status(trunk dn.Number) (s Status, ok bool) {
@@ -96,11 +137,15 @@ func (k *Keeper) Status(trunk dn.Number) (s Status, ok bool) {
 	if wanted(v.DN(string(trunk))) == nil {
 		return s, false
 	}
-	s.Node = Chosen(trunk, k.there(v))
+	there := k.there(v)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	s.Node = Chosen(trunk, there, k.passes(trunk))
+	if r := k.reaches[trunk]; r != nil && r.down {
+		s.Error = noAddress
+	}
 	if e := k.all[trunk]; e != nil {
-		s.Error, s.Succeeded, s.Failed = e.failure, e.succeeded, e.failed
+		s.Error, s.Succeeded, s.Failed = cmp.Or(e.failure, s.Error), e.succeeded, e.failed
 		if e.has != nil {
 			s.Until = e.has.until
 		}
@@ -164,16 +209,20 @@ func (k *Keeper) step(now time.Time) (jobs []*job, next time.Time) {
 	if whole := k.began.Add(firstWait); now.Before(whole) && !k.hearsAll() {
 		return nil, whole // who has just begun hears nobody yet
 	}
-	wishes := k.wishes()
+	v := k.cfg.View()
+	there := k.there(v)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	maps.DeleteFunc(k.told, func(n dn.Node, _ []dn.Number) bool { return v.Node(string(n)) == nil })
+	ways, next := k.look(v, now)
+	wishes := k.wishes(v, there)
 	for n := range wishes {
 		if k.all[n] == nil {
 			k.all[n] = newEntry(n)
 		}
 	}
 	for n, e := range k.all {
-		j, at := e.step(wishes[n], now, func() []carrier.Way { return k.cfg.Carriers.WaysTo(n) })
+		j, at := e.step(wishes[n], now, func() []carrier.Way { return ways[n] })
 		switch {
 		case j != nil:
 			j.request.Contact = "sip:" + j.wish.called + "@" + string(k.cfg.Hosts.AppendURI(nil, j.way.Transport, j.way.Addr.Addr()))
@@ -187,19 +236,74 @@ func (k *Keeper) step(now time.Time) (jobs []*job, next time.Time) {
 	return jobs, next
 }
 
-// wishes are those of the trunks whose turn is this node's.
-func (k *Keeper) wishes() map[dn.Number]wish {
-	v, wishes := k.cfg.View(), map[dn.Number]wish{}
-	var nodes []dn.Node
+// look finds out which carriers are reached, by which ways, and notes which turns this node
+// passes on; next is when that may be otherwise though nothing happens.
+func (k *Keeper) look(v *fsm.View, now time.Time) (ways map[dn.Number][]carrier.Way, next time.Time) {
+	ways = map[dn.Number][]carrier.Way{}
 	for d := range v.Trunks() {
-		r := wanted(d)
-		if r == nil {
+		if wanted(d) == nil {
 			continue
 		}
-		if nodes == nil {
-			nodes = k.there(v)
+		n := dn.Number(d.GetNumber())
+		r := k.reaches[n]
+		if r == nil {
+			r = &reach{}
+			k.reaches[n] = r
 		}
-		if n := dn.Number(d.GetNumber()); Chosen(n, nodes) == k.cfg.Self {
+		ways[n] = k.cfg.Carriers.WaysTo(n)
+		if at := r.seen(len(ways[n]), now); !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	maps.DeleteFunc(k.reaches, func(n dn.Number, _ *reach) bool { _, is := ways[n]; return !is })
+	k.say()
+	return ways, next
+}
+
+// say notes which turns this node passes on, for the others to hear.
+func (k *Keeper) say() {
+	var trunks []dn.Number
+	for n, r := range k.reaches {
+		if r.passes() {
+			trunks = append(trunks, n)
+		}
+	}
+	slices.Sort(trunks)
+	trunks = trunks[:min(len(trunks), mostPasses)]
+	if slices.Equal(trunks, k.said.Trunks) {
+		return
+	}
+	for _, n := range trunks {
+		if !slices.Contains(k.said.Trunks, n) {
+			k.cfg.Log.Warn("this node does not reach a carrier and passes its turn to register there on", "dn", string(n))
+		}
+	}
+	k.said = Passes{trunks, k.said.Edition + 1}
+}
+
+// passes tells who passes his turn at a trunk on.
+func (k *Keeper) passes(trunk dn.Number) func(dn.Node) bool {
+	return func(n dn.Node) bool {
+		if n == k.cfg.Self {
+			_, is := slices.BinarySearch(k.said.Trunks, trunk)
+			return is
+		}
+		_, is := slices.BinarySearch(k.told[n], trunk)
+		return is
+	}
+}
+
+// wishes are those of the trunks whose turn is this node's, and those that it would have if
+// its REGISTERs were answered: it goes on asking, beside the one to whom it has passed its
+// turn on, who takes his contact back when it hears that there is no need any more.
+func (k *Keeper) wishes(v *fsm.View, there []dn.Node) map[dn.Number]wish {
+	wishes := map[dn.Number]wish{}
+	for d := range v.Trunks() {
+		n := dn.Number(d.GetNumber())
+		if wanted(d) == nil {
+			continue
+		}
+		if Chosen(n, there, k.passes(n)) == k.cfg.Self || !k.reaches[n].down && Chosen(n, there, nobody) == k.cfg.Self {
 			wishes[n] = wishOf(d.GetTrunk())
 		}
 	}
@@ -214,6 +318,9 @@ func (k *Keeper) answered(j *job, a Answer) {
 	before := e.failure
 	had := e.has != nil
 	e.answered(j, a, time.Now())
+	if r := k.reaches[e.trunk]; r != nil {
+		r.answered(a)
+	}
 	switch log := k.cfg.Log.With("dn", string(e.trunk), "way", j.way.String()); {
 	case e.failure != "" && e.failure != before:
 		log.Warn("a carrier does not register this node", "err", e.failure)

@@ -59,6 +59,9 @@ type Config struct {
 	Find func(ctx context.Context, contact string) dn.Number
 	// Sealed: nobody can read what goes to other nodes.
 	Sealed bool
+	// Reached is told when a trunk answers this node, or does no more; nil for nobody. It
+	// must not wait.
+	Reached func()
 	// Phones is told which phones answer; nil for nobody.
 	Phones Phones
 	// Trace remembers the messages of calls; nil for nobody.

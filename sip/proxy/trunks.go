@@ -59,8 +59,14 @@ type sourceOf struct {
 func newTrunks(cfg *Config, ask func(carrier.Way, func(error)), cannot func(carrier.Way) error) *trunks {
 	t := &trunks{machine: cfg.Machine, table: cfg.Table, byDN: map[dn.Number]*trunk{}, proved: recent.New(maxProved), own: ownPorts{machine: cfg.Machine, hosts: cfg.RecordRoutes, datagrams: cfg.Datagrams}}
 	t.own.note()
+	reached := func(n dn.Number, is bool) {
+		cfg.Table.Reaches(n, is)
+		if cfg.Reached != nil {
+			cfg.Reached()
+		}
+	}
 	t.book = carrier.New(carrier.Config{
-		NameServers: carrier.NameServers{Servers: cfg.NameServers}, Ask: ask, Cannot: cannot, Own: t.own.has, Moved: t.index, Reached: cfg.Table.Reaches, Log: cfg.Log,
+		NameServers: carrier.NameServers{Servers: cfg.NameServers}, Ask: ask, Cannot: cannot, Own: t.own.has, Moved: t.index, Reached: reached, Log: cfg.Log,
 		Every: func() time.Duration {
 			return time.Duration(cfg.Machine.View().Options().GetTrunkOptionsS()) * time.Second
 		},

@@ -254,6 +254,8 @@ func registered(now time.Time, r *tcpb.TrunkRegistered) string {
 	switch {
 	case r.GetUntil() != nil:
 		return "by this node for " + view.Until(now, r.GetUntil())
+	case r.GetError() != "" && r.GetNode() != "":
+		return "NOT: " + r.GetError() + "; it is the turn of node " + r.GetNode()
 	case r.GetError() != "":
 		return "NOT: " + r.GetError()
 	case r.GetNode() == "":
