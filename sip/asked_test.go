@@ -95,6 +95,21 @@ func TestCalled_IsWhatAnINVITECalls(t *testing.T) {
 	}
 }
 
+// TestCalled_ADomainAloneIsIncomplete: it is no number that nobody has (RFC 3261 §21.4.22), and
+// there is no trunk to look for.
+func TestCalled_ADomainAloneIsIncomplete(t *testing.T) {
+	_, calls := askedWorld(t)
+	for uri, want := range map[string]int{
+		"sip:" + testRealm: 484, "sip:" + testRealm + ":5060;transport=udp": 484, "sip:" + testRealm + ";user=phone": 484, "sip:127.0.0.1": 484,
+		"sip:;isub=1@" + testRealm: 484, "sip:-@" + testRealm + ";user=phone": 484, "tel:;isub=1": 484,
+		"sip:-@" + testRealm: 486, "sip:0@" + testRealm: 486, "tel:+1": 486, "sip:other.example": 404, "sip:@" + testRealm: 400,
+	} {
+		if called, _, code := calls(uri, "<sip:+4930@gw.test>"); code != want {
+			t.Errorf("%s calls %q and is answered %d, want %d", uri, called, code, want)
+		}
+	}
+}
+
 // TestCaller_IsWhoAnINVITESaysCalls.
 func TestCaller_IsWhoAnINVITESaysCalls(t *testing.T) {
 	w, calls := askedWorld(t)

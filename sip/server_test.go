@@ -86,7 +86,7 @@ func TestServer_AnswersGoToThePortOfAViaWithoutRport(t *testing.T) {
 		"fast":    {register, 401},
 		"plain":   {strings.Replace(register, "Content-Length", "Supported: gruu\r\nPath: <sip:edge.test;lr>\r\nContent-Length", 1), 401},
 		"OPTIONS": {strings.ReplaceAll(register, "REGISTER", "OPTIONS"), 200},
-		"INVITE":  {strings.ReplaceAll(register, "REGISTER", "INVITE"), 407},
+		"INVITE":  {strings.ReplaceAll(strings.Replace(register, "REGISTER sip:", "REGISTER sip:1001@", 1), "REGISTER", "INVITE"), 407},
 		"broken":  {strings.Replace(register, "CSeq: 1", "CSeq: x", 1), 400},
 	} {
 		for via, to := range map[string]*line{"127.0.0.1:" + portOf(at): at, "127.0.0.1:" + portOf(at) + ";rport": from, "192.0.2.1:" + portOf(at): at} {

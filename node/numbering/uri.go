@@ -18,6 +18,16 @@ func NumberOf(u *message.URI) string {
 	return string(message.AppendUnescaped(nil, user))
 }
 
+// Numberless tells whether a URI has no number, as a domain alone: NumberOf is "" then.
+func Numberless(u *message.URI) bool {
+	if subscriber := subscriberOf(u); subscriber != nil {
+		number, _ := Telephone(subscriber)
+		return number == ""
+	}
+	user, _ := message.Leading(u.Name())
+	return len(user) == 0
+}
+
 // subscriberOf is the telephone-subscriber of a URI (RFC 3966 §3, RFC 3261 §19.1.1); nil
 // when it has none.
 func subscriberOf(u *message.URI) []byte {

@@ -30,7 +30,11 @@ func (cs *callers) reaches(uri []byte, invite bool, byTrunk func() bool) *messag
 	switch {
 	case f != nil:
 		return f
-	case cs.served(&u), invite && message.IsNowhere(u.Host):
+	case invite && message.IsNowhere(u.Host):
+		return nil
+	case cs.served(&u) && numbering.Numberless(&u):
+		return errNumberless
+	case cs.served(&u):
 		return nil
 	case u.IsSIP() && len(u.User) > 0 && byTrunk():
 		return nil
@@ -38,7 +42,11 @@ func (cs *callers) reaches(uri []byte, invite bool, byTrunk func() bool) *messag
 	return errOtherDomain
 }
 
-var errOtherDomain = &message.Fault{Code: 404, Reason: "Not a domain of this cluster"}
+var (
+	errOtherDomain = &message.Fault{Code: 404, Reason: "Not a domain of this cluster"}
+	// errNumberless is of a URI that is a domain alone (RFC 3261 §21.4.22).
+	errNumberless = &message.Fault{Code: 484, Reason: "Address Incomplete: nobody is called by a domain alone"}
+)
 
 // callerOf is the number that the value of a From shows, and its URI.
 func callerOf(from []byte) (string, message.URI) {
