@@ -2,6 +2,7 @@ package sip
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -153,25 +154,92 @@ func (s *script) place(u *siptest.UA, number string, headers ...string) *siptest
 	return c
 }
 
+// step bounds one wait of the script.
+func (s *script) step() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(s.ctx, patience.Limit)
+}
+
 func (s *script) take(u *siptest.UA) *siptest.Call {
 	s.t.Helper()
-	c, err := u.Take(s.ctx)
+	ctx, cancel := s.step()
+	defer cancel()
+	c, err := u.Take(ctx)
 	s.ok(err)
 	return c
 }
 
 func (s *script) await(c *siptest.Call, code int) *siptest.Response {
 	s.t.Helper()
-	res, err := c.Await(s.ctx, code)
+	ctx, cancel := s.step()
+	defer cancel()
+	res, err := c.Await(ctx, code)
 	s.ok(err)
 	return res
 }
 
 func (s *script) expect(c *siptest.Call, method string) *siptest.Message {
 	s.t.Helper()
-	m, err := c.Expect(s.ctx, method)
+	ctx, cancel := s.step()
+	defer cancel()
+	m, err := c.Expect(ctx, method)
 	s.ok(err)
 	return m
+}
+
+// takeOf takes the call that out goes on as; it has failed when out is over before.
+func (s *script) takeOf(out *siptest.Call, u *siptest.UA) (in *siptest.Call) {
+	s.t.Helper()
+	s.unless(func(ctx context.Context) error {
+		for {
+			res, err := out.Next(ctx)
+			switch {
+			case err != nil:
+				return nil
+			case res.Code >= 200:
+				return fmt.Errorf("%d %s, and nobody is called", res.Code, res.Reason)
+			}
+		}
+	}, func(ctx context.Context) (err error) {
+		in, err = u.Take(ctx)
+		return err
+	})
+	return in
+}
+
+// awaitAlone is await of a call that must not come to u.
+func (s *script) awaitAlone(out *siptest.Call, code int, u *siptest.UA) {
+	s.t.Helper()
+	s.unless(func(ctx context.Context) error {
+		if _, err := u.Take(ctx); err != nil {
+			return nil //nolint:nilerr // nobody came
+		}
+		return errors.New("somebody is called who must not be")
+	}, func(ctx context.Context) error {
+		_, err := out.Await(ctx, code)
+		return err
+	})
+}
+
+// unless waits until wait returns, or never does with an error: that is the test's, at once.
+func (s *script) unless(never, wait func(context.Context) error) {
+	s.t.Helper()
+	bound, cancel := s.step()
+	defer cancel()
+	ctx, end := context.WithCancelCause(bound)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := never(ctx); err != nil {
+			end(err)
+		}
+	}()
+	err := wait(ctx)
+	end(nil)
+	<-ended
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	s.ok(err)
 }
 
 // do asks within the call and wants a code.

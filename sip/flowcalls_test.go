@@ -21,7 +21,7 @@ func TestProxy_APhoneOfTwoFlowsRingsOnce(t *testing.T) {
 	}
 	out := s.place(a, "1002")
 	s.ok(s.take(flows[0]).Refuse(486, "Busy Here"))
-	s.await(out, 486) // the other flow is waited for by nobody
+	s.awaitAlone(out, 486, flows[1])
 
 	out = s.place(a, "1002")
 	s.ok(s.take(flows[0]).Refuse(430, "Flow Failed"))

@@ -269,7 +269,7 @@ func TestTrunk_TheCarrierChoosesTheDigest(t *testing.T) {
 				}
 				return
 			}
-			in := s.take(gw)
+			in := s.takeOf(out, gw)
 			checkAnswer(t, in.Invite, "Proxy-Authorization", "n", c.want)
 			s.ok(in.Refuse(486, "Busy Here"))
 			s.await(out, 486)
