@@ -72,6 +72,7 @@ func (s *settingsOf) run(ctx context.Context, c *console.Console, signals <-chan
 		super.tell("READY=1")
 		super.watch(ctx, n.Alive)
 	}
+	heap := newHeap(storedAt(config.DataDir))
 	n, err = open(ctx, config)
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil // told to stop while it loaded
@@ -80,7 +81,7 @@ func (s *settingsOf) run(ctx context.Context, c *console.Console, signals <-chan
 		return console.Usagef("%w", err)
 	}
 	if err == nil {
-		err = s.beside(ctx, n, super, signals)
+		err = s.beside(ctx, n, heap, super, signals)
 	}
 	closeSockets(err)
 	if err != nil {
@@ -111,12 +112,12 @@ func founded(c *console.Console, name, file string, first credential.Context) {
 }
 
 // beside runs the node of a process of its own, and what goes on beside it.
-func (s *settingsOf) beside(ctx context.Context, n *node.Node, super supervisor, signals <-chan os.Signal) error {
+func (s *settingsOf) beside(ctx context.Context, n *node.Node, h *heap, super supervisor, signals <-chan os.Signal) error {
 	stopping := context.AfterFunc(ctx, func() { super.tell("STOPPING=1") })
 	defer stopping()
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	wg.Go(func() { growHeap(ctx) })
+	wg.Go(func() { h.grow(ctx) })
 	wg.Go(func() { s.obey(ctx, n, super, signals) })
 	defer wg.Wait()
 	defer cancel()
