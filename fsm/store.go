@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -13,6 +14,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
@@ -139,18 +141,34 @@ func (s *store) begin() (v *View, err error) {
 	return v, nil
 }
 
-// load is v with its DNs, unless ctx ends.
+// view calls fn with what stands on the disk.
+func (s *store) view(fn func(*bolt.Tx) error) error {
+	return s.guard(func() error { return s.db.View(fn) })
+}
+
+// load is v with its DNs, unless ctx ends. Nothing is written meanwhile. DNs are read and
+// put in their places side by side, and what stands there is summed.
 func (s *store) load(ctx context.Context, v *View) (*View, error) {
 	next := *v
 	next.dns, next.dids = newDNs(), newTree[configpb.DN]()
-	err := s.guard(func() error {
-		return s.db.View(func(tx *bolt.Tx) (err error) {
-			if err = readObjects(ctx, tx, &next, bucketDN, recordDN); err == nil {
-				s.sum, err = sumOf(ctx, tx)
-			}
-			return err
-		})
+	pieces := make(chan []*configpb.DN, 4)
+	g, loading := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer close(pieces)
+		return s.view(func(tx *bolt.Tx) error { return readDNs(loading, tx, pieces) })
 	})
+	g.Go(func() error {
+		for piece := range pieces {
+			for _, d := range piece {
+				next.addDN(d)
+			}
+		}
+		return nil
+	})
+	g.Go(func() error {
+		return s.view(func(tx *bolt.Tx) (err error) { s.sum, err = sumOf(loading, tx); return err })
+	})
+	err := g.Wait()
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
@@ -192,20 +210,48 @@ func readView(tx *bolt.Tx) (*View, error) {
 		bucket string
 		kind   byte
 	}{{bucketNode, recordNode}, {bucketGroup, recordGroup}, {bucketRequest, recordRequest}, {bucketToken, recordToken}, {bucketAudit, recordAudit}, {bucketInvite, recordInvite}} {
-		if err := readObjects(context.Background(), tx, v, r.bucket, r.kind); err != nil {
+		if err := readObjects(tx, v, r.bucket, r.kind); err != nil {
 			return nil, err
 		}
 	}
 	return v, nil
 }
 
-func readObjects(ctx context.Context, tx *bolt.Tx, v *View, bucket string, kind byte) error {
+func readObjects(tx *bolt.Tx, v *View, bucket string, kind byte) error {
 	return tx.Bucket([]byte(bucket)).ForEach(func(k, b []byte) error {
 		if err := v.add(kind, b); err != nil {
 			return fmt.Errorf("%s %q: %w", bucket, k, err)
 		}
-		return ctx.Err()
+		return nil
 	})
+}
+
+// readPiece is how many DNs are handed on at once.
+const readPiece = 512
+
+// readDNs hands on all DNs, in order of number.
+func readDNs(ctx context.Context, tx *bolt.Tx, pieces chan<- []*configpb.DN) error {
+	piece := make([]*configpb.DN, 0, readPiece)
+	hand := func() error {
+		select {
+		case pieces <- piece:
+			piece = make([]*configpb.DN, 0, readPiece)
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	err := tx.Bucket([]byte(bucketDN)).ForEach(func(k, b []byte) error {
+		d := &configpb.DN{}
+		if err := proto.Unmarshal(b, d); err != nil {
+			return fmt.Errorf("%s %q: %w", bucketDN, k, err)
+		}
+		if piece = append(piece, d); len(piece) == readPiece {
+			return hand()
+		}
+		return nil
+	})
+	return cmp.Or(err, hand())
 }
 
 func sumOf(ctx context.Context, tx *bolt.Tx) (Sum, error) {
@@ -254,9 +300,7 @@ func (v *View) add(kind byte, b []byte) error {
 		if err := proto.Unmarshal(b, d); err != nil {
 			return err
 		}
-		v.share(d)
-		v.reach(d)
-		v.dns.put(d)
+		v.addDN(d)
 	case recordSecurity:
 		s := &configpb.Security{}
 		if err := proto.Unmarshal(b, s); err != nil {
@@ -292,6 +336,12 @@ func (v *View) add(kind byte, b []byte) error {
 		return fmt.Errorf("unknown kind of record %q", kind)
 	}
 	return nil
+}
+
+func (v *View) addDN(d *configpb.DN) {
+	v.share(d)
+	v.reach(d)
+	v.dns.put(d)
 }
 
 // commit makes a batch durable: all of it, or nothing and an error. It returns the

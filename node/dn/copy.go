@@ -92,12 +92,15 @@ func (t *Table) Saw(id Node, incarnation uint64) {
 	t.mu.Lock()
 	node, o := t.find(id)
 	newer := o != nil && node != 0 && o.fence.Saw(incarnation)
+	broken := newer && o.syncing && !o.heard // else SetHeard tells of it
 	if newer {
 		o.syncing = false
 	}
 	t.mu.Unlock()
 	if newer {
 		t.SetHeard(id, false)
+	}
+	if broken {
 		t.retell(node)
 	}
 }

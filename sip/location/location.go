@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -255,22 +256,20 @@ const rangePiece = 512
 // Entries are decoded beside what fn does with those before them, so that a node that starts
 // uses two cores.
 func (s *Store) Range(fn func(*Entry) bool) {
-	numbers := s.Numbers()
-	slices.Sort(numbers)
-	numbers = slices.Compact(numbers)
+	all := s.inOrder()
 	ended, free, pieces := make(chan struct{}), make(chan []single, 2), make(chan []single, 1)
 	for range cap(free) {
-		free <- make([]single, 0, min(rangePiece, len(numbers)))
+		free <- make([]single, 0, min(rangePiece, len(all)))
 	}
 	var decoder sync.WaitGroup
 	defer decoder.Wait()
 	defer close(ended)
 	decoder.Go(func() {
 		defer close(pieces)
-		for numbers := range slices.Chunk(numbers, rangePiece) {
+		for some := range slices.Chunk(all, rangePiece) {
 			select {
 			case piece := <-free:
-				pieces <- s.some(piece[:0], numbers)
+				pieces <- s.some(piece[:0], some)
 			case <-ended:
 				return
 			}
@@ -286,11 +285,31 @@ func (s *Store) Range(fn func(*Entry) bool) {
 	}
 }
 
-// some are the entries of those numbers that are there, in the room of piece.
-func (s *Store) some(piece []single, numbers []dn.Number) []single {
-	for _, n := range numbers {
+// held is a slot and whose it is.
+type held struct {
+	number dn.Number
+	slot   *slot
+}
+
+// inOrder are the slots of the entries in order of number.
+func (s *Store) inOrder() []held {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	all := make([]held, 0, s.live)
+	for n, sl := range walk.Map(s.mu.RLocker(), s.slots) {
+		if !sl.gone {
+			all = append(all, held{n, sl})
+		}
+	}
+	slices.SortFunc(all, func(a, b held) int { return strings.Compare(string(a.number), string(b.number)) })
+	return slices.CompactFunc(all, func(a, b held) bool { return a.number == b.number })
+}
+
+// some are the entries of those slots that are there, in the room of piece.
+func (s *Store) some(piece []single, slots []held) []single {
+	for _, h := range slots {
 		s.mu.RLock()
-		blob := liveBlob(s.slots[n])
+		blob := liveBlob(h.slot)
 		s.mu.RUnlock()
 		if blob == "" {
 			continue
