@@ -239,6 +239,9 @@ func (d *draft) putDN(number int, m *configpb.Mutation, in *configpb.DN) *Reject
 	d.view.dns.put(v)
 	d.touched = append(d.touched, touchedDN{number, v})
 	d.changes.DNs = append(d.changes.DNs, v.GetNumber())
+	if old != nil && (v.GetDisabled() || v.GetKind() != old.GetKind()) {
+		d.changes.withdraw(v.GetNumber(), Withdrawal{})
+	}
 	d.put(bucketDN, v.GetNumber(), encode(v))
 	return nil
 }
@@ -264,6 +267,7 @@ func (d *draft) deleteDN(m *configpb.Mutation, number string) *Rejection {
 	d.view.unreach(old)
 	d.view.dns.remove(number)
 	d.changes.DNs = append(d.changes.DNs, number)
+	d.changes.withdraw(number, Withdrawal{Deleted: true})
 	d.put(bucketDN, number, nil)
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/raft"
 	"google.golang.org/protobuf/proto"
@@ -272,6 +273,7 @@ func (m *Machine) fail(cause error) error {
 }
 
 func (m *Machine) publish(view *View, batch []applied) {
+	before, at := m.view.Load(), time.Now().UnixNano() // nobody has registered by the new View yet
 	m.view.Store(view)
 	m.mu.Lock()
 	close(m.published)
@@ -284,7 +286,7 @@ func (m *Machine) publish(view *View, batch []applied) {
 	for _, w := range watchers {
 		for _, a := range batch {
 			if !a.changes.empty() {
-				w.add(a.changes)
+				w.add(a.changes, before, at)
 			}
 		}
 	}
@@ -337,7 +339,7 @@ func (m *Machine) replace(v *View) error {
 	}
 	m.marks.restart(Mark{v.index, m.store.sum})
 	m.unpark()
-	m.publish(v, []applied{{changes: Changes{All: true}}})
+	m.publish(v, []applied{{changes: Changes{All: true, Former: m.View()}}})
 	m.restores.Add(1)
 	m.log.Info("configuration replaced by a snapshot", "index", v.index, "dns", v.NumDNs())
 	return nil

@@ -16,12 +16,36 @@ const maxPending = 10_000
 // Changes says what to look at again. It is level-triggered: it names objects,
 // not what happened to them; the View has their state.
 type Changes struct {
-	All                    bool
-	DNs                    []string // ordered, without repetition; put or deleted
+	All bool
+	DNs []string // ordered, without repetition; put or deleted
+	// Withdrawn are the DNs that were deleted or disabled, or of another kind, meanwhile,
+	// whatever they are now: who had such a DN before may be somebody else.
+	Withdrawn map[string]Withdrawal
+	// Former is the View from which on Withdrawn does not have all, since a snapshot took its
+	// place or there were too many; nil when it has. FormerAt is like Withdrawal.At.
+	Former                 *View
+	FormerAt               int64
 	Nodes, Options, Groups bool
 	Tokens                 bool
 	// Security: the object of that name, or an invite.
 	Security bool
+}
+
+// Withdrawal of a DN.
+type Withdrawal struct {
+	// At is when this Machine was told of it last, ns since the epoch: before anybody
+	// registered by what came behind it.
+	At int64
+	// Deleted: nothing of it is left, as who is logged in there.
+	Deleted bool
+}
+
+func (c *Changes) withdraw(n string, w Withdrawal) {
+	if c.Withdrawn == nil {
+		c.Withdrawn = map[string]Withdrawal{}
+	}
+	w.Deleted = w.Deleted || c.Withdrawn[n].Deleted
+	c.Withdrawn[n] = w
 }
 
 func (c Changes) empty() bool {
@@ -46,7 +70,7 @@ type Watcher struct {
 // Watch returns a Watcher whose first Changes is All.
 func (m *Machine) Watch() *Watcher {
 	w := m.Tail()
-	w.add(Changes{All: true})
+	w.add(Changes{All: true}, nil, 0)
 	return w
 }
 
@@ -99,12 +123,14 @@ func (w *Watcher) Close() {
 	w.wake.Send()
 }
 
-func (w *Watcher) add(c Changes) {
+// add merges what made the View that follows before, and was published at that time.
+func (w *Watcher) add(c Changes, before *View, at int64) {
 	w.mu.Lock()
 	p := &w.pending
 	p.Nodes, p.Options, p.Groups = p.Nodes || c.Nodes, p.Options || c.Options, p.Groups || c.Groups
 	p.Tokens = p.Tokens || c.Tokens
 	p.Security = p.Security || c.Security
+	p.withdrawAll(c, before, at)
 	if c.All || len(w.dns)+len(c.DNs) > maxPending {
 		p.All = true
 	}
@@ -117,4 +143,21 @@ func (w *Watcher) add(c Changes) {
 	}
 	w.mu.Unlock()
 	w.wake.Send()
+}
+
+// withdrawAll adds what was withdrawn, with the View before and the time.
+func (c *Changes) withdrawAll(more Changes, before *View, at int64) {
+	if len(c.Withdrawn)+len(more.Withdrawn) > maxPending {
+		more.Former = before
+	} else {
+		for n, w := range more.Withdrawn {
+			c.withdraw(n, Withdrawal{At: at, Deleted: w.Deleted})
+		}
+	}
+	if more.Former == nil {
+		return
+	}
+	if c.FormerAt = at; c.Former == nil {
+		c.Former = more.Former
+	}
 }

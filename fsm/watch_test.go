@@ -56,6 +56,55 @@ func TestWatcher_SaysAllWhenItFallsFarBehind(t *testing.T) {
 	}
 }
 
+// TestWatcher_WithdrawnIsWhole: where it can't be, by a snapshot or too many, it says from when on.
+func TestWatcher_WithdrawnIsWhole(t *testing.T) {
+	m := machine(t)
+	mustApply(t, m, 1, bootstrap("e"))
+	w := m.Tail()
+	defer w.Close()
+	index := uint64(1)
+	withdraw := func(from, to int) *View {
+		t.Helper()
+		var puts, gone []*configpb.Mutation
+		for i := from; i < to; i++ {
+			puts, gone = append(puts, phone(fmt.Sprint(i))), append(gone, deleteDN(fmt.Sprint(i)))
+		}
+		mustApply(t, m, index+1, command("", puts...))
+		before := m.View()
+		mustApply(t, m, index+2, command("", gone...))
+		index += 2
+		return before
+	}
+	next := func() Changes {
+		t.Helper()
+		c, err := w.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	withdraw(0, maxPending/2)
+	withdraw(maxPending/2, maxPending)
+	if c := next(); len(c.Withdrawn) != maxPending || c.Former != nil {
+		t.Errorf("%d DNs, %v", len(c.Withdrawn), c.Former)
+	}
+	withdraw(0, maxPending)
+	former := withdraw(maxPending, maxPending+1)
+	withdraw(maxPending, maxPending+1)
+	if c := next(); c.Former != former || len(c.Withdrawn) != maxPending || c.FormerAt <= c.Withdrawn["1"].At {
+		t.Errorf("%d DNs, %v", len(c.Withdrawn), c.Former)
+	}
+	former = m.View()
+	snapshot := *former
+	snapshot.index += 10
+	if err := m.replace(&snapshot); err != nil {
+		t.Fatal(err)
+	}
+	if c := next(); !c.All || c.Former != former || c.FormerAt == 0 {
+		t.Errorf("%+v", c)
+	}
+}
+
 func TestWatcher_CloseEndsNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &Machine{watchers: map[*Watcher]struct{}{}}

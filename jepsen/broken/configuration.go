@@ -18,7 +18,7 @@ func configurationFaults() []Fault {
 		fsm(Snapshots, "restores-older", "a snapshot that is older than the state replaces it", "^TestRestore_",
 			Edit{machine, "epoch == have.epoch && index <= have.index", "epoch == have.epoch && index == have.index"}),
 		fsm(Snapshots, "restore-untold", "who watches is not told that a snapshot replaced everything", "^TestRestore_",
-			Edit{machine, "m.unpark()\n\tm.publish(v, []applied{{changes: Changes{All: true}}})", "m.unpark()\n\tm.publish(v, nil)"}),
+			Edit{machine, "m.unpark()\n\tm.publish(v, []applied{{changes: Changes{All: true, Former: m.View()}}})", "m.unpark()\n\tm.publish(v, nil)"}),
 		fsm(Durability, "rejected-half", "a command that is rejected leaves what stood in front of the wrong mutation", "^TestRejected_",
 			Edit{apply, "\tif rej != nil {\n\t\td = newDraft(v, index)\n\t}\n", ""}),
 		fsm(Durability, "remembers-fewer", "one outcome fewer than promised is remembered", "^TestRequest_",

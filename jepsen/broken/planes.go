@@ -163,6 +163,16 @@ func planeFaults() []Fault {
 			Package: "./sip", Run: "^TestServer_NobodyIsToldByAConfigurationThatCanNotBeRead$",
 		},
 		{
+			Name: "phone-of-a-former-dn", Kind: Registrations, What: "a DN that was deleted while its node was down, and is there again, has the phone of before",
+			Edits:   []Edit{{"sip/registrar/upkeep.go", "		g.endBefore(dn.Number(n), w)\n", "		_, _ = n, w\n"}},
+			Package: "./sip/registrar", Run: "^TestRegistrar_ADNThatIsBack",
+		},
+		{
+			Name: "phone-behind-a-snapshot", Kind: Registrations, What: "a DN that is somebody else's by a snapshot has the phone of before",
+			Edits:   []Edit{{"sip/registrar/upkeep.go", "	if c.Former != nil {", "	if false {"}},
+			Package: "./sip/registrar", Run: "^TestRegistrar_WhereASnapshot",
+		},
+		{
 			Name: "old-password-is-final", Kind: Registrations, What: "a phone whose password was changed while its node was down is told that it is wrong",
 			Edits:   []Edit{{"sip/registrar/registrar.go", "	if behind && a.Refusal {", "	if false {"}},
 			Package: "./sip", Run: "^TestServer_NobodyIsRefusedByAConfigurationThatMayBeBehind$",

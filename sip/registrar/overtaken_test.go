@@ -1,13 +1,16 @@
 package registrar
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
@@ -48,6 +51,116 @@ func TestRegistrar_AWithdrawnDNLosesItsPhones(t *testing.T) {
 				return (e == nil || len(e.Bindings) == 0) && w.state("1001").State != dn.InSrv && w.registrar.cfg.Stats.Bindings.Load() == 0
 			})
 		})
+	}
+}
+
+// TestRegistrar_ADNThatIsBackHasNobodysPhones: one that was withdrawn and is there again may
+// be somebody else's, however fast that went; who registers behind that stays.
+func TestRegistrar_ADNThatIsBackHasNobodysPhones(t *testing.T) {
+	back := &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: strings.Repeat("1", 32)}}}
+	for name, withdraw := range withdrawals() {
+		for _, starting := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, starting: %v", name, starting), func(t *testing.T) {
+				w := newDesk(t, "1001", "1002", "1003")
+				for _, n := range []dn.Number{"1001", "1002", "1003"} {
+					w.binds(n, time.Hour)
+				}
+				if w.registrar.Restore(); !starting {
+					w.run()
+				}
+				w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{withdraw, back}})
+				if starting { // as a node that was down meanwhile
+					w.run()
+				}
+				has := func(n dn.Number) bool { e := w.store.Get(n); return e != nil && len(e.Bindings) > 0 }
+				patience.Until(t, "1001 to be out of service and without phones", func() bool { return !has("1001") && w.state("1001").State != dn.InSrv })
+				w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{withdraw, back}})
+				if a := w.update(w.machine.View(), inFlight1001()); a.Code != 200 {
+					t.Fatalf("%d %s", a.Code, a.Reason)
+				}
+				for _, n := range []dn.Number{"1002", "1003"} { // when these are gone all of before was looked at
+					w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_DeleteDn{DeleteDn: string(n)}}}})
+					patience.Until(t, "the next change", func() bool { return !has(n) })
+				}
+				if !has("1001") || w.state("1001").State != dn.InSrv {
+					t.Error("who registered behind that is gone")
+				}
+			})
+		}
+	}
+}
+
+// TestRegistrar_EndBeforeLeavesWhoCameBehind, however late it comes, unless the claim can not
+// say when that was.
+func TestRegistrar_EndBeforeLeavesWhoCameBehind(t *testing.T) {
+	w := newDesk(t, "1001")
+	at := time.Now().UnixNano()
+	w.update(w.machine.View(), inFlight1001())
+	if w.registrar.endBefore("1001", fsm.Withdrawal{At: at}); w.state("1001").State != dn.InSrv {
+		t.Error("who came behind that is gone")
+	}
+	if w.registrar.endBefore("1001", fsm.Withdrawal{At: time.Now().UnixNano() + 1}); w.state("1001").State == dn.InSrv {
+		t.Error("who came before is there still")
+	}
+	ahead := inFlight1001()
+	ahead.CSeq = 2
+	w.update(w.machine.View(), ahead)
+	w.registrar.cfg.Now = func() time.Time { return time.Unix(0, at) } // it was set back
+	if w.registrar.endBefore("1001", fsm.Withdrawal{At: at}); w.state("1001").State == dn.InSrv {
+		t.Error("who came before the clock was set back is there still")
+	}
+}
+
+// TestRegistrar_ADNThatWasDeletedKeepsNothing, as who is logged in there.
+func TestRegistrar_ADNThatWasDeletedKeepsNothing(t *testing.T) {
+	back := &configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: &configpb.DN{Number: "1001", Kind: configpb.DNKind_DN_KIND_SIP, Ha1: strings.Repeat("1", 32)}}}
+	for name, withdraw := range withdrawals() {
+		w := newDesk(t, "1001")
+		w.binds("1001", time.Hour)
+		w.registrar.Restore()
+		w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{withdraw, back, withdraw, back}})
+		w.run()
+		patience.Until(t, "1001 to be without phones", func() bool { e := w.store.Get("1001"); return e == nil || len(e.Bindings) == 0 })
+		patience.Until(t, name, func() bool {
+			_, known := w.table.Own("1001")
+			return known == (name != "deleted") && (w.store.Get("1001") != nil) == known
+		})
+	}
+}
+
+// TestRegistrar_WhereASnapshotHidesItWhoHasAnotherPasswordIsSomebodyElse.
+func TestRegistrar_WhereASnapshotHidesItWhoHasAnotherPasswordIsSomebodyElse(t *testing.T) {
+	w, ahead := newDesk(t, "1001", "1002", "1003"), newDesk(t, "1001", "1002", "1003", "1004")
+	for _, n := range []dn.Number{"1001", "1002", "1003", "1004"} { // of 1004 its configuration does not know
+		w.binds(n, time.Hour)
+	}
+	w.registrar.Restore()
+	w.registrar.start.unserved = nil // as when that begins anew
+	w.run()
+	for _, n := range []string{"1001", "1002"} {
+		again := &configpb.DN{Number: n, Kind: configpb.DNKind_DN_KIND_SIP, Ha1: strings.Repeat(map[string]string{"1001": "1", "1002": "0"}[n], 32)}
+		ahead.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{
+			{Op: &configpb.Mutation_DeleteDn{DeleteDn: n}}, {Op: &configpb.Mutation_PutDn{PutDn: again}}}})
+	}
+	ahead.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_DeleteDn{DeleteDn: "1003"}}}})
+	var snapshot bytes.Buffer
+	if _, err := ahead.machine.View().WriteTo(&snapshot); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.machine.Restore(io.NopCloser(&snapshot)); err != nil {
+		t.Fatal(err)
+	}
+	has := func(n dn.Number) bool { e := w.store.Get(n); return e != nil && len(e.Bindings) > 0 }
+	patience.Until(t, "1001 and 1003 to be without phones", func() bool {
+		return !has("1001") && !has("1003") && w.state("1001").State != dn.InSrv && w.state("1003").State != dn.InSrv
+	})
+	for _, n := range []dn.Number{"1002", "1004"} {
+		if !has(n) || w.state(n).State != dn.InSrv {
+			t.Errorf("%s has the password of before, or none before, and is gone", n)
+		}
+	}
+	if a := w.update(w.machine.View(), inFlight1001()); a.Code != 200 || !has("1001") {
+		t.Errorf("%d %s", a.Code, a.Reason)
 	}
 }
 

@@ -271,6 +271,7 @@ func (g *Registrar) follow(ctx context.Context) error {
 		for _, n := range c.DNs {
 			g.reconcile(dn.Number(n))
 		}
+		g.former(c)
 	}
 }
 
@@ -282,11 +283,49 @@ func (g *Registrar) reconcile(n dn.Number) {
 		mu := g.lock(string(n))
 		defer mu.Unlock()
 		if e := g.cfg.Store.Get(n); e != nil {
-			g.cfg.Stats.Bindings.Add(-int64(len(e.Bindings)))
-			g.cfg.Store.Delete(n)
-			g.cfg.Table.Remove(n, dn.Deleted)
+			g.remove(e)
 		}
 	case !phones(d):
 		g.drop(n, dn.Admin, func(*location.Binding) bool { return true })
 	}
+}
+
+// former ends the registrations of DNs that were withdrawn, though there are DNs of their
+// numbers again: who had those before may be somebody else. Where it is not known what was
+// withdrawn, somebody else is who has another password. A DN that was not known before, as
+// by a node that began anew with a snapshot, keeps its phones.
+func (g *Registrar) former(c fsm.Changes) {
+	if c.Former != nil {
+		v := g.cfg.Machine.View()
+		for _, n := range g.cfg.Store.Numbers() {
+			if was, is := c.Former.DN(string(n)), v.DN(string(n)); phones(was) && was.GetHa1() != is.GetHa1() {
+				g.endBefore(n, fsm.Withdrawal{At: c.FormerAt})
+			}
+		}
+	}
+	for n, w := range c.Withdrawn {
+		g.endBefore(dn.Number(n), w)
+	}
+}
+
+// endBefore ends a registration from before the DN was withdrawn. One that is ahead of the
+// clock says not when it was: most of these were kept over a change of the clock.
+func (g *Registrar) endBefore(n dn.Number, w fsm.Withdrawal) {
+	defer g.lock(string(n)).Unlock()
+	e := g.cfg.Store.Get(n)
+	if e == nil || e.Record.ClaimTime >= w.At && e.Record.ClaimTime <= g.cfg.Now().UnixNano() {
+		return
+	}
+	if w.Deleted {
+		g.remove(e)
+		return
+	}
+	g.dropHere(n, dn.Admin, func(*location.Binding) bool { return true })
+}
+
+// remove forgets a DN that was deleted, for who holds its lock.
+func (g *Registrar) remove(e *location.Entry) {
+	g.cfg.Stats.Bindings.Add(-int64(len(e.Bindings)))
+	g.cfg.Store.Delete(e.Record.Number)
+	g.cfg.Table.Remove(e.Record.Number, dn.Deleted)
 }
