@@ -92,16 +92,33 @@ func (q *enrolling) on(res *message.Message, err error) {
 }
 
 // granted is for how long the contact holds, as the answer says: by the contact, by Expires,
-// or else for what was asked (RFC 3261 §10.2.4).
+// or else for what was asked (RFC 3261 §10.2.4). A carrier behind whose border the contact has
+// another address, as a NAT gives it one, names it by that: so where ours is not in the list
+// the one that ends first may be.
 func (q *enrolling) granted(res *message.Message) time.Duration {
+	first, other := q.req.Expires, false
 	for rest := range res.All(message.Contact) {
 		for one := range message.Elements(rest) {
 			a, _ := message.ParseAddress(one)
-			if e, said := message.Param(a.Params, "expires"); said && message.EqualURI(a.URI, []byte(q.req.Contact)) {
+			e, said := message.Param(a.Params, "expires")
+			switch mine := message.EqualURI(a.URI, []byte(q.req.Contact)); {
+			case mine && said:
 				return number(e)
+			case mine:
+				return q.saidOfAll(res)
+			case said:
+				first, other = min(first, number(e)), true
 			}
 		}
 	}
+	if other {
+		return first
+	}
+	return q.saidOfAll(res)
+}
+
+// saidOfAll is for how long contacts hold of which the answer says nothing.
+func (q *enrolling) saidOfAll(res *message.Message) time.Duration {
 	if v := res.Get(message.Expires); v != nil {
 		return number(v)
 	}
