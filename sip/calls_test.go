@@ -154,34 +154,23 @@ func (s *script) place(u *siptest.UA, number string, headers ...string) *siptest
 	return c
 }
 
-// step bounds one wait of the script.
-func (s *script) step() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(s.ctx, patience.Limit)
-}
-
 func (s *script) take(u *siptest.UA) *siptest.Call {
 	s.t.Helper()
-	ctx, cancel := s.step()
-	defer cancel()
-	c, err := u.Take(ctx)
+	c, err := u.Take(s.ctx)
 	s.ok(err)
 	return c
 }
 
 func (s *script) await(c *siptest.Call, code int) *siptest.Response {
 	s.t.Helper()
-	ctx, cancel := s.step()
-	defer cancel()
-	res, err := c.Await(ctx, code)
+	res, err := c.Await(s.ctx, code)
 	s.ok(err)
 	return res
 }
 
 func (s *script) expect(c *siptest.Call, method string) *siptest.Message {
 	s.t.Helper()
-	ctx, cancel := s.step()
-	defer cancel()
-	m, err := c.Expect(ctx, method)
+	m, err := c.Expect(s.ctx, method)
 	s.ok(err)
 	return m
 }
@@ -223,7 +212,7 @@ func (s *script) awaitAlone(out *siptest.Call, code int, u *siptest.UA) {
 // unless waits until wait returns, or never does with an error: that is the test's, at once.
 func (s *script) unless(never, wait func(context.Context) error) {
 	s.t.Helper()
-	bound, cancel := s.step()
+	bound, cancel := context.WithTimeout(s.ctx, patience.Limit)
 	defer cancel()
 	ctx, end := context.WithCancelCause(bound)
 	ended := make(chan struct{})

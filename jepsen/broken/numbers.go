@@ -56,6 +56,8 @@ func numberFaults() []Fault {
 		unitFault("refreshed-too-late", "a registration at a carrier is refreshed when it is over", "./sip/enrolment", "^TestKeeper_Refreshes",
 			Edit{"sip/enrolment/entry.go", "now.Add(expires*2/3)", "now.Add(expires)"}),
 		unitFault("expires-of-another", "how long a registration at a carrier holds is read from anybody's contact", "./sip", "^TestTrunk_Registers",
-			Edit{"sip/proxy/enrol.go", "said && message.EqualURI(a.URI, []byte(q.req.Contact)) {", "said {"}),
+			Edit{"sip/proxy/enrol.go", "mine := message.EqualURI(a.URI, []byte(q.req.Contact)); {", "mine := message.EqualURI(a.URI, []byte(q.req.Contact)) || said; {"}),
+		unitFault("expires-of-nobody", "a contact that a carrier lists by another address counts for as long as was asked", "./sip/proxy", "^TestGranted_",
+			Edit{"sip/proxy/enrol.go", "	if other {\n		return first\n", "	if other {\n		return q.saidOfAll(res)\n"}),
 	}
 }
