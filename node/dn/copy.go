@@ -124,10 +124,8 @@ func (c *Copy) Close() {
 // that clients were told it has, though it said since that it has not: see held.
 func (t *Table) retell(node uint8) {
 	say := func(e *entry) error { // never fails
-		if e.by(node) != nil || e.toldAt(node) {
-			t.settleOwner(e)
-			t.tell(e, NoReason)
-		}
+		t.settleOwner(e)
+		t.tell(e, NoReason)
 		return nil
 	}
 	t.mu.RLock()
@@ -135,7 +133,7 @@ func (t *Table) retell(node uint8) {
 	t.mu.RUnlock()
 	if o != nil { // else it was forgotten meanwhile
 		_ = t.walkOver(o.owns, say)
-		_ = t.walk(say)
+		_ = t.walkOver(o.beside, say)
 	}
 }
 

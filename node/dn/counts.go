@@ -120,10 +120,28 @@ func (t *Table) count(e *entry, is share) {
 			t.nodes[is.holder-1].owns.add(e)
 		}
 	}
-	if is != e.share {
-		t.add(e.share, -1)
+	if was := e.share; is != was {
+		t.add(was, -1)
 		t.add(is, 1)
 		e.share = is
+		if was.holder != is.holder {
+			t.list(e, was.holder-1)
+			t.list(e, is.holder-1)
+		}
+	}
+}
+
+// list has the entry among those beside what a peer owns, or not. It is called when one
+// of the three changed: what the peer says, what clients are told, who holds it.
+func (t *Table) list(e *entry, node uint8) {
+	if node == 0 || int(node) >= len(t.nodes) || t.nodes[node] == nil { // this one, or none
+		return
+	}
+	o := t.nodes[node]
+	if e.share.holder != node+1 && (e.by(node) != nil || e.toldAt(node)) {
+		o.beside.add(e)
+	} else {
+		o.beside.drop(e)
 	}
 }
 

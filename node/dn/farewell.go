@@ -36,7 +36,17 @@ func (t *Table) voidFarewells(e *entry) {
 	l := t.latest(e)
 	if len(e.recs) > 1 {
 		last := l.node
-		e.recs = slices.DeleteFunc(e.recs, func(r record) bool { return r.farewell() && r.node != last && t.covered(e, &r) })
+		var gone []uint8
+		e.recs = slices.DeleteFunc(e.recs, func(r record) bool {
+			void := r.farewell() && r.node != last && t.covered(e, &r)
+			if void {
+				gone = append(gone, r.node)
+			}
+			return void
+		})
+		for _, node := range gone {
+			t.list(e, node)
+		}
 		for i := range e.recs {
 			if r := &e.recs[i]; r.farewell() && r.node != last {
 				r.x = nil // of the agent it says nothing any more

@@ -188,6 +188,10 @@ func (t *Table) tell(e *entry, reason Reason) {
 		is.since = max(is.since, t.cfg.Now().UnixNano()) // here it was out of service until now
 	}
 	e.told = is
+	if was.owned != is.owned || was.owner != is.owner {
+		t.list(e, was.owner)
+		t.list(e, is.owner)
+	}
 	switch {
 	case switched:
 		t.say(e, placeOwner)

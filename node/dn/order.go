@@ -13,8 +13,12 @@ func newOrder() order {
 	return order{btree.NewG(orderDegree, func(a, b *entry) bool { return a.number < b.number })}
 }
 
-func (o order) add(e *entry)  { o.tree.ReplaceOrInsert(e) }
-func (o order) drop(e *entry) { o.tree.Delete(e) }
+func (o order) add(e *entry) { o.tree.ReplaceOrInsert(e) }
+func (o order) drop(e *entry) {
+	if o.tree.Len() > 0 {
+		o.tree.Delete(e)
+	}
+}
 
 // behind visits up to n entries behind a number, which must not change the order. It
 // returns the last one's number, and whether there may be more.

@@ -334,6 +334,37 @@ func checkCounts(t *testing.T, tab *Table) {
 	if got := tab.Counts(); got != want {
 		t.Fatalf("%s counts %+v, has %+v", tab.Self(), got, want)
 	}
+	checkLists(t, tab)
+}
+
+// checkLists finds by looking at all what retell finds by a peer's lists.
+func checkLists(t *testing.T, tab *Table) {
+	t.Helper()
+	tab.mu.RLock()
+	defer tab.mu.RUnlock()
+	for i, o := range tab.nodes {
+		if o == nil {
+			continue
+		}
+		owned, beside := 0, 0
+		for _, e := range tab.entries {
+			switch {
+			case e.share.holder == uint8(i)+1:
+				owned++
+				if !o.owns.tree.Has(e) || o.beside.tree.Len() > 0 && o.beside.tree.Has(e) {
+					t.Fatalf("%s: DN %s is of %s, and not in its list alone", tab.Self(), e.number, o.id)
+				}
+			case i != 0 && (e.by(uint8(i)) != nil || e.toldAt(uint8(i))):
+				beside++
+				if !o.beside.tree.Has(e) {
+					t.Fatalf("%s: %s has said something of DN %s: it is not in its list", tab.Self(), o.id, e.number)
+				}
+			}
+		}
+		if o.owns.tree.Len() != owned || i != 0 && o.beside.tree.Len() != beside {
+			t.Fatalf("%s: the lists of %s have %d and %d DNs, and should have %d and %d", tab.Self(), o.id, o.owns.tree.Len(), o.beside.tree.Len(), owned, beside)
+		}
+	}
 }
 
 // Any order of delivery, cuts, crashes: one owner, the newest registration.

@@ -66,8 +66,9 @@ type origin struct {
 	// table's clock.
 	lostAt, lostClock int64
 	tally             [classes]tally
-	// owns are the DNs that it counts among its own.
-	owns order
+	// owns are the DNs that it counts among its own; beside, of a peer, are the others of
+	// which it has said something, or that clients were told it has: see list.
+	owns, beside order
 	// syncing: a link is bringing the copy up to date, and the node is not heard yet.
 	syncing bool
 	// mark changes with every full sync; partial says that the last one has
@@ -79,7 +80,7 @@ type origin struct {
 func New(cfg Config) *Table {
 	cfg = cfg.whole()
 	t := &Table{cfg: cfg, entries: map[Number]*entry{}, order: newOrder(), seated: newOrder(), free: newFree(), ranks: map[string]*ranks{}, used: map[*entry]int64{}, logins: newLogins(), maxClaim: cfg.Floor, began: cfg.Now()}
-	t.nodes = []*origin{{id: cfg.Self, heard: true, owns: newOrder()}}
+	t.nodes = []*origin{{id: cfg.Self, heard: true, owns: newOrder(), beside: newOrder()}}
 	t.journals = [journals]journal{visible: newJournal(cfg.History, t.order), own: newJournal(cfg.History, t.nodes[0].owns)}
 	t.superseded.wake, t.desks.wake = wake.New(), wake.New()
 	return t
@@ -363,6 +364,7 @@ func (t *Table) set(e *entry, r record) {
 	t.noteSeats(e, was, r.x)
 	t.settleOwner(e)
 	t.tell(e, NoReason)
+	t.list(e, r.node)
 }
 
 // unset removes a node's record; an entry without records is forgotten.
@@ -375,7 +377,11 @@ func (t *Table) unset(e *entry, node uint8, r Reason) {
 	t.noteSeats(e, was, nil)
 	t.settleOwner(e)
 	t.tell(e, r)
+	t.list(e, node)
 	if len(e.recs) == 0 {
+		if o := t.nodes[e.told.owner]; o != nil && e.told.owner != 0 {
+			o.beside.drop(e)
+		}
 		t.order.drop(e)
 		t.known[e.share.class]--
 		delete(t.entries, e.number)
@@ -399,7 +405,7 @@ func (t *Table) peer(id Node) (uint8, *origin, error) {
 	if free >= feed.MaxNodes {
 		return 0, nil, fmt.Errorf("node %.40q: %w (%d)", id, feed.ErrTooManyNodes, feed.MaxNodes)
 	}
-	o := &origin{id: id, owns: newOrder()}
+	o := &origin{id: id, owns: newOrder(), beside: newOrder()}
 	if free == len(t.nodes) {
 		t.nodes = append(t.nodes, nil)
 	}
