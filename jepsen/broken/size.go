@@ -13,7 +13,7 @@ func sizeFaults() []Fault {
 		at("./node/dn", "^TestTable_ConvergesToTheNewestRegistration$", "other-is-same", "a range of DNs in which something is other is not told of",
 			Edit{"node/dn/compare.go", "		c.tell = last\n", "		s.after = last\n"}),
 		at("./node/dn", "^TestWatch_ADNThatIsHeldIsLost", "held-for-a-lost-one", "clients are not told that a DN is lost which moved to a node that is not heard yet",
-			Edit{"node/dn/copy.go", "e.by(node) != nil || e.toldAt(node) {", "e.by(node) != nil {"}),
+			Edit{"node/dn/counts.go", "(e.by(node) != nil || e.toldAt(node)) {", "e.by(node) != nil {"}),
 		at("./node/dn", "^TestDigest_", "seq-unsummed", "what an owner said later under its claim is taken for what it said before",
 			Edit{"node/dn/compare.go", "r.Floor, int64(r.Seq), int64", "r.Floor, int64"}),
 		at("./node/dn", "^TestCompare_TellsWhatIsOtherAndWhatLasts$", "reservation-unsaid", "a reservation is not told of with its DN's range, and ends when it was to end at first",
