@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -35,7 +36,8 @@ const (
 	probeTime = 700 * time.Millisecond
 	// meetTime bounds a meeting, the probe of the other side within.
 	meetTime = 2 * time.Second
-	// greetTime is how long a node that starts waits for the word of the others.
+	// greetTime is how long a node that starts waits for the word of the others; one that
+	// was refused waits meetTime longer for the reason.
 	greetTime = time.Second
 )
 
@@ -324,29 +326,58 @@ func (n *Node) greet(ctx context.Context) error {
 	if n.id.ClusterID == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, greetTime)
+	ctx, cancel := context.WithTimeout(ctx, greetTime+meetTime)
 	defer cancel()
+	enough := time.After(greetTime)
+	var asking atomic.Int32 // who was refused waits for the reason
 	own := n.machine.View().Node(n.id.ID)
-	addrs := n.candidates(ctx, func(string) bool { return true })
+	looking, found := context.WithTimeout(ctx, greetTime)
+	addrs := n.candidates(looking, func(string) bool { return true })
+	found()
 	if a := own.GetClusterAddr(); a != "" && a != n.self().GetClusterAddr() {
 		addrs = append(addrs, a)
 	}
 	met := make(chan error, len(addrs))
 	for _, a := range addrs {
-		go func() { met <- n.meet(ctx, a) }()
+		go func() { met <- n.greetAt(ctx, a, &asking) }()
 	}
 	var first error
-	for range addrs { // those who refuse a copy shall know of it
+	for left := len(addrs); left > 0; { // those who refuse a copy shall know of it
 		select {
 		case err := <-met:
+			left--
 			if second := (*directory.Second)(nil); errors.As(err, &second) {
 				first = second
 			}
+		case <-enough:
+			if asking.Load() == 0 {
+				return first // who has not answered by now is asked again, by seek
+			}
 		case <-ctx.Done():
-			return first // who has not answered by now is asked again, by seek
+			return first
 		}
 	}
 	return first
+}
+
+// greetAt meets who is at an address. One that does not take this node for what it is may
+// know of its removal, or believe only who was signed for meanwhile: it is asked in the way
+// for which the node's key is enough.
+func (n *Node) greetAt(ctx context.Context, addr string, asking *atomic.Int32) error {
+	err := n.meet(ctx, addr)
+	if second := (*directory.Second)(nil); err == nil || n.who == nil || errors.As(err, &second) {
+		return err
+	}
+	asking.Add(1)
+	defer asking.Add(-1)
+	there := n.machine.View().Node(n.port.WhoIs(ctx, addr).GetNode().GetId())
+	if there == nil || there.GetId() == n.id.ID {
+		return err
+	}
+	if learned := n.learn(ctx, there); learned != nil || n.isRemoved() {
+		return cmp.Or(learned, err)
+	}
+	return n.meet(ctx, addr)
 }
 
 // reach looks whether a node that would join answers where it says it is, by its id

@@ -693,3 +693,31 @@ func removedEnds(t *testing.T, all []*member) {
 	}
 	hear(t, a, b)
 }
+
+// TestSecured_RemovedWhileItWasDown: nobody takes such a node for one of the cluster, and it
+// hears why before it takes a phone.
+func TestSecured_RemovedWhileItWasDown(t *testing.T) {
+	all := threeSecured(t)
+	a, b, c := all[0], all[1], all[2]
+	if err := c.stop(); err != nil {
+		t.Fatal(err)
+	}
+	a.removes(t, a, "n3")
+	await(t, "n1 and n2 know it", func() bool {
+		return a.who.Trust().Holds(c.id.ID, c.who.Fingerprint()) != nil && b.who.Trust().Holds(c.id.ID, c.who.Fingerprint()) != nil
+	})
+	c = bind(t, c.cfg)
+	if c.machine.View().Node(c.id.ID) == nil {
+		t.Fatal("it knows by itself that it was removed: what is tested?")
+	}
+	if c.servesEarly(t) || !c.isRemoved() {
+		t.Errorf("phones register at a node that was removed: it has heard so: %v", c.isRemoved())
+	}
+	c.start(t)
+	if err := c.wait(); !errors.Is(err, ErrRemoved) {
+		t.Errorf("it ended with %v", err)
+	}
+	if c.log.has("msg=serving") {
+		t.Error("it served before it ended")
+	}
+}

@@ -133,6 +133,11 @@ func planeFaults() []Fault {
 			Package: "./node", Run: "^TestNode_RemovedWhileItWasDown$",
 		},
 		{
+			Name: "zombie-by-its-key", Kind: Claims, What: "a node with a key of its own that was removed while it was down takes phones while it loads",
+			Edits:   []Edit{{"node/meet.go", "met <- n.greetAt(ctx, a, &asking)", "met <- n.meet(ctx, a)"}},
+			Package: "./node", Run: "^TestSecured_RemovedWhileItWasDown$",
+		},
+		{
 			Name: "zombie-serves", Kind: Claims, What: "a node that was told at its start that it was removed opens its ports before it ends",
 			Edits:   []Edit{{"node/run.go", "	if err == nil && n.isRemoved() {", "	if false {"}},
 			Package: "./node", Run: "^TestNode_RemovedWhileItWasDown$",
