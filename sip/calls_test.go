@@ -183,7 +183,7 @@ func (s *script) takeOf(out *siptest.Call, u *siptest.UA) (in *siptest.Call) {
 			res, err := out.Next(ctx)
 			switch {
 			case err != nil:
-				return nil
+				return nil //nolint:nilerr // it was not over
 			case res.Code >= 200:
 				return fmt.Errorf("%d %s, and nobody is called", res.Code, res.Reason)
 			}

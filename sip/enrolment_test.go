@@ -1,12 +1,16 @@
 package sip
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/peerpb"
 	"github.com/sipcluster/sipcluster/sip/digest"
 	"github.com/sipcluster/sipcluster/sip/siptest"
@@ -109,4 +113,81 @@ func TestTrunk_SaysWhichDigestIsMissing(t *testing.T) {
 		st, _ := w.server.Registered("9000")
 		return st.Error == want
 	})
+}
+
+// TestTrunk_RegistersAgainByAnotherConnection when that is gone by which it was registered:
+// the carrier may know no other way.
+func TestTrunk_RegistersAgainByAnotherConnection(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	registered := make(chan net.Conn, 16)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { c.Close() })
+			go answerAll(c, registered)
+		}
+	}()
+	w := callWorld(t, nil, "1002")
+	w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_PutNode{PutNode: &configpb.Node{Id: "n1", Name: "n1", ClusterAddr: "127.0.0.1:1"}}}}})
+	w.put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{
+		Address: l.Addr().String(), Transport: configpb.TrunkTransport_TRUNK_TRANSPORT_TCP, OutboundRealm: "carrier.test",
+		OutboundAuth: &configpb.TrunkAuth{User: "we", Ha1: md5Hex("we:carrier.test:secret")}, Registration: &configpb.TrunkRegistration{Domain: "carrier.test"},
+	}})
+	first := patience.Receive(t, "a REGISTER", registered)
+	var before time.Time
+	known := func() bool {
+		st, _ := w.server.Registered("9000")
+		was := before
+		before = st.Succeeded
+		return before.After(was)
+	}
+	until(t, "the registration is known", known)
+	first.Close()
+	if second := patience.Receive(t, "a REGISTER by another connection", registered); second == first {
+		t.Error("it came by the one that is gone")
+	}
+	until(t, "the answer is known", known)
+}
+
+// answerAll answers what comes by a connection, none of which has a body, by 200, and hands
+// the connection out for each REGISTER.
+func answerAll(c net.Conn, registered chan<- net.Conn) {
+	r := bufio.NewReader(c)
+	for {
+		method, back, contact := "", "", ""
+		for {
+			line, err := r.ReadString('\n')
+			if err != nil {
+				return
+			}
+			name, _, _ := strings.Cut(line, ":")
+			switch name = strings.ToLower(name); {
+			case line == "\r\n" && method == "":
+				continue // a keep-alive
+			case method == "":
+				method, _, _ = strings.Cut(line, " ")
+			case name == "via" || name == "from" || name == "to" || name == "call-id" || name == "cseq":
+				back += line
+			case name == "contact":
+				contact = line
+			}
+			if line == "\r\n" {
+				break
+			}
+		}
+		if method == "REGISTER" {
+			back += contact
+			registered <- c
+		}
+		if _, err := io.WriteString(c, "SIP/2.0 200 OK\r\n"+back+"Content-Length: 0\r\n\r\n"); err != nil {
+			return
+		}
+	}
 }

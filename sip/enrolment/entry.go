@@ -20,6 +20,9 @@ const (
 	// firstWait is how long a carrier is left alone that has refused, or does not answer;
 	// each time twice as long, up to lastWait.
 	firstWait, lastWait = 5 * time.Second, 5 * time.Minute
+	// steady is how long a connection lasts by which a carrier wants to be reached: some end
+	// each that is idle, and open their own.
+	steady = time.Minute
 )
 
 // wish is what a carrier is to know.
@@ -60,6 +63,9 @@ type held struct {
 	wish  wish
 	way   carrier.Way
 	until time.Time
+	// since is when it was told, over is closed when it does not count any more.
+	since time.Time
+	over  chan struct{}
 }
 
 // entry is an account.
@@ -78,6 +84,8 @@ type entry struct {
 	succeeded, failed time.Time
 	// least is what the carrier wants Expires to be.
 	least time.Duration
+	// losses are the connections in a row that were gone soon after it was registered by them.
+	losses int
 }
 
 func newEntry(n dn.Number) *entry { return &entry{trunk: n, callID: rand.Text()} }
@@ -93,7 +101,7 @@ func (e *entry) step(want wish, now time.Time, ways func() []carrier.Way) (j *jo
 		e.wish, e.due, e.failures, e.failure, e.least = want, time.Time{}, 0, "", 0
 	}
 	if e.has != nil && !e.asking && !now.Before(e.has.until) {
-		e.has = nil // nobody has refreshed it
+		e.keep(nil) // nobody has refreshed it
 	}
 	switch {
 	case e.asking:
@@ -125,9 +133,10 @@ func (e *entry) answered(j *job, a Answer, now time.Time) {
 	e.asking, e.cseq = false, a.CSeq
 	switch expires := min(max(a.Expires, leastExpires), mostExpires); {
 	case j.request.Expires == 0: // once: what the carrier keeps then expires
-		e.has, e.due = nil, now
+		e.keep(nil)
+		e.due = now
 	case a.Code/100 == 2:
-		e.has = &held{j.wish, j.way, now.Add(expires)}
+		e.keep(&held{j.wish, j.way, now.Add(expires), now, make(chan struct{})})
 		e.failures, e.failure, e.due, e.succeeded = 0, "", now.Add(expires*2/3), now
 	case a.Code == 423 && a.MinExpires > e.least:
 		e.least, e.due = min(a.MinExpires, mostExpires), now
@@ -140,5 +149,28 @@ func (e *entry) answered(j *job, a Answer, now time.Time) {
 		if a.Code == 0 {
 			e.failure = "no answer"
 		}
+	}
+}
+
+// keep notes what the carrier knows now; nil for nothing.
+func (e *entry) keep(h *held) {
+	if e.has != nil {
+		close(e.has.over)
+	}
+	e.has = h
+}
+
+// lost: the connection is gone by which it was registered. A carrier that calls by that alone,
+// as of somebody behind a NAT, does not reach this node until it is registered by another one.
+func (e *entry) lost(now time.Time) {
+	var wait time.Duration
+	if now.Sub(e.has.since) < steady {
+		wait = min(firstWait<<min(e.losses, 10), lastWait)
+		e.losses++
+	} else {
+		e.losses = 0
+	}
+	if at := now.Add(wait); at.Before(e.due) {
+		e.due = at
 	}
 }

@@ -39,6 +39,8 @@ type Answer struct {
 	Expires time.Duration
 	// RetryAfter and MinExpires are what the carrier wants; 0 for nothing.
 	RetryAfter, MinExpires time.Duration
+	// Ended is closed when the connection is gone by which it was sent; nil for datagrams.
+	Ended <-chan struct{}
 }
 
 // Carriers are the ways to the trunks, and what sends a REGISTER there.
@@ -80,6 +82,9 @@ type Keeper struct {
 	wake wake.Signal
 
 	began time.Time
+	// stopped is closed when Run ends, and with it who follows connections.
+	stopped chan struct{}
+	follow  sync.WaitGroup
 
 	mu  sync.Mutex
 	all map[dn.Number]*entry
@@ -104,11 +109,42 @@ const mostPasses = 4096
 
 // New makes a Keeper that has registered nothing.
 func New(cfg Config) *Keeper {
-	return &Keeper{cfg: cfg, wake: wake.New(), all: map[dn.Number]*entry{}, reaches: map[dn.Number]*reach{}, said: Passes{Edition: 1}, told: map[dn.Node][]dn.Number{}}
+	return &Keeper{cfg: cfg, wake: wake.New(), stopped: make(chan struct{}), all: map[dn.Number]*entry{}, reaches: map[dn.Number]*reach{}, said: Passes{Edition: 1}, told: map[dn.Node][]dn.Number{}}
 }
 
 // Wake has the Keeper look again at who is heard, and at the configuration.
 func (k *Keeper) Wake() { k.wake.Send() }
+
+// stop ends those who follow connections.
+func (k *Keeper) stop() {
+	k.mu.Lock()
+	close(k.stopped)
+	k.mu.Unlock()
+	k.follow.Wait()
+}
+
+// watch has the account registered again when the connection ends by which it was. The caller
+// holds mu.
+func (k *Keeper) watch(e *entry, h *held, ended <-chan struct{}) {
+	select {
+	case <-k.stopped:
+		return
+	default:
+	}
+	k.follow.Go(func() {
+		select {
+		case <-k.stopped:
+		case <-h.over:
+		case <-ended:
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			if e.has == h {
+				e.lost(time.Now())
+				k.wake.Send()
+			}
+		}
+	})
+}
 
 // Passes is what this node says to the others.
 func (k *Keeper) Passes() Passes {
@@ -157,6 +193,7 @@ func (k *Keeper) Status(trunk dn.Number) (s Status, ok bool) {
 // process may be back by then, and who is to be away for longer is drained before.
 func (k *Keeper) Run(ctx context.Context) error {
 	k.began = time.Now()
+	defer k.stop()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -320,6 +357,9 @@ func (k *Keeper) answered(j *job, a Answer) {
 	e.answered(j, a, time.Now())
 	if r := k.reaches[e.trunk]; r != nil {
 		r.answered(a)
+	}
+	if e.has != nil && a.Code/100 == 2 && a.Ended != nil {
+		k.watch(e, e.has, a.Ended)
 	}
 	switch log := k.cfg.Log.With("dn", string(e.trunk), "way", j.way.String()); {
 	case e.failure != "" && e.failure != before:

@@ -23,6 +23,8 @@ type enrolling struct {
 	req      *enrolment.Request
 	answered func(enrolment.Answer)
 
+	// ended is closed when the connection is gone by which it went out; nil for datagrams.
+	ended  <-chan struct{}
 	client *transaction.Client
 	alarm  transaction.Alarm
 	tag    string
@@ -58,6 +60,7 @@ func (q *enrolling) send(credentials []byte) {
 		method: "REGISTER", uri: []byte(q.req.Registrar), from: []byte(who + ";tag=" + q.tag), to: []byte(who), callID: []byte(q.req.CallID), cseq: q.cseq,
 		via: q.sh.via(to, id), lines: lines,
 	}
+	q.ended = to.ended()
 	var err error
 	if q.client, err = q.sh.Send(id, "REGISTER", to, m.bytes(), q.on); err != nil {
 		q.end(enrolment.Answer{})
@@ -87,7 +90,7 @@ func (q *enrolling) on(res *message.Message, err error) {
 		reason += " (" + lack + ")"
 	}
 	q.end(enrolment.Answer{
-		Code: res.Status, Reason: reason, Expires: q.granted(res), RetryAfter: retryAfter(res), MinExpires: number(res.Named("min-expires")),
+		Code: res.Status, Reason: reason, Expires: q.granted(res), RetryAfter: retryAfter(res), MinExpires: number(res.Named("min-expires")), Ended: q.ended,
 	})
 }
 
