@@ -141,11 +141,11 @@ func growHuge(n uint64) {
 	debug.FreeOSMemory()
 }
 
-// machineMemory is how many bytes the machine has.
+// machineMemory is how many bytes the machine has, or the process may have (GOMEMLIMIT).
 func machineMemory() uint64 {
 	var info unix.Sysinfo_t
 	if unix.Sysinfo(&info) != nil {
 		return 0
 	}
-	return info.Totalram * uint64(info.Unit)
+	return min(info.Totalram*uint64(info.Unit), uint64(debug.SetMemoryLimit(-1)))
 }
