@@ -342,7 +342,8 @@ func (n *Node) greet(ctx context.Context) error {
 		go func() { met <- n.greetAt(ctx, a, &asking) }()
 	}
 	var first error
-	for left := len(addrs); left > 0; { // those who refuse a copy shall know of it
+	late := false                                                       // who has not answered by now is asked again, by seek
+	for left := len(addrs); left > 0 && (!late || asking.Load() > 0); { // those who refuse a copy shall know of it
 		select {
 		case err := <-met:
 			left--
@@ -350,9 +351,7 @@ func (n *Node) greet(ctx context.Context) error {
 				first = second
 			}
 		case <-enough:
-			if asking.Load() == 0 {
-				return first // who has not answered by now is asked again, by seek
-			}
+			late = true
 		case <-ctx.Done():
 			return first
 		}
