@@ -97,7 +97,7 @@ func planeFaults() []Fault {
 		},
 		{
 			Name: "no-pre-vote", Kind: Consensus, What: "a node that was cut off deposes the leader when it is back",
-			Edits: []Edit{{"node/consensus/group.go", "c.CommitTimeout = g.cfg.news",
+			Edits: []Edit{{"node/consensus/group.go", "c.CommitTimeout = commitTimeout",
 				"c.CommitTimeout, c.PreVoteDisabled = commitTimeout, true"}},
 			Scenario: "cuts", For: 60 * time.Second, Statements: []string{"S11"},
 		},

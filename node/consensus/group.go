@@ -97,8 +97,6 @@ type Config struct {
 	CompareEvery time.Duration
 	// Log; nil discards.
 	Log *slog.Logger
-
-	news time.Duration // how often an idle leader tells what is committed; commitTimeout
 }
 
 // Group is this node's part in the Raft group.
@@ -114,7 +112,6 @@ type Group struct {
 	conns     conns
 	settled   settled
 	nudges    wake.Signal
-	began     atomic.Bool // it leads, and nobody was told yet of its first entry
 	moved     wake.Signal // this node's entry is to be looked at
 	removals  removals
 	since     atomic.Pointer[time.Time] // leading, if it leads
@@ -175,9 +172,6 @@ func (c Config) checked() (Config, error) {
 	}
 	if c.CompareEvery == 0 {
 		c.CompareEvery = compareEvery
-	}
-	if c.news == 0 {
-		c.news = commitTimeout
 	}
 	if c.Timeout == 0 {
 		c.Timeout = 1800 * time.Millisecond
@@ -263,7 +257,7 @@ func (g *Group) raftConfig() *raft.Config {
 	c := raft.DefaultConfig()
 	c.LocalID = raft.ServerID(g.cfg.Self.GetId())
 	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = g.cfg.Election, g.cfg.Election, g.cfg.Election/2
-	c.CommitTimeout = g.cfg.news
+	c.CommitTimeout = commitTimeout
 	c.MaxAppendEntries = maxAppendEntries
 	c.BatchApplyCh = true
 	c.SnapshotThreshold = snapshotThreshold
@@ -284,7 +278,6 @@ func (g *Group) observe() {
 			if o.Data == raft.Leader {
 				now := time.Now()
 				g.since.Store(&now)
-				g.began.Store(true)
 				g.nudge()
 			}
 			g.changed()
