@@ -181,6 +181,9 @@ func (m *member) kill() {
 	if err := m.group.Close(); err != nil {
 		m.c.t.Error(err)
 	}
+	if left := m.group.asked.Load(); left > 0 && m.group.Err() == nil {
+		m.c.t.Errorf("%s was closed while Raft had not answered %d times", m.self.Name, left)
+	}
 	if err := m.machine.Close(); err != nil {
 		m.c.t.Error(err)
 	}

@@ -112,7 +112,8 @@ type Group struct {
 	conns     conns
 	settled   settled
 	nudges    wake.Signal
-	moved     wake.Signal // this node's entry is to be looked at
+	asked     atomic.Int64 // futures of Raft that it has not answered
+	moved     wake.Signal  // this node's entry is to be looked at
 	removals  removals
 	since     atomic.Pointer[time.Time] // leading, if it leads
 	lost      atomic.Pointer[Lost]
@@ -371,6 +372,7 @@ func (g *Group) Close() error {
 			g.closed = errors.Join(g.cfg.Listener.Close(), g.conns.close())
 			return
 		}
+		g.answered()
 		stopped := g.raft.Shutdown()
 		g.closed = errors.Join(g.transport.Close(), stopped.Error(), g.conns.close(), g.closeStore())
 	})

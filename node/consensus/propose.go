@@ -125,10 +125,32 @@ func (g *Group) apply(ctx context.Context, cmd *peerpb.Command) (uint64, error) 
 	return result(f.Response())
 }
 
+// answered waits until Raft has answered whatever it was asked, whoever waits for it still:
+// of what it has under way when it is shut down it answers nothing. Without a majority that
+// takes until its lease is over.
+func (g *Group) answered() {
+	limit, look := time.NewTimer(g.cfg.Election), time.NewTicker(5*time.Millisecond)
+	defer limit.Stop()
+	defer look.Stop()
+	for g.asked.Load() > 0 {
+		select {
+		case <-look.C:
+		case <-limit.C:
+			return
+		case <-g.failed: // it was shut down
+			return
+		}
+	}
+}
+
 // await waits for a future of Raft and sorts its errors into the package's.
 func (g *Group) await(ctx context.Context, f raft.Future) error {
 	done := make(chan error, 1)
-	go func() { done <- f.Error() }() // Raft answers all but what it has under way at its end
+	g.asked.Add(1)
+	go func() { // ends when Raft answers: see answered
+		defer g.asked.Add(-1)
+		done <- f.Error()
+	}()
 	var err error
 	select {
 	case err = <-done:
