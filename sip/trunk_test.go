@@ -114,6 +114,28 @@ func TestTrunk_PhonesAtItsAddressStayPhones(t *testing.T) {
 	}
 }
 
+// A gateway that was asked once who it is goes on saying so, also when nobody asks it any
+// more: it is let in as it would be without.
+func TestTrunk_MaySayWhoItIsUnasked(t *testing.T) {
+	w := callWorld(t, nil, "1002")
+	s := newScript(t)
+	gw := w.carrier("secret", func(t *configpb.Trunk) { t.InboundAuth = gwAuth("secret") })
+	b := w.ua("udp", "1002")
+	call := func() {
+		t.Helper()
+		out, _ := s.up(gw, b, "1002")
+		s.do(out, "BYE", 200)
+	}
+	call()
+	w.put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: gw.Addr(), Prefix: "+"}})
+	at := mustAddrPort(gw.Addr())
+	until(t, "nobody asks it", func() bool { _, surely := w.server.proxy.Trunk(at, location.UDP); return surely })
+	call()
+	w.put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "192.0.2.1:5060", Sources: []string{"127.0.0.1"}}})
+	until(t, "it is known by its machine", func() bool { n, surely := w.server.proxy.Trunk(at, location.UDP); return n == "9000" && !surely })
+	call()
+}
+
 // TestTrunk_IsAnsweredWhenItAsks: the caller hears nothing of it, and each side has
 // numbers that rise.
 func TestTrunk_IsAnsweredWhenItAsks(t *testing.T) {

@@ -78,6 +78,8 @@ func (cs *callers) gateway(m *message.Message, in *packet, v *fsm.View, phone bo
 		return k
 	case !c.None && k == nil:
 		return cs.trunks.ofUser(user)
+	case !c.None && k.asked() == nil && (surely || !phone) && v.DN(string(user)).GetKind() != configpb.DNKind_DN_KIND_SIP:
+		return k // it remembers who asked it once, and would be let in without
 	}
 	return nil
 }
