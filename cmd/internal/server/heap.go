@@ -32,8 +32,6 @@ const (
 	// hugeFrom is up to where the heap is small, and stays in small pages: it gives back
 	// what it does not need.
 	hugeFrom = 128 << 20
-	// hugeLeast is for how many bytes more huge pages are asked for, at least.
-	hugeLeast = 1 << 30
 	// hugeEach is what a byte that is stored becomes in memory, at most.
 	hugeEach = 4
 )
@@ -41,21 +39,23 @@ const (
 // heap is that of this process, of which the collector and the kernel hear how large
 // it is. A kernel whose huge pages are for those who ask for them (transparent_hugepage is
 // madvise) would bring in the heap of many DNs by pages of 4 KiB, which takes longer than
-// reading what fills it.
+// reading what fills it. One that grows by and by gains nothing by them: with a million DNs
+// a registration took a fifth more.
 type heap struct {
-	percent int    // what the collector is set to; 0: to what GOGC says
-	huge    uint64 // how far it may grow in huge pages where these are wanted
+	percent int // what the collector is set to; 0: to what GOGC says
 }
 
 // newHeap is one that what is stored in files of that many bytes will be read into.
 func newHeap(stored uint64) *heap {
-	h := &heap{huge: hugeFrom}
+	h := &heap{}
 	h.collect(heapLoading)
-	h.expect(stored * hugeEach)
+	if size := stored * hugeEach; size > hugeFrom && size <= machineMemory()/2 {
+		growHuge(size)
+	}
 	return h
 }
 
-// grow adjusts both to the heap until the context ends.
+// grow adjusts the collector to the heap until the context ends.
 func (h *heap) grow(ctx context.Context) {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	loaded := time.Now().Add(heapLoads)
@@ -63,13 +63,11 @@ func (h *heap) grow(ctx context.Context) {
 	defer t.Stop()
 	for {
 		metrics.Read(sample)
-		live := sample[0].Value.Uint64()
-		p := heapGrowth(live)
+		p := heapGrowth(sample[0].Value.Uint64())
 		if time.Now().Before(loaded) {
 			p = max(p, heapLoading)
 		}
 		h.collect(p)
-		h.expect(2 * live)
 		select {
 		case <-ctx.Done():
 			return
@@ -86,21 +84,6 @@ func (h *heap) collect(percent int) {
 		debug.SetGCPercent(percent)
 		h.percent = percent
 	}
-}
-
-// expect asks for huge pages, and for some more, when the heap may have that many bytes.
-func (h *heap) expect(size uint64) {
-	if size <= h.huge {
-		return
-	}
-	more := max(hugeLeast, size)
-	h.huge += more
-	if more > machineMemory()/2 {
-		return
-	}
-	was := debug.SetGCPercent(-1) // the heap does not really grow
-	defer debug.SetGCPercent(was)
-	growHuge(more)
 }
 
 // storedAt is how many bytes the files of a directory have.

@@ -37,31 +37,25 @@ func advised(t *testing.T) (n int) {
 	return n
 }
 
-// A small node asks for nothing; one that stored much, and one that grows, do once, until
-// the heap is beyond that.
+// A small node asks for nothing, one that stored much for what that becomes.
 func TestHeap_AsksForHugePagesWhenItIsLarge(t *testing.T) {
 	if machineMemory() < 8<<30 {
 		t.Skip("SKIPPED: the machine is small")
 	}
 	t.Setenv("GOGC", "100")
 	before := advised(t)
-	h := newHeap(10 << 20)
-	h.expect(100 << 20)
+	newHeap(10 << 20)
 	if n := advised(t); n != before {
 		t.Errorf("a small one: %d MiB", (n-before)>>20)
 	}
-	h.expect(200 << 20)
-	first := advised(t)
-	if h.expect(900 << 20); first-before < hugeLeast*9/10 || advised(t) != first {
-		t.Errorf("a large one: %d MiB, then %d", (first-before)>>20, (advised(t)-before)>>20)
+	newHeap(300 << 20)
+	if n := advised(t) - before; n < 1<<30 {
+		t.Errorf("a large one: %d MiB", n>>20)
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	if m.HeapAlloc > 256<<20 {
 		t.Errorf("the heap has %d MiB", m.HeapAlloc>>20)
-	}
-	if h.expect(2 << 30); advised(t)-first < hugeLeast*9/10 {
-		t.Errorf("a larger one: %d MiB", (advised(t)-first)>>20)
 	}
 }
 
