@@ -97,8 +97,8 @@ func planeFaults() []Fault {
 		},
 		{
 			Name: "no-pre-vote", Kind: Consensus, What: "a node that was cut off deposes the leader when it is back",
-			Edits: []Edit{{"node/consensus/group.go", "c.CommitTimeout = commitTimeout",
-				"c.CommitTimeout, c.PreVoteDisabled = commitTimeout, true"}},
+			Edits: []Edit{{"node/consensus/group.go", "c.CommitTimeout = g.cfg.news",
+				"c.CommitTimeout, c.PreVoteDisabled = g.cfg.news, true"}},
 			Scenario: "cuts", For: 60 * time.Second, Statements: []string{"S11"},
 		},
 		{

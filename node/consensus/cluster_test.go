@@ -59,6 +59,8 @@ type member struct {
 	member        bool   // Config.Member
 	clusterID     string // as it was when it was killed
 	snapshotAfter uint64
+	// news is Config.news.
+	news time.Duration
 	// features is fsm.Config.Features; nil: this program's.
 	features *fsm.Features
 	// clients is Config.Clients.
@@ -144,7 +146,7 @@ func (m *member) start(clusterID string) {
 	m.self.FeatureLevel = m.machine.Features().Announced()
 	m.group, err = Open(Config{
 		Dir: filepath.Join(m.dir, "raft"), Self: m.self, ClusterID: clusterID, Member: m.member, Machine: m.machine,
-		Listener: raftListener, Dial: m.dialRaft, DialGRPC: m.dialGRPC, Election: cmp.Or(m.election, testElection), SnapshotAfter: m.snapshotAfter, CompareEvery: compareEach, Clients: m.clients, Reach: m.reach, Log: slog.New(slog.DiscardHandler),
+		Listener: raftListener, Dial: m.dialRaft, DialGRPC: m.dialGRPC, Election: cmp.Or(m.election, testElection), SnapshotAfter: m.snapshotAfter, news: m.news, CompareEvery: compareEach, Clients: m.clients, Reach: m.reach, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

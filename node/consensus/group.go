@@ -97,6 +97,8 @@ type Config struct {
 	CompareEvery time.Duration
 	// Log; nil discards.
 	Log *slog.Logger
+
+	news time.Duration // how often an idle leader tells what is committed; commitTimeout
 }
 
 // Group is this node's part in the Raft group.
@@ -113,6 +115,7 @@ type Group struct {
 	settled   settled
 	nudges    wake.Signal
 	asked     atomic.Int64 // futures of Raft that it has not answered
+	began     atomic.Bool  // it leads, and nobody was told yet of its first entry
 	moved     wake.Signal  // this node's entry is to be looked at
 	removals  removals
 	since     atomic.Pointer[time.Time] // leading, if it leads
@@ -173,6 +176,9 @@ func (c Config) checked() (Config, error) {
 	}
 	if c.CompareEvery == 0 {
 		c.CompareEvery = compareEvery
+	}
+	if c.news == 0 {
+		c.news = commitTimeout
 	}
 	if c.Timeout == 0 {
 		c.Timeout = 1800 * time.Millisecond
@@ -258,7 +264,7 @@ func (g *Group) raftConfig() *raft.Config {
 	c := raft.DefaultConfig()
 	c.LocalID = raft.ServerID(g.cfg.Self.GetId())
 	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = g.cfg.Election, g.cfg.Election, g.cfg.Election/2
-	c.CommitTimeout = commitTimeout
+	c.CommitTimeout = g.cfg.news
 	c.MaxAppendEntries = maxAppendEntries
 	c.BatchApplyCh = true
 	c.SnapshotThreshold = snapshotThreshold
@@ -279,6 +285,7 @@ func (g *Group) observe() {
 			if o.Data == raft.Leader {
 				now := time.Now()
 				g.since.Store(&now)
+				g.began.Store(true)
 				g.nudge()
 			}
 			g.changed()

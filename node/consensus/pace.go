@@ -68,11 +68,18 @@ func (p *pace) failed() {
 }
 
 // paced is a pipeline whose appends are bounded too. more is called when Raft has asked for as
-// much as it does at once: there may be more.
+// much as it does at once: there may be more; and when the pipeline is given up, of which the
+// last requests may not have been answered.
 type paced struct {
 	raft.AppendPipeline
 	pace *pace
 	more func()
+}
+
+// Close implements raft.AppendPipeline.
+func (p paced) Close() error {
+	defer p.more()
+	return p.AppendPipeline.Close()
 }
 
 // AppendEntries implements raft.AppendPipeline. What doesn't fit goes in further requests

@@ -251,12 +251,14 @@ func (t *transport) EncodePeer(_ raft.ServerID, addr raft.ServerAddress) []byte 
 
 // hold keeps a failure of the replication back until the follower answers a
 // heartbeat. Raft doubles its pause with each failure up to 10 s: a follower
-// would get no log for that long after a cut was healed.
+// would get no log for that long after a cut was healed. Then it has Raft send again, which
+// would wait for commitTimeout.
 func (t *transport) hold(heard <-chan struct{}) {
 	limit := time.NewTimer(maxHold)
 	defer limit.Stop()
 	select {
 	case <-heard:
+		t.more()
 	case <-limit.C:
 	case <-t.done:
 	}
