@@ -354,7 +354,7 @@ func (n *Node) openSessions() (err error) {
 		RouterLeft: func(holder string) { n.routing.RouterLeft(holder) }, DrainEnd: n.drainEnd, Log: n.log,
 	})
 	n.routing = routing.New(routing.Config{
-		Table: n.table, Calls: n.calls, View: n.machine.View, Agents: n.agents,
+		Table: n.table, Calls: n.calls, View: n.machine.View, Behind: n.mayLag.Load, Agents: n.agents,
 		Announcer: session.Announcer{Calls: n.calls, Addresses: n.addresses}, Log: n.log,
 	})
 	n.fold = statistics.New(statistics.Config{Table: n.table, Calls: n.calls, Machine: n.machine})

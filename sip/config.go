@@ -53,8 +53,8 @@ type Config struct {
 	// Draining says that the node takes no registrations and no calls from trunks;
 	// Drained that its time is over, and no DN here may be in service. nil means never.
 	Draining, Drained func() bool
-	// Behind tells whether Machine may be behind the configuration of the cluster: nobody is
-	// refused by it then. nil means never.
+	// Behind tells whether Machine may be behind the configuration of the cluster: nothing is
+	// denied by it then. nil means never.
 	Behind func() bool
 	// Hosts are names that phones may use as domain, beside the realm and IP addresses.
 	Hosts []string

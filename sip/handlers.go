@@ -189,6 +189,23 @@ func origin(req *sip.Request) (location.Transport, netip.AddrPort) {
 }
 
 func (s *Server) onOptions(req *sip.Request, a *answer.Answer) {
+	gaps := s.gaps()
+	s.options(req, a)
+	if a.Code != 0 && gaps.Deny(a) {
+		a.Later(false)
+	}
+}
+
+// gaps are what this node may not know yet.
+func (s *Server) gaps() answer.Gaps {
+	if s.proxy == nil {
+		return answer.Gaps{Behind: s.cfg.Behind()}
+	}
+	return s.proxy.Gaps()
+}
+
+// options is onOptions by what is known.
+func (s *Server) options(req *sip.Request, a *answer.Answer) {
 	mine := s.isHere(req)
 	toNode := mine && req.Recipient.User == ""
 	switch {
@@ -250,11 +267,12 @@ func (s *Server) reachable(req *sip.Request, a *answer.Answer) bool {
 		d = v.DN(string(message.AppendUnescaped(nil, []byte(req.Recipient.User))))
 	}
 	if d == nil {
-		a.Set(404, "Not Found")
+		a.Refuse(404, "Not Found")
+		a.Stranger = !s.isHere(req)
 		return false
 	}
 	if d.GetDisabled() {
-		a.Set(403, "DN is disabled")
+		a.Refuse(403, "DN is disabled")
 		return false
 	}
 	if k := d.GetKind(); k == configpb.DNKind_DN_KIND_SIP || k == configpb.DNKind_DN_KIND_PSTN {

@@ -307,6 +307,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.peers != nil {
 		s.setPeers() // what comes first may go on to them
 	}
+	if s.proxy != nil {
+		s.proxy.CatchUp()
+	}
 	s.gate.doors.let(everyone)
 	group, ctx := errgroup.WithContext(ctx)
 	if c := s.port.PacketConn(); c != nil {

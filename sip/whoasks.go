@@ -7,6 +7,7 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
+	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/guard"
 	"github.com/sipcluster/sipcluster/sip/message"
@@ -29,9 +30,10 @@ func (s *Server) mayAsk(req *sip.Request, a *answer.Answer) bool {
 	}
 	d := s.guard.Check(&claim, v, a)
 	if d.GetDisabled() {
-		a.Set(403, "DN is disabled")
+		a.Refuse(403, "DN is disabled")
 		return false
 	}
+	a.Stranger = claim.None && v.DN(string(claim.Number)).GetKind() != configpb.DNKind_DN_KIND_SIP
 	return d != nil
 }
 

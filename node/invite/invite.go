@@ -141,6 +141,8 @@ type Outcome struct {
 	Reason string
 	// Retry: the target was not reached at all.
 	Retry bool
+	// Denied: the configuration has none, or does not let the caller call it.
+	Denied bool
 	// RetryAfter is how long a trunk wants to be left alone (RFC 3261 §21.5.4); 0: it does not.
 	RetryAfter time.Duration
 	// NoWord: no phone has said a word in its time, or none is there.

@@ -33,7 +33,7 @@ func (r *Engine) MayCall(from dn.Number, number string) bool {
 }
 
 // outOfClass says that the call must not leave by a trunk to that number.
-var outOfClass = invite.Outcome{Code: 403, Reason: "Not in the DN's class of service"}
+var outOfClass = invite.Outcome{Code: 403, Reason: "Not in the DN's class of service", Denied: true}
 
 // unreachable tells whether an agent's telephone is behind a trunk by which the call
 // must not leave.

@@ -83,7 +83,7 @@ func (r *Engine) place(sign *stopSign, in invite.Call, config *configpb.DN, noAn
 	st, _ := r.table.Get(n)
 	switch {
 	case config.GetDisabled():
-		done(invite.Outcome{Code: 403, Reason: "DN is disabled"})
+		done(invite.Outcome{Code: 403, Reason: "DN is disabled", Denied: true})
 		return
 	case st.State != dn.InSrv:
 		done(invite.Outcome{Code: 480, Reason: "DN is out of service"})
@@ -156,7 +156,7 @@ func (r *Engine) depart(sign *stopSign, in invite.Call, number string, as dn.Num
 		}
 		done(out)
 	}
-	next(invite.Outcome{Code: 404, Reason: "No trunk for the number", Retry: true})
+	next(invite.Outcome{Code: 404, Reason: "No trunk for the number", Retry: true, Denied: true})
 }
 
 // try sends the call to one target. A DN whose owner is lost while it rings is

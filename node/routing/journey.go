@@ -32,6 +32,8 @@ type journey struct {
 	// passedBy are the addresses of trunks that have not taken it.
 	passedBy string
 	ended    atomic.Bool
+	// behind: when it arrived the configuration may have been behind that of the cluster.
+	behind bool
 	// began is when the INVITE arrived; zero once that has been sent to a DN. rang is when
 	// the DN rings has begun to ring.
 	began, rang time.Time
@@ -47,6 +49,7 @@ func (r *Engine) Arrive(in invite.Call) {
 		in.Reject(503, "Too many calls of the trunk")
 		return
 	}
+	behind := r.behind() // before the view
 	w := numbering.Find(r.view(), callerOf(in.Origin()), in.Called())
 	id, err := r.calls.Begin(r.infoOf(in, &w))
 	if err != nil {
@@ -56,7 +59,7 @@ func (r *Engine) Arrive(in invite.Call) {
 		return
 	}
 	in.Named(string(id))
-	j := &journey{r: r, in: in, id: id, began: time.Now(), gives: []func(){give}}
+	j := &journey{r: r, in: in, id: id, behind: behind, began: time.Now(), gives: []func(){give}}
 	j.guard(func() { j.begin(&w) })
 }
 
@@ -132,7 +135,7 @@ func (r *Engine) infoOf(in invite.Call, w *numbering.Way) call.Info {
 func (j *journey) begin(w *numbering.Way) {
 	config := w.DN
 	if w.Code != 0 {
-		j.over(j.reject(w.Code, w.Reason))
+		j.over(j.finish(invite.Outcome{Code: w.Code, Reason: w.Reason, Denied: true}))
 		return
 	}
 	switch config.GetKind() {
@@ -245,10 +248,17 @@ func (j *journey) tried(n dn.Number, out invite.Outcome) {
 	}
 }
 
+// laterAfter is when a caller may try again whom this node knows too little to deny.
+const laterAfter = 5 * time.Second
+
 // finish gives the caller the last answer, or notes that the call is up.
 func (j *journey) finish(out invite.Outcome) (cause int) {
 	switch {
 	case out.Answered:
+	case out.Denied && j.behind: // what is not known yet is not denied
+		out.Code = 503
+		j.in.Later("The configuration is being read", laterAfter)
+		return out.Code
 	case out.Code == 503 && out.RetryAfter > 0:
 		j.in.Later(out.Reason, out.RetryAfter)
 		return out.Code

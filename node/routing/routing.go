@@ -61,11 +61,14 @@ type Announcer interface {
 	Routers(rp dn.Number) bool
 }
 
-// Config of an Engine. All fields but MaxWaiting must be set.
+// Config of an Engine. All fields but MaxWaiting and Behind must be set.
 type Config struct {
-	Table     *dn.Table
-	Calls     *call.Table
-	View      func() *fsm.View
+	Table *dn.Table
+	Calls *call.Table
+	View  func() *fsm.View
+	// Behind tells whether View may be behind the configuration of the cluster: no call is
+	// denied by it then. nil means never.
+	Behind    func() bool
 	Agents    *agent.Registry
 	Announcer Announcer
 	// MaxWaiting calls for one group; 0 means 10,000.
@@ -78,6 +81,7 @@ type Engine struct {
 	table     *dn.Table
 	calls     *call.Table
 	view      func() *fsm.View
+	behind    func() bool
 	agents    *agent.Registry
 	announcer Announcer
 	log       *slog.Logger
@@ -92,8 +96,11 @@ type Engine struct {
 
 // New makes the routing of a node's calls.
 func New(cfg Config) *Engine {
+	if cfg.Behind == nil {
+		cfg.Behind = func() bool { return false }
+	}
 	return &Engine{
-		table: cfg.Table, calls: cfg.Calls, view: cfg.View, agents: cfg.Agents, announcer: cfg.Announcer, log: cfg.Log, tail: cfg.Table.Tail(),
+		table: cfg.Table, calls: cfg.Calls, view: cfg.View, behind: cfg.Behind, agents: cfg.Agents, announcer: cfg.Announcer, log: cfg.Log, tail: cfg.Table.Tail(),
 		queues: newQueues(cmp.Or(cfg.MaxWaiting, 10_000)), rings: newRings(), visits: newVisits(), quotas: quota.New(), times: newTimes(),
 	}
 }

@@ -245,6 +245,34 @@ func TestRouting_OfACallToADN(t *testing.T) {
 	}
 }
 
+// TestRouting_DeniesNothingByAConfigurationThatMayBeBehind: callers are told to come again;
+// what the tables say, and what is there, is as ever.
+func TestRouting_DeniesNothingByAConfigurationThatMayBeBehind(t *testing.T) {
+	x := newExchange(t)
+	x.table.Register("1001", dn.Registered)
+	behind := true
+	x.r.behind = func() bool { return behind }
+	for _, c := range []struct {
+		called    string
+		origin    invite.Origin
+		then, now int
+	}{
+		{"1234", trunk, 503, 404},
+		{"+15551234", trunk, 503, 404},
+		{"1001", trunk, 486, 486},
+		{"1004", trunk, 480, 480},
+	} {
+		for is, want := range map[bool]int{true: c.then, false: c.now} {
+			behind = is
+			in := &script{called: c.called, origin: c.origin, answers: map[string]invite.Outcome{"1001": {Code: 486}}}
+			in.serve(t.Context(), x.r)
+			if in.rejected != want || (want == 503) != (in.later > 0) {
+				t.Errorf("%s, perhaps behind %v: answered %d, again after %v; want %d", c.called, is, in.rejected, in.later, want)
+			}
+		}
+	}
+}
+
 // A PSTN agent's calls leave by the trunks, and are told of the agent's DN.
 func TestRouting_OfACallToAPSTNAgent(t *testing.T) {
 	x := newExchange(t)

@@ -18,9 +18,24 @@ type Answer struct {
 	Lines []byte
 	// Durable: the location store has to be flushed before it is sent.
 	Durable bool
-	// Refusal: it rests on what the configuration says of who asks, and is not given by a
-	// node whose copy may be behind: phones take it as final.
-	Refusal bool
+	// Refusal: it rests on what the configuration says, of who asks or of what is asked for.
+	// Stranger: it rests on that no trunk is known where the request comes from. Both are
+	// final for phones and carriers, and see Gaps.
+	Refusal, Stranger bool
+}
+
+// Gaps are what a node may not know yet. What is not known yet is not denied. Look at them
+// before the configuration.
+type Gaps struct {
+	// Behind: its configuration may be behind that of the cluster.
+	Behind bool
+	// Sought: addresses of trunks are looked up that none is known of.
+	Sought bool
+}
+
+// Deny tells whether an answer rests on what is not known yet.
+func (g Gaps) Deny(a *Answer) bool {
+	return g.Behind && (a.Refusal || a.Stranger) || g.Sought && a.Stranger
 }
 
 // Reset makes a ready for another request and keeps its room.
@@ -28,6 +43,9 @@ func (a *Answer) Reset() { *a = Answer{Lines: a.Lines[:0]} }
 
 // Set sets the status.
 func (a *Answer) Set(code int, reason string) { a.Code, a.Reason = code, reason }
+
+// Stray sets the status of what is final for a Stranger.
+func (a *Answer) Stray(code int, reason string) { a.Code, a.Reason, a.Stranger = code, reason, true }
 
 // Refuse sets the status of a Refusal.
 func (a *Answer) Refuse(code int, reason string) { a.Code, a.Reason, a.Refusal = code, reason, true }
@@ -71,7 +89,7 @@ func (a *Answer) Overloaded() {
 	a.Number("Retry-After", 5)
 }
 
-// Later takes a Refusal back: who asks by datagram hears nothing and asks again, anybody
+// Later takes an answer back: who asks by datagram hears nothing and asks again, anybody
 // else is told to go elsewhere meanwhile.
 func (a *Answer) Later(datagram bool) {
 	if a.Reset(); !datagram {

@@ -2,6 +2,7 @@ package carrier
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -259,6 +260,17 @@ func (b *Book) Any(n dn.Number) (Way, bool) {
 		return all[0], true
 	}
 	return Way{}, false
+}
+
+// Sought tells whether nobody knows yet where a trunk is: no address of one of its names
+// was found, and the domain has not said that there is none.
+func (b *Book) Sought(n dn.Number) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.trunks[n]
+	return e != nil && slices.ContainsFunc(e.targets, func(t *target) bool {
+		return len(t.places) == 0 && !errors.Is(t.err, ErrNoAddress) && !errors.Is(t.err, ErrNoService)
+	})
 }
 
 // At is the way of a trunk to an address by a transport, or to another port of that host

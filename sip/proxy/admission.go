@@ -46,7 +46,7 @@ func (ad *admission) admit(sh *shard, m *message.Message, in *packet, s *route.S
 	case bye && (first == dialogKnown || last == dialogKnown): // whoever was deleted may hang up
 		return true
 	case !ad.configured(s):
-		a.Set(403, "A DN of the dialog is disabled or deleted")
+		a.Refuse(403, "A DN of the dialog is disabled or deleted")
 	default:
 		return true
 	}
@@ -70,6 +70,7 @@ func (ad *admission) isParty(m *message.Message, in *packet, s *route.Set, key d
 	trunk := ad.trunks.get(s.First.Number)
 	if s.First.Purpose == route.Trunk && trunk.asked() == nil || string(m.Method) == "ACK" {
 		a.Set(403, "Not a party of the dialog")
+		a.Stranger = s.First.Purpose == route.Trunk
 		return false
 	}
 	if s.First.Purpose == route.Trunk {

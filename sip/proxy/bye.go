@@ -18,13 +18,13 @@ const byeAnswer, byePatience = 1, 8
 var byeAgreed = answer.Answer{Code: 200, Reason: "OK"}
 
 // refuse answers a request that goes no further.
-func (rs *relays) refuse(sh *shard, m *message.Message, in *packet, at dialog.Ref, f *message.Fault) {
-	if methodOf(m) != methodBye {
-		a := answer.Answer{Code: f.Code, Reason: f.Reason}
-		if f == errNoREFER {
-			a.Header("Allow", carrierAllows)
-		}
-		sh.refuse(m, in, &a)
+func (rs *relays) refuse(sh *shard, m *message.Message, in *packet, at dialog.Ref, f *message.Fault, gaps answer.Gaps) {
+	a := answer.Answer{Code: f.Code, Reason: f.Reason, Refusal: f == errNoPeer || f == errNoTrunk, Stranger: f == errNoTrunk}
+	if f == errNoREFER {
+		a.Header("Allow", carrierAllows)
+	}
+	if methodOf(m) != methodBye || gaps.Deny(&a) && !in.transport.Connected() {
+		sh.deny(m, in, &a, gaps)
 		return
 	}
 	if over := rs.dialogs.HungUp(at, false); over != nil {

@@ -24,26 +24,31 @@ type callers struct {
 	seed     maphash.Seed // of the prints of requests
 }
 
-// identify finds out who asks: a gateway by its certificate or address, or by digest, as
-// phones.
-func (cs *callers) identify(m *message.Message, in *packet, a *answer.Answer) (o callOrigin, ok bool) {
-	behind := cs.behind != nil && cs.behind()
-	o, ok = cs.identified(m, in, a)
-	if !ok && behind && a.Refusal {
-		a.Later(false)
-	}
-	return o, ok
+// gaps are what may not be known yet of who asks.
+func (cs *callers) gaps() answer.Gaps {
+	return answer.Gaps{Behind: cs.behind != nil && cs.behind(), Sought: cs.trunks.seeks()}
 }
 
-// identified is identify by the configuration that is here.
-func (cs *callers) identified(m *message.Message, in *packet, a *answer.Answer) (callOrigin, bool) {
+// identify finds out who asks: a gateway by its certificate or address, or by digest, as
+// phones. Who is asked for a password and has said of no phone that it is one may be a
+// gateway's yet, that takes it as final.
+func (cs *callers) identify(m *message.Message, in *packet, a *answer.Answer) (o callOrigin, ok bool) {
 	number, u := callerOf(m.Get(message.From))
-	o := callOrigin{number: number, hop: in.hop()}
 	v := cs.machine.View()
 	phone := cs.saysPhone(v, number, &u)
 	if k := cs.gateway(m, in, v, phone); k != nil {
+		o = callOrigin{number: number, hop: in.hop()}
 		return o, cs.admitTrunk(m, in, v, k, &o, a)
 	}
+	o, ok = cs.elsewhere(m, in, v, phone, a)
+	a.Stranger = !ok && !phone && cs.claim(m, in, v, nil).None && !cs.isPhone(v, identity.Preferred(m))
+	return o, ok
+}
+
+// elsewhere is identify for what comes from where no gateway is known to be.
+func (cs *callers) elsewhere(m *message.Message, in *packet, v *fsm.View, phone bool, a *answer.Answer) (callOrigin, bool) {
+	number, u := callerOf(m.Get(message.From))
+	o := callOrigin{number: number, hop: in.hop()}
 	if !phone && identity.Anonymous(m.Get(message.From)) { // who it is, the credentials say
 		number = string(cs.withheld(m, in, v))
 	} else if k := cs.trunks.anyUser(); k != nil && !phone && (string(m.Method) == "INVITE" || !cs.served(&u)) {
@@ -86,7 +91,17 @@ func (cs *callers) gateway(m *message.Message, in *packet, v *fsm.View, phone bo
 
 // saysPhone tells whether a From, of that number and URI, is a phone's of this cluster.
 func (cs *callers) saysPhone(v *fsm.View, number string, u *message.URI) bool {
-	return v.DN(number).GetKind() == configpb.DNKind_DN_KIND_SIP && cs.served(u)
+	return cs.isPhone(v, []byte(number)) && cs.served(u)
+}
+
+// isPhones is saysPhone of a message.
+func (cs *callers) isPhones(m *message.Message) bool {
+	number, u := callerOf(m.Get(message.From))
+	return cs.saysPhone(cs.machine.View(), number, &u)
+}
+
+func (cs *callers) isPhone(v *fsm.View, number []byte) bool {
+	return v.DN(string(number)).GetKind() == configpb.DNKind_DN_KIND_SIP
 }
 
 // sentByTrunk tells whether a request comes from where a trunk is known to be, and is the

@@ -29,8 +29,8 @@ type Config struct {
 	Stats   *answer.Counters
 	// Draining: the node takes no new calls from trunks.
 	Draining func() bool
-	// Behind tells whether Machine may be behind the configuration of the cluster: nobody is
-	// refused by it then. nil means never.
+	// Behind tells whether Machine may be behind the configuration of the cluster: nothing is
+	// denied by it then. nil means never.
 	Behind func() bool
 	// Refuses tells whether what begins now, by another node or not, has to give way; nil is
 	// never.

@@ -15,6 +15,7 @@ import (
 // Route; one of a peer is delivered here; others begin something new.
 func (p *Proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction.Key) {
 	var a answer.Answer
+	gaps := p.callers.gaps()
 	mark := loopMark(p.seed, m)
 	f := looped(m, mark)
 	if f == nil {
@@ -29,14 +30,14 @@ func (p *Proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction
 	s, f := p.routes.Read(d, m.URI, m.Elements(message.Route))
 	switch k := &s.Last; {
 	case f != nil:
-		a.Fault(f)
+		a.Refuse(f.Code, f.Reason) // the keys are of the configuration
 	case d.To != nil && !s.Followed():
 		if sh.early(m, in, key, &d) {
 			return
 		}
 		a.Set(481, "Call/Transaction Does Not Exist")
 	case d.To != nil:
-		p.relays.relay(sh, m, in, key, mark, &d, &s)
+		p.relays.relay(sh, m, in, key, mark, &d, &s, gaps)
 		return
 	case k.Purpose == route.Deliver && len(s.Rest) == 0 && in.peer != "" && k.Node == in.peer:
 		if p.givesWay(m, in, &a) {
@@ -51,8 +52,20 @@ func (p *Proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction
 	default:
 		p.fromOutside(sh, m, in, key, mark, &a)
 	}
+	sh.deny(m, in, &a, gaps)
+}
+
+// deny answers a request that goes no further, if it is answered. What is not known yet is
+// not denied: what is within a dialog and comes by datagram has no answer, and comes again.
+func (sh *shard) deny(m *message.Message, in *packet, a *answer.Answer, gaps answer.Gaps) {
+	if a.Code == 0 {
+		return
+	}
+	if gaps.Deny(a) {
+		a.Later(m.Tag(message.To) != nil && !in.transport.Connected())
+	}
 	if a.Code != 0 {
-		sh.refuse(m, in, &a)
+		sh.refuse(m, in, a)
 	}
 }
 
@@ -86,6 +99,7 @@ func (p *Proxy) fromOutside(sh *shard, m *message.Message, in *packet, key trans
 	}
 	if f := p.callers.calls(m, in, invite); f != nil {
 		a.Fault(f)
+		a.Stranger = f == errOtherDomain && !p.callers.isPhones(m)
 		return
 	}
 	if p.givesWay(m, in, a) {

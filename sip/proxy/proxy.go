@@ -102,6 +102,13 @@ func New(cfg Config) *Proxy {
 // Connect gives the proxy the ways out. Call it before run.
 func (p *Proxy) Connect(out *wire.Exits) { p.exits.Exits = out }
 
+// CatchUp takes the trunks of a configuration that was loaded since New. Call it before what
+// comes is served.
+func (p *Proxy) CatchUp() { p.trunks.catchUp() }
+
+// Gaps are what this node may not know yet.
+func (p *Proxy) Gaps() answer.Gaps { return p.callers.gaps() }
+
 // AsksCertificates tells whether a trunk is known by the certificate that it shows.
 func (p *Proxy) AsksCertificates() bool { return p.trunks.named() }
 

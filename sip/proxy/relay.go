@@ -77,13 +77,11 @@ func methodOf(m *message.Message) method {
 
 // relay sends a request within a dialog along its route. It needs no state of
 // the dialog: the token in the Route tells the flow.
-func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transaction.Key, mark [13]byte, d *route.Dialog, s *route.Set) {
+func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transaction.Key, mark [13]byte, d *route.Dialog, s *route.Set, gaps answer.Gaps) {
 	at := dialog.RefOf(d, s)
 	var a answer.Answer
 	if !rs.admit.admit(sh, m, in, s, at.Key, &a) {
-		if a.Code != 0 {
-			sh.refuse(m, in, &a)
-		}
+		sh.deny(m, in, &a, gaps)
 		return
 	}
 	to, f := rs.path.next(s, rs.dialogs.Contact(at.Key, at.By.Other()), d, methodOf(m) == methodBye)
@@ -91,7 +89,7 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 		f = rs.referred(m, s, at)
 	}
 	if f != nil {
-		rs.refuse(sh, m, in, at, f)
+		rs.refuse(sh, m, in, at, f, gaps)
 		return
 	}
 	rs.note(sh, m, at)

@@ -212,14 +212,14 @@ func (ts *targets) ofDN(called string, a *answer.Answer) (t invite.Target, ok bo
 	d := v.DN(called)
 	switch {
 	case d == nil:
-		a.Set(404, "Not Found")
+		a.Refuse(404, "Not Found")
 		return t, false
 	case d.GetKind() != configpb.DNKind_DN_KIND_SIP:
 		a.Set(405, "Method Not Allowed")
 		a.Header("Allow", "INVITE, ACK, CANCEL, OPTIONS")
 		return t, false
 	case d.GetDisabled():
-		a.Set(403, "DN is disabled")
+		a.Refuse(403, "DN is disabled")
 		return t, false
 	}
 	owner, inService := OwnerOf(ts.table, v, dn.Number(called))

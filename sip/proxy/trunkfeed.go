@@ -7,6 +7,13 @@ import (
 	"github.com/sipcluster/sipcluster/node/dn"
 )
 
+// catchUp takes the configuration of now. It is called before anybody is served.
+func (t *trunks) catchUp() {
+	if t.changed(fsm.Changes{All: true, Nodes: true}) {
+		t.index()
+	}
+}
+
 // follow keeps up with the configuration until ctx ends.
 func (t *trunks) follow(ctx context.Context) error {
 	w := t.machine.Watch()

@@ -32,6 +32,8 @@ type trunks struct {
 	// byName are those that are known by a certificate, byUser by a digest alone.
 	byName []*trunk
 	byUser map[string]*trunk
+	// sought: the addresses of one that is known by them alone are looked up.
+	sought bool
 	// proved are the trunks that are known by their user, with where they have proved that.
 	proved *recent.Set
 	// nodes are the addresses of the cluster's own SIP ports. Many are at home there, so
@@ -107,7 +109,7 @@ func (t *trunks) index() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.byAddr, t.byIP, t.byUser = map[netip.AddrPort]*trunk{}, map[netip.Addr]*trunk{}, map[string]*trunk{}
-	t.bySource, t.byName, t.nodes = nil, nil, t.nodeAddrs()
+	t.bySource, t.byName, t.nodes, t.sought = nil, nil, t.nodeAddrs(), false
 	for _, k := range t.inOrder() {
 		c := k.config.GetTrunk()
 		k = &trunk{number: k.number, config: k.config, addrs: t.book.Addrs(k.number)}
@@ -124,6 +126,7 @@ func (t *trunks) index() {
 		case user != "":
 			put(t.byUser, user, k)
 		default:
+			t.sought = t.sought || t.book.Sought(k.number)
 			for _, a := range k.addrs {
 				put(t.byAddr, a, k)
 				put(t.byIP, a.Addr(), k)
@@ -299,6 +302,13 @@ func (t *trunks) anyUser() (found *trunk) {
 		}
 	}
 	return found
+}
+
+// seeks tells whether a trunk may be anywhere yet.
+func (t *trunks) seeks() bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.sought
 }
 
 // knowsBySource tells whether a DN is a trunk that is known by where it sends from, or by
