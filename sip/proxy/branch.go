@@ -9,6 +9,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/identity"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/transaction"
 )
 
@@ -93,8 +94,9 @@ func (b *branch) transmit(id string, line []byte) (err error) {
 		skewed := *l.side
 		skewed.Skew, side = b.asked, &skewed
 	}
+	uri, routes := route.Onward(l.uri, l.routes)
 	ch := message.Changes{
-		URI: l.uri, Via: c.sh.via(&b.to, id), Hops: hops(c.req) - 1, Routes: l.routes, Reroute: true,
+		URI: uri, Via: c.sh.via(&b.to, id), Hops: hops(c.req) - 1, Routes: routes, Reroute: true,
 		RecordRoutes: c.in.records.Entries(c.req, side, c.callerToken()), Lines: append(append(c.timer.lines(), shown.lines...), line...), From: shown.from,
 		Drop: border{c.origin.domain, l.domain}.request(c.req, realm),
 	}

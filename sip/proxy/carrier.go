@@ -132,7 +132,8 @@ func (b *branch) answers(res *message.Message) bool {
 	if b.asked == maxAsked || b.a == nil || b.a.stopped != nil || c.final {
 		return false
 	}
-	line := b.asks.answer(b.account, res, string(c.req.Method), b.leg.uri, c.req.Body)
+	uri, _ := route.Onward(b.leg.uri, b.leg.routes)
+	line := b.asks.answer(b.account, res, string(c.req.Method), uri, c.req.Body)
 	if line == nil {
 		return false
 	}
@@ -210,7 +211,8 @@ func (x *relay) answers(res *message.Message) bool {
 		return false
 	}
 	x.account = accountAt(x.in.path.trunks.get(s.Last.Number).configured())
-	line := x.asks.answer(x.account, res, string(m.Method), s.URI, m.Body)
+	uri, _ := route.Onward(s.URI, s.Rest)
+	line := x.asks.answer(x.account, res, string(m.Method), uri, m.Body)
 	to, f := x.in.path.next(&s, x.in.dialogs.Contact(x.at.Key, x.at.By.Other()), &d, x.method == methodBye)
 	if line == nil || f != nil || to == nil || x.method != methodBye && !x.in.dialogs.Raise(x.at) {
 		return false

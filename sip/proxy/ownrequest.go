@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/sipcluster/sipcluster/sip/message"
+	"github.com/sipcluster/sipcluster/sip/route"
 )
 
 // ownRequest is one that we send: within a dialog in the name of a party (RFC 3261
@@ -29,11 +30,12 @@ func (r *ownRequest) bytes() []byte {
 		b.Write(value)
 		b.WriteString("\r\n")
 	}
+	uri, routes := route.Onward(r.uri, r.routes)
 	b.WriteString(r.method + " ")
-	b.Write(r.uri)
+	b.Write(uri)
 	b.WriteString(" SIP/2.0\r\n")
 	line("Via", r.via)
-	for _, e := range r.routes {
+	for _, e := range routes {
 		line("Route", e)
 	}
 	line("Max-Forwards", []byte("70"))

@@ -196,7 +196,11 @@ func (x *relay) CutOff() {
 
 // along writes a request of a dialog as it goes on.
 func (sh *shard) along(m *message.Message, s *route.Set, to *hop, branch string, by uint8, ch message.Changes) []byte {
-	ch.URI, ch.Via, ch.Hops, ch.Routes, ch.Reroute = s.URI, sh.via(to, branch), hops(m)-1, s.Rest, true
+	ch.Via, ch.Hops, ch.Reroute = sh.via(to, branch), hops(m)-1, true
+	ch.URI, ch.Routes = s.URI, s.Rest
+	if to.peer == "" { // where the next one is: another node takes its own off, however it was written
+		ch.URI, ch.Routes = route.Onward(s.URI, s.Rest)
+	}
 	renumber(m, by, &ch)
 	return sh.forward(m, &ch)
 }
