@@ -2,7 +2,6 @@ package carrier
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -83,6 +82,7 @@ type target struct {
 	again   time.Time
 	looking bool
 	err     error // of the last look-up
+	vain    int   // look-ups since it was found; mostSought when the domain has said that there is none
 	own     bool  // it was said that it leads to the cluster itself
 }
 
@@ -262,14 +262,18 @@ func (b *Book) Any(n dn.Number) (Way, bool) {
 	return Way{}, false
 }
 
+// mostSought is how many look-ups of a name may fail until nobody waits for its first address
+// any more: it takes less than a minute.
+const mostSought = 2
+
 // Sought tells whether nobody knows yet where a trunk is: no address of one of its names
-// was found, and the domain has not said that there is none.
+// was found, and the domain has not said that there is none, and it is soon enough to hope.
 func (b *Book) Sought(n dn.Number) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e := b.trunks[n]
 	return e != nil && slices.ContainsFunc(e.targets, func(t *target) bool {
-		return len(t.places) == 0 && !errors.Is(t.err, ErrNoAddress) && !errors.Is(t.err, ErrNoService)
+		return len(t.places) == 0 && t.vain < mostSought
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -310,6 +311,9 @@ func TestBook_FollowsNames(t *testing.T) {
 	}
 	z.set(t, "_sip._udp.c.example. 1 SRV 0 0 0 .") // the carrier's own word
 	again()
+	if b.Sought("9000") {
+		t.Error("it was found, and is sought")
+	}
 	patience.Until(t, "there is no address", func() bool {
 		if list := b.States("9000"); !errors.Is(list[0].Err, ErrNoService) {
 			again()
@@ -317,4 +321,36 @@ func TestBook_FollowsNames(t *testing.T) {
 		}
 		return len(b.Ways("9000")) == 0
 	})
+}
+
+// TestBook_SeeksATrunkForAWhile: until its name was found, the domain has said that there is
+// none, or hope is in vain.
+func TestBook_SeeksATrunkForAWhile(t *testing.T) {
+	fails, there := errors.New("no name server answers"), finding{places: []Place{{Ways: []Way{{Addr: netip.MustParseAddrPort("192.0.2.1:5060")}}}}, ttl: time.Minute}
+	for name, c := range map[string]struct {
+		ends []error // of the look-ups; nil: it was found
+		want []bool  // sought before, and after each
+	}{
+		"it is found":        {[]error{nil, fails, fails}, []bool{true, false, false, false}},
+		"in the second look": {[]error{fails, nil}, []bool{true, true, false}},
+		"nobody answers":     {[]error{fails, fails}, []bool{true, true, false}},
+		"there is none":      {[]error{ErrNoAddress}, []bool{true, false}},
+		"it is not served":   {[]error{ErrNoService, fails}, []bool{true, false, false}},
+	} {
+		b := New(Config{Reached: func(dn.Number, bool) {}, Log: slog.New(slog.DiscardHandler)})
+		b.Put("9000", &configpb.Trunk{Address: "c.example"})
+		b.Put("9001", &configpb.Trunk{Address: "192.0.2.1:5060"})
+		for i, want := range c.want {
+			if i > 0 {
+				f := finding{}
+				if c.ends[i-1] == nil {
+					f = there
+				}
+				b.found(b.trunks["9000"].targets[0], f, c.ends[i-1])
+			}
+			if got := b.Sought("9000"); got != want || b.Sought("9001") || b.Sought("9009") {
+				t.Errorf("%s, after %d look-ups: sought %v", name, i, got)
+			}
+		}
+	}
 }

@@ -171,11 +171,15 @@ func (b *Book) found(t *target, f finding, err error) bool {
 	}
 	switch {
 	case err == nil:
-		t.again, t.places, t.known = now.Add(f.ttl), f.places, f.known
+		t.again, t.places, t.known, t.vain = now.Add(f.ttl), f.places, f.known, 0
 	case errors.Is(err, ErrNoService): // the domain's own word
 		t.again, t.places, t.known = now.Add(lookAgain), nil, nil
 	default:
 		t.again = now.Add(lookAgain)
+		t.vain++
+	}
+	if errors.Is(err, ErrNoService) || errors.Is(err, ErrNoAddress) {
+		t.vain = mostSought
 	}
 	for _, e := range b.trunks {
 		for _, x := range e.targets {
