@@ -166,7 +166,7 @@ func (s *Server) proxyConfig() proxy.Config {
 	return proxy.Config{
 		Machine: c.Machine, Table: c.Table, Store: c.Store, Guard: s.guard, Rate: s.rates[1], Stats: s.stats, Draining: c.Draining, Behind: c.Behind, Refuses: s.port.Refuses, Log: s.log, Now: c.Now,
 		TagSeed: s.cfg.tagSeed, Calls: c.Calls, RouteKeys: c.RouteKeys, LeadsHere: s.leadsHere, Datagrams: s.datagrams, RecordRoutes: &s.reach, Carry: c.Carry, Sealed: c.Sealed, Find: s.find,
-		Phones: cmp.Or[proxy.Phones](c.phones, s.pings), MaxCalls: c.MaxCalls, TimerC: c.TimerC, Timers: c.timers, NameServers: c.NameServers, Trace: c.Trace, Reached: s.reached,
+		Phones: cmp.Or[proxy.Phones](c.phones, s.pings), ServiceRoute: s.serviceRoute, MaxCalls: c.MaxCalls, TimerC: c.TimerC, Timers: c.timers, NameServers: c.NameServers, Trace: c.Trace, Reached: s.reached,
 	}
 }
 
@@ -222,6 +222,14 @@ func (s *Server) Passed(peer dn.Node, trunks []dn.Number) {
 	if s.accounts != nil {
 		s.accounts.Told(peer, trunks)
 	}
+}
+
+// serviceRoute is that of the registration at a trunk's address.
+func (s *Server) serviceRoute(n dn.Number, at netip.AddrPort) [][]byte {
+	if s.accounts == nil {
+		return nil
+	}
+	return s.accounts.ServiceRoute(n, at)
 }
 
 // reached has the accounts looked at when a trunk answers this node, or does no more.

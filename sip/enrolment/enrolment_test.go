@@ -1,6 +1,7 @@
 package enrolment
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -337,6 +338,63 @@ func TestKeeper_WaitsWhenItIsRefused(t *testing.T) {
 		}
 		if s, _ := x.keepers["a"].Status("gw"); s.Error != "" || s.Until.IsZero() {
 			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// TestKeeper_LeavesACarrierAloneThatIsNeverContent: it is asked at once for more time once,
+// and then as one that refuses.
+func TestKeeper_LeavesACarrierAloneThatIsNeverContent(t *testing.T) {
+	for name, next := range map[string]func(q *Request) time.Duration{
+		"more than may be":    func(*Request) time.Duration { return 30 * 24 * time.Hour },
+		"more each time":      func(q *Request) time.Duration { return q.Expires + time.Second },
+		"what it is asked":    func(q *Request) time.Duration { return q.Expires },
+		"it does not say":     func(*Request) time.Duration { return 0 },
+		"less, then the same": func(*Request) time.Duration { return 90 * time.Second },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &registrar{answer: func(q *Request) Answer { return Answer{Code: 423, Reason: "Interval Too Brief", MinExpires: next(q)} }}
+				x := newNodes(t, r, "a")
+				x.trunk(&configpb.TrunkRegistration{ExpiresS: 60})
+				passes(time.Hour)
+				synctest.Wait()
+				if n := len(r.since(0)); n < 10 || n > 25 {
+					t.Errorf("asked %d times in an hour", n)
+				}
+				if s, _ := x.keepers["a"].Status("gw"); s.Error != "423 Interval Too Brief" {
+					t.Errorf("%+v", s)
+				}
+			})
+		})
+	}
+}
+
+// TestKeeper_ServiceRouteIsThatOfTheRegistration: it is gone when that is, and is of the
+// address that said it.
+func TestKeeper_ServiceRouteIsThatOfTheRegistration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		says := []Answer{{Code: 200, ServiceRoute: [][]byte{[]byte("<sip:p1;lr>")}}, {Code: 200, ServiceRoute: [][]byte{[]byte("<sip:p2;lr>")}}, {Code: 503}}
+		r := &registrar{answer: func(q *Request) Answer {
+			a := says[0]
+			if len(says) > 1 {
+				says = says[1:]
+			}
+			a.Expires = q.Expires
+			return a
+		}}
+		x := newNodes(t, r, "a")
+		x.trunk(&configpb.TrunkRegistration{ExpiresS: 300})
+		k := x.keepers["a"]
+		for _, want := range []string{"<sip:p1;lr>", "<sip:p2;lr>", "<sip:p2;lr>", ""} {
+			if got := string(bytes.Join(k.ServiceRoute("gw", way.Addr), nil)); got != want {
+				t.Errorf("%v: by %s, want %s", r.since(0), got, want)
+			}
+			if k.ServiceRoute("gw", netip.MustParseAddrPort("192.0.2.99:5060")) != nil || k.ServiceRoute("other", way.Addr) != nil {
+				t.Error("it is another's too")
+			}
+			passes(3*time.Minute + 30*time.Second)
+			synctest.Wait()
 		}
 	})
 }

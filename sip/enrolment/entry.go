@@ -71,6 +71,7 @@ type held struct {
 // entry is an account.
 type entry struct {
 	trunk  dn.Number
+	routes *serviceRoutes
 	callID string
 	cseq   uint32
 	has    *held // nil for nothing
@@ -82,13 +83,17 @@ type entry struct {
 	failure  string
 	// succeeded and failed are the times of the last answers of each kind.
 	succeeded, failed time.Time
+	// unfit: the last answer had a Service-Route that is not used.
+	unfit bool
 	// least is what the carrier wants Expires to be.
 	least time.Duration
 	// losses are the connections in a row that were gone soon after it was registered by them.
 	losses int
 }
 
-func newEntry(n dn.Number) *entry { return &entry{trunk: n, callID: rand.Text()} }
+func newEntry(n dn.Number, routes *serviceRoutes) *entry {
+	return &entry{trunk: n, routes: routes, callID: rand.Text()}
+}
 
 // over tells whether nothing is to be done any more.
 func (e *entry) over() bool { return e.wish == wish{} && e.has == nil && !e.asking }
@@ -137,12 +142,16 @@ func (e *entry) answered(j *job, a Answer, now time.Time) {
 		e.due = now
 	case a.Code/100 == 2:
 		e.keep(&held{j.wish, j.way, now.Add(expires), now, make(chan struct{})})
+		e.routes.set(e.trunk, serviceRoute{j.way.Addr, a.ServiceRoute})
 		e.failures, e.failure, e.due, e.succeeded = 0, "", now.Add(expires*2/3), now
-	case a.Code == 423 && a.MinExpires > e.least:
+	case a.Code == 423 && e.least == 0 && a.MinExpires > j.request.Expires && j.request.Expires < mostExpires:
 		e.least, e.due = min(a.MinExpires, mostExpires), now
 	default:
 		e.failures++
 		e.failed = now
+		if a.Code == 423 {
+			e.least = min(max(a.MinExpires, e.least), mostExpires)
+		}
 		wait := min(firstWait<<min(e.failures-1, 10), lastWait)
 		e.due = now.Add(max(wait, min(a.RetryAfter, lastWait)))
 		e.failure = fmt.Sprintf("%d %.128s", a.Code, a.Reason)
@@ -157,7 +166,9 @@ func (e *entry) keep(h *held) {
 	if e.has != nil {
 		close(e.has.over)
 	}
-	e.has = h
+	if e.has = h; h == nil {
+		e.routes.set(e.trunk, serviceRoute{})
+	}
 }
 
 // lost: the connection is gone by which it was registered. A carrier that calls by that alone,

@@ -39,6 +39,10 @@ type Answer struct {
 	Expires time.Duration
 	// RetryAfter and MinExpires are what the carrier wants; 0 for nothing.
 	RetryAfter, MinExpires time.Duration
+	// ServiceRoute is the way that the carrier wants requests to take (RFC 3608); nil for none.
+	// Unfit: it has said one that is not used.
+	ServiceRoute [][]byte
+	Unfit        bool
 	// Ended is closed when the connection is gone by which it was sent; nil for datagrams.
 	Ended <-chan struct{}
 }
@@ -85,6 +89,7 @@ type Keeper struct {
 	// stopped is closed when Run ends, and with it who follows connections.
 	stopped chan struct{}
 	follow  sync.WaitGroup
+	routes  serviceRoutes
 
 	mu  sync.Mutex
 	all map[dn.Number]*entry
@@ -109,7 +114,7 @@ const mostPasses = 4096
 
 // New makes a Keeper that has registered nothing.
 func New(cfg Config) *Keeper {
-	return &Keeper{cfg: cfg, wake: wake.New(), stopped: make(chan struct{}), all: map[dn.Number]*entry{}, reaches: map[dn.Number]*reach{}, said: Passes{Edition: 1}, told: map[dn.Node][]dn.Number{}}
+	return &Keeper{cfg: cfg, wake: wake.New(), stopped: make(chan struct{}), all: map[dn.Number]*entry{}, reaches: map[dn.Number]*reach{}, said: Passes{Edition: 1}, told: map[dn.Node][]dn.Number{}, routes: serviceRoutes{of: map[dn.Number]serviceRoute{}}}
 }
 
 // Wake has the Keeper look again at who is heard, and at the configuration.
@@ -255,7 +260,7 @@ func (k *Keeper) step(now time.Time) (jobs []*job, next time.Time) {
 	wishes := k.wishes(v, there)
 	for n := range wishes {
 		if k.all[n] == nil {
-			k.all[n] = newEntry(n)
+			k.all[n] = newEntry(n, &k.routes)
 		}
 	}
 	for n, e := range k.all {
@@ -361,7 +366,12 @@ func (k *Keeper) answered(j *job, a Answer) {
 	if e.has != nil && a.Code/100 == 2 && a.Ended != nil {
 		k.watch(e, e.has, a.Ended)
 	}
-	switch log := k.cfg.Log.With("dn", string(e.trunk), "way", j.way.String()); {
+	log := k.cfg.Log.With("dn", string(e.trunk), "way", j.way.String())
+	if a.Unfit && !e.unfit {
+		log.Warn("the Service-Route of a carrier is not used: it has too much, a strict router, or this cluster")
+	}
+	e.unfit = a.Unfit
+	switch {
 	case e.failure != "" && e.failure != before:
 		log.Warn("a carrier does not register this node", "err", e.failure)
 	case e.has != nil && !had:

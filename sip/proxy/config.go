@@ -62,6 +62,9 @@ type Config struct {
 	// Reached is told when a trunk answers this node, or does no more; nil for nobody. It
 	// must not wait.
 	Reached func()
+	// ServiceRoute is with which Route requests to an address of a trunk begin (RFC 3608); nil:
+	// with none. It must not wait.
+	ServiceRoute func(dn.Number, netip.AddrPort) [][]byte
 	// Phones is told which phones answer; nil for nobody.
 	Phones Phones
 	// Trace remembers the messages of calls; nil for nobody.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"strconv"
 	"time"
 
@@ -89,7 +90,9 @@ func (q *enrolling) on(res *message.Message, err error) {
 	if lack := ac.lacks(res); lack != "" {
 		reason += " (" + lack + ")"
 	}
+	service, fit := serviceRoute(res, func(u message.URI) bool { return q.p.routes.Mine(u) || q.p.routes.Others(u) })
 	q.end(enrolment.Answer{
+		ServiceRoute: service, Unfit: !fit,
 		Code: res.Status, Reason: reason, Expires: q.granted(res), RetryAfter: retryAfter(res), MinExpires: number(res.Named("min-expires")), Ended: q.ended,
 	})
 }
@@ -118,6 +121,27 @@ func (q *enrolling) granted(res *message.Message) time.Duration {
 		return first
 	}
 	return q.saidOfAll(res)
+}
+
+// mostRoutes and mostRoute bound a Service-Route by its entries, and by the octets of each.
+const mostRoutes, mostRoute = 8, 256
+
+// serviceRoute reads the Service-Route of an answer; nil when there is none. It is used
+// whole or, when it is not ok, not at all: an entry is a SIP URI of a loose router (RFC 3608
+// §6.1) that is not the cluster's own, as mine tells; what does not fit is of nobody.
+func serviceRoute(res *message.Message, mine func(message.URI) bool) (list [][]byte, ok bool) {
+	for line := range res.AllNamed("service-route") {
+		for one := range message.Elements(line) {
+			a, is := message.ParseAddress(one)
+			u, isURI := message.ParseURI(a.URI)
+			_, loose := message.Param(u.Params, "lr")
+			if !is || !isURI || !u.IsSIP() || !loose || len(u.Headers) > 0 || mine(u) || len(one) > mostRoute || len(list) == mostRoutes {
+				return nil, false
+			}
+			list = append(list, bytes.Join([][]byte{[]byte("<"), a.URI, []byte(">")}, nil))
+		}
+	}
+	return list, true
 }
 
 // saidOfAll is for how long contacts hold of which the answer says nothing.

@@ -67,6 +67,9 @@ func New(cfg Config) *Proxy {
 	if cfg.Phones == nil {
 		cfg.Phones = noPhones{}
 	}
+	if cfg.ServiceRoute == nil {
+		cfg.ServiceRoute = func(dn.Number, netip.AddrPort) [][]byte { return nil }
+	}
 	if cfg.Refuses == nil {
 		cfg.Refuses = func(bool) bool { return false }
 	}
@@ -93,7 +96,7 @@ func New(cfg Config) *Proxy {
 	p.calls = &calls{
 		hanger: hanger, machine: cfg.Machine, caller: cfg.Calls, log: cfg.Log, shards: p.shards, tasks: p.tasks, dialogs: p.dialogs, routes: p.routes, timerC: cfg.TimerC,
 		asked: asked, find: cfg.Find, noteLeg: cfg.Carry, phones: cfg.Phones, room: room{max: cfg.MaxCalls},
-		targets: &targets{machine: cfg.Machine, table: cfg.Table, store: cfg.Store, now: cfg.Now, exits: p.exits, ring: p.routes.Ring, trunks: p.trunks, sealed: cfg.Sealed},
+		targets: &targets{machine: cfg.Machine, table: cfg.Table, store: cfg.Store, now: cfg.Now, exits: p.exits, ring: p.routes.Ring, trunks: p.trunks, sealed: cfg.Sealed, service: cfg.ServiceRoute},
 		records: &route.Recorder{Ring: p.routes.Ring, Hosts: cfg.RecordRoutes}, births: births,
 	}
 	return p

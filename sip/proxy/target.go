@@ -3,6 +3,7 @@ package proxy
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -52,6 +53,8 @@ type targets struct {
 	trunks  *trunks
 	// sealed: nobody can read what goes to other nodes.
 	sealed bool
+	// service is Config.ServiceRoute.
+	service func(dn.Number, netip.AddrPort) [][]byte
 }
 
 // unreached is what becomes of a target that there is no way to.
@@ -118,10 +121,20 @@ func (ts *targets) carriers(t *invite.Target, k *route.Token, sips bool) (legs [
 		side.Purpose, side.Number, side.Transport, side.Addr, side.Side = route.Trunk, t.Trunk, w.Transport, w.Addr, w.Addr.Addr()
 		legs = append(legs, leg{
 			to: *ts.exits.carrier(*w), silent: true, domain: domain, uri: fmt.Appendf(nil, "%s:%s@%s%s", scheme(sips), escape(t.Number), w.Host, phoneParam(trunk)),
-			side: &side, trunk: trunk, account: account, way: w, q: len(ways) - i,
+			routes: ts.serviceRoute(t.Trunk, w, sips), side: &side, trunk: trunk, account: account, way: w, q: len(ways) - i,
 		})
 	}
 	return legs, Outcome{}
+}
+
+// serviceRoute is the Route that the trunk wants at a way: of a sips request none that is not
+// by TLS all along.
+func (ts *targets) serviceRoute(n dn.Number, w *carrier.Way, sips bool) [][]byte {
+	list := ts.service(n, w.Addr)
+	if sips && slices.ContainsFunc(list, func(r []byte) bool { a, _ := message.ParseAddress(r); return !message.IsSecure(a.URI) }) {
+		return nil
+	}
+	return list
 }
 
 // sealed tells whether nobody can read what goes by a transport.
