@@ -33,6 +33,9 @@ func (n *Node) loadMachine(ctx context.Context, damaged func()) error {
 	return n.mend(func() error { return n.machine.Load(ctx) }, damaged)
 }
 
+// partial tells whether the configuration that was read may lack what was in it before.
+func (n *Node) partial() bool { return n.patched.Load() || n.machine.View().Epoch() == "" }
+
 // mend does what reads the configuration. A damaged one is set aside: the copy is served
 // until the log brings what came later, and without a copy all comes from the log.
 func (n *Node) mend(read func() error, damaged func()) error {

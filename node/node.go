@@ -321,7 +321,7 @@ func (n *Node) bindPorts(ctx context.Context) (err error) {
 	n.sip, err = sip.New(sip.Config{
 		UDP: n.cfg.SIPAddr, TCP: n.cfg.SIPAddr, TLS: n.cfg.TLSAddr, WS: n.cfg.WSAddr, WSS: n.cfg.WSSAddr,
 		CertFile: n.cfg.CertFile, KeyFile: n.cfg.KeyFile, ClientCAFile: n.cfg.ClientCAFile, Origins: n.cfg.Origins, Machine: n.machine, Table: n.table, Store: n.store, Load: func(serve func(bool)) error { loaded = n.loadLarge(ctx, serve); return loaded },
-		Draining: n.draining, Drained: n.drained, Behind: n.mayLag.Load, Log: n.log,
+		Draining: n.draining, Drained: n.drained, Behind: n.mayLag.Load, Partial: n.partial, Log: n.log,
 		Calls: caller{n}, Advertise: n.self().GetSipAddr(), Carry: n.carry,
 		Rate: n.cfg.SIPRate, MaxConnections: intake.Share(intake.MaxSIP, intake.PhonesPart), Events: n.events, DialPeer: n.dialPeer, FindElsewhere: n.findContact, Sealed: !n.cfg.Insecure, Trace: n.trace,
 	})

@@ -56,6 +56,8 @@ type Config struct {
 	// Behind tells whether Machine may be behind the configuration of the cluster: nothing is
 	// denied by it then. nil means never.
 	Behind func() bool
+	// Partial as in registrar.Config.
+	Partial func() bool
 	// Hosts are names that phones may use as domain, beside the realm and IP addresses.
 	Hosts []string
 	// MaxConnections over TCP; 0 means 10,000.

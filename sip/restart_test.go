@@ -97,7 +97,7 @@ func TestServer_RestoredBindingsEndInTime(t *testing.T) {
 	dir := t.TempDir()
 	fillStore(t, dir, 0, entryOf("7001", location.UDP, time.Second), entryOf("7002", location.UDP, time.Hour))
 	store := openStore(t, dir)
-	w := newWorld(t, func(c *Config) { c.Store = store })
+	w := newWorld(t, func(c *Config) { c.Store, c.Partial = store, func() bool { return true } })
 	w.put(phoneDN("7001"))
 	w.put(phoneDN("7002"))
 	w.run()

@@ -80,7 +80,7 @@ func New(cfg Config) (*Server, error) {
 	})
 	s.registrar = registrar.New(registrar.Config{
 		Machine: cfg.Machine, Table: cfg.Table, Store: cfg.Store, Guard: s.guard, Rate: s.rates[0], Flows: s.flows, Stats: s.stats,
-		Draining: cfg.Draining, Drained: cfg.Drained, Behind: cfg.Behind, Now: cfg.Now, TagSeed: cfg.tagSeed, Log: s.log,
+		Draining: cfg.Draining, Drained: cfg.Drained, Behind: cfg.Behind, Partial: cfg.Partial, Now: cfg.Now, TagSeed: cfg.tagSeed, Log: s.log,
 		Trunk: func(source netip.AddrPort, t location.Transport) bool {
 			return s.proxy != nil && s.proxy.SurelyTrunk(source, t)
 		},

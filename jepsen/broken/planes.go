@@ -178,6 +178,16 @@ func planeFaults() []Fault {
 			Package: "./sip/registrar", Run: "^TestRegistrar_WhereASnapshot",
 		},
 		{
+			Name: "withdrawn-not-durably", Kind: Registrations, What: "a DN that was deleted and is there again has the phone of before when its node is killed within a second",
+			Edits:   []Edit{{"sip/registrar/upkeep.go", "	for {\n		flush()\n", "	for {\n"}},
+			Package: "./sip/registrar", Run: "^TestRegistrar_AWithdrawnDNIsDurably",
+		},
+		{
+			Name: "partial-withdraws", Kind: Registrations, What: "a node whose configuration was lost ends the registrations of DNs of which its log has not told yet",
+			Edits:   []Edit{{"sip/registrar/upkeep.go", "	partial := g.cfg.Partial != nil && g.cfg.Partial()\n", "	partial := false\n"}},
+			Package: "./sip/registrar", Run: "^TestRestore_WhatAPartial",
+		},
+		{
 			Name: "old-password-is-final", Kind: Registrations, What: "a phone whose password was changed while its node was down is told that it is wrong",
 			Edits:   []Edit{{"sip/registrar/registrar.go", "	if behind && a.Refusal {", "	if false {"}},
 			Package: "./sip", Run: "^TestServer_NobodyIsRefusedByAConfigurationThatMayBeBehind$",

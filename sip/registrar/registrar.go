@@ -43,6 +43,9 @@ type Config struct {
 	// Behind tells whether Machine may be behind the configuration of the cluster: what it
 	// refuses now may be right. nil means never.
 	Behind func() bool
+	// Partial tells whether Machine may lack DNs that an earlier process of this node knew,
+	// until it is not behind any more: they are not withdrawn. Restore asks; nil means no.
+	Partial func() bool
 	// Now is the clock; it must carry a monotonic reading.
 	Now func() time.Time
 	// TagSeed makes the To tags of answers.
@@ -71,10 +74,19 @@ type Registrar struct {
 type start struct {
 	// changes of the configuration since; nil: Restore was not called.
 	changes *fsm.Watcher
-	// unserved are the DNs that the configuration did not have phones register then.
-	unserved []dn.Number
+	// unserved are the DNs that the configuration did not have phones register then, at.
+	unserved []unserved
+	at       int64 // ns since the epoch
+	// partial: the configuration does not say yet which DNs there are.
+	partial atomic.Bool
 	// held: a drain keeps DNs out of service.
 	held bool
+}
+
+// unserved is a DN that no phone may have; deleted: nor is there one.
+type unserved struct {
+	number  dn.Number
+	deleted bool
 }
 
 // New makes a registrar and starts nothing.
@@ -88,10 +100,12 @@ func (g *Registrar) lock(number string) *sync.Mutex {
 	return mu
 }
 
+func (g *Registrar) behind() bool { return g.cfg.Behind != nil && g.cfg.Behind() }
+
 // Serve decides a REGISTER and fills the answer; without a code none is given. When
 // the answer is durable, the caller flushes the store before it sends it.
 func (g *Registrar) Serve(r *Request, a *answer.Answer) {
-	behind := g.cfg.Behind != nil && g.cfg.Behind()
+	behind := g.behind()
 	v := g.cfg.Machine.View() // taken afterwards: the order matters
 	if !v.Unsure() {
 		g.serve(r, v, a)

@@ -28,7 +28,7 @@ func (g *Registrar) Run(ctx context.Context, flush func()) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return g.expire(ctx, flush) })
 	group.Go(func() error { return g.yield(ctx) })
-	group.Go(func() error { return g.follow(ctx) })
+	group.Go(func() error { return g.follow(ctx, flush) })
 	return group.Wait()
 }
 
@@ -37,8 +37,10 @@ func (g *Registrar) Run(ctx context.Context, flush func()) error {
 // nothing else is written again. It returns the DNs with a phone that did not answer.
 // REGISTERs may be served meanwhile, and before: each puts its own DN back.
 func (g *Registrar) Restore() (silent []dn.Number) {
-	g.start.changes = g.cfg.Machine.Tail()
+	g.start.changes, g.start.at = g.cfg.Machine.Tail(), g.cfg.Now().UnixNano()
 	v := g.cfg.Machine.View()
+	partial := g.cfg.Partial != nil && g.cfg.Partial()
+	g.start.partial.Store(partial)
 	g.touchEarly()
 	g.cfg.Table.Expect(max(g.cfg.Store.Len(), v.NumDNs()))
 	g.cfg.Store.Range(func(e *location.Entry) bool {
@@ -46,8 +48,8 @@ func (g *Registrar) Restore() (silent []dn.Number) {
 		if g.restore(e) {
 			silent = append(silent, n)
 		}
-		if !phones(v.DN(string(n))) {
-			g.start.unserved = append(g.start.unserved, n)
+		if d := v.DN(string(n)); !partial && !phones(d) {
+			g.start.unserved = append(g.start.unserved, unserved{n, d == nil})
 		}
 		return true
 	})
@@ -163,7 +165,7 @@ func (g *Registrar) expire(ctx context.Context, flush func()) error {
 		if is := g.cfg.Drained(); is != drained || is && now.After(again) {
 			drained, again, turned = is, now.Add(holdAgain), g.hold(is)
 		}
-		if len(due) > 0 || turned {
+		if g.complete() || len(due) > 0 || turned {
 			flush()
 		}
 	}
@@ -244,18 +246,20 @@ func (g *Registrar) supersede(x dn.Superseding) {
 	g.cfg.Store.Delete(x.Number)
 }
 
-// follow applies changes of the configuration to the registrations.
-func (g *Registrar) follow(ctx context.Context) error {
+// follow applies changes of the configuration to the registrations. What it ended is
+// durable at once: the configuration is, and tells the next process only what it is then.
+func (g *Registrar) follow(ctx context.Context, flush func()) error {
 	w := g.start.changes
 	if w == nil {
 		w = g.cfg.Machine.Watch()
 	}
 	defer w.Close()
-	for _, n := range g.start.unserved {
-		g.reconcile(n)
+	for _, u := range g.start.unserved { // perhaps it is somebody's again, by what came since
+		g.endBefore(u.number, fsm.Withdrawal{At: g.start.at, Deleted: u.deleted})
 	}
 	g.start.unserved = nil
 	for {
+		flush()
 		c, err := w.Next(ctx)
 		if err != nil {
 			if errors.Is(err, fsm.ErrClosed) {
@@ -263,15 +267,33 @@ func (g *Registrar) follow(ctx context.Context) error {
 			}
 			return err
 		}
+		if g.start.partial.Load() {
+			continue // what it withdraws may have been withdrawn before those registered that are here
+		}
 		if c.All {
-			for _, n := range g.cfg.Store.Numbers() {
-				g.reconcile(n)
-			}
+			g.reconcileAll()
 		}
 		for _, n := range c.DNs {
 			g.reconcile(dn.Number(n))
 		}
 		g.former(c)
+	}
+}
+
+// complete has the configuration count that lacked a part at the start, once it is that
+// of the cluster.
+func (g *Registrar) complete() bool {
+	if !g.start.partial.Load() || g.behind() {
+		return false
+	}
+	g.start.partial.Store(false) // what follow has left out until now reconcileAll sees
+	g.reconcileAll()
+	return true
+}
+
+func (g *Registrar) reconcileAll() {
+	for _, n := range g.cfg.Store.Numbers() {
+		g.reconcile(n)
 	}
 }
 
