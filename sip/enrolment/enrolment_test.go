@@ -54,6 +54,7 @@ type registrar struct {
 	answer func(*Request) Answer
 	// heard are the requests; contacts those that are registered, and until when.
 	heard    []Request
+	at       []string // where each came
 	contacts map[string]time.Time
 }
 
@@ -70,10 +71,12 @@ func (l line) WaysTo(dn.Number) []carrier.Way {
 	if l.of.is(l.of.far, l.n) {
 		return nil
 	}
-	return []carrier.Way{way}
+	w := way
+	w.Host = l.of.address()
+	return []carrier.Way{w}
 }
 
-func (l line) Register(_ carrier.Way, q *Request, answered func(Answer)) {
+func (l line) Register(w carrier.Way, q *Request, answered func(Answer)) {
 	r := l.registrar
 	if l.of.is(l.of.far, l.n) || l.of.is(l.of.mute, l.n) {
 		time.AfterFunc(8*time.Second, func() { answered(Answer{CSeq: q.CSeq + 1}) })
@@ -81,7 +84,7 @@ func (l line) Register(_ carrier.Way, q *Request, answered func(Answer)) {
 	}
 	r.mu.Lock()
 	a := r.answer(q)
-	r.heard = append(r.heard, *q)
+	r.heard, r.at = append(r.heard, *q), append(r.at, w.Host)
 	a.CSeq = q.CSeq + 1
 	if a.Code == 200 {
 		if r.contacts[q.Contact] = time.Now().Add(a.Expires); q.Expires == 0 {
@@ -90,6 +93,13 @@ func (l line) Register(_ carrier.Way, q *Request, answered func(Answer)) {
 	}
 	r.mu.Unlock()
 	go answered(a)
+}
+
+// address is that of the trunk.
+func (x *nodes) address() string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.view.DN("gw").GetTrunk().GetAddress()
 }
 
 // has are the contacts that are registered now.
@@ -264,6 +274,74 @@ func TestKeeper_RefreshesInTime(t *testing.T) {
 		}
 		if _, ok := x.keepers["a"].Status("gw"); ok {
 			t.Error("it has a registration still")
+		}
+	})
+}
+
+// TestKeeper_AskedAtOnceWhenTheTrunkIsChanged: another address is told, and the one of before
+// no more; after a refusal another password is tried.
+func TestKeeper_AskedAtOnceWhenTheTrunkIsChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &registrar{answer: accepts}
+		x := newNodes(t, r, "a")
+		put := func(change func(*configpb.Trunk)) {
+			t.Helper()
+			k := &configpb.Trunk{Address: "carrier.test:5060", OutboundRealm: "carrier", OutboundAuth: &configpb.TrunkAuth{User: "we", Ha1: "00000000000000000000000000000000"},
+				Registration: &configpb.TrunkRegistration{Domain: "carrier.example"}}
+			change(k)
+			x.write(&configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: &configpb.DN{Number: "gw", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: k}}})
+		}
+		type sent struct {
+			at      string
+			expires time.Duration
+		}
+		want := func(what string, list ...sent) {
+			t.Helper()
+			var got []sent
+			for i, q := range r.since(0) {
+				got = append(got, sent{r.at[i], q.Expires})
+			}
+			if r.heard, r.at = nil, nil; !slices.Equal(got, list) {
+				t.Errorf("%s: %v, want %v", what, got, list)
+			}
+		}
+		put(func(*configpb.Trunk) {})
+		passes(firstWait)
+		want("at first", sent{"carrier.test:5060", usualExpires})
+		put(func(k *configpb.Trunk) { k.Priority = 1 })
+		want("what does not concern it")
+		put(func(k *configpb.Trunk) { k.Address = "other.test:5060" })
+		want("another address", sent{"carrier.test:5060", 0}, sent{"other.test:5060", usualExpires})
+		put(func(k *configpb.Trunk) { k.Address, k.MoreAddresses = "other.test:5060", []string{"more.test"} })
+		want("one more", sent{"other.test:5060", usualExpires})
+		r.answer = func(*Request) Answer { return Answer{Code: 403} }
+		passes(usualExpires)
+		r.since(0)
+		r.heard, r.at = nil, nil
+		put(func(k *configpb.Trunk) {
+			k.Address, k.MoreAddresses, k.OutboundAuth.Ha1 = "other.test:5060", []string{"more.test"}, "00000000000000000000000000000001"
+		})
+		want("another password", sent{"other.test:5060", usualExpires})
+	})
+}
+
+// TestKeeper_ADeafCarrierIsNotTheNextOne: who has passed its turn on has it again at another
+// address.
+func TestKeeper_ADeafCarrierIsNotTheNextOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newNodes(t, &registrar{answer: accepts}, "a", "b")
+		x.trunk(&configpb.TrunkRegistration{})
+		one := Chosen("gw", []dn.Node{"a", "b"}, nobody)
+		x.change(func() { x.mute[one] = true })
+		passes(time.Hour)
+		if p := x.keepers[one].Passes().Trunks; len(p) != 1 {
+			t.Fatalf("%s passes %v", one, p)
+		}
+		x.write(&configpb.Mutation{Op: &configpb.Mutation_PutDn{PutDn: &configpb.DN{Number: "gw", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{
+			Address: "other.test:5060", OutboundRealm: "carrier", OutboundAuth: &configpb.TrunkAuth{User: "we", Ha1: "00000000000000000000000000000000"}, Registration: &configpb.TrunkRegistration{},
+		}}}})
+		if p := x.keepers[one].Passes().Trunks; len(p) != 0 {
+			t.Errorf("%s passes %v", one, p)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,10 +26,17 @@ const (
 	steady = time.Minute
 )
 
-// wish is what a carrier is to know.
+// wish is what a carrier is to know, where it is, and how this node proves who it is there.
 type wish struct {
 	registrar, account, called string
 	expires                    time.Duration
+	addresses, proof           string
+}
+
+// told is what the carrier itself is told.
+func (w wish) told() wish {
+	w.addresses, w.proof = "", ""
+	return w
 }
 
 // wanted is the registration of a trunk that is in use; nil for none.
@@ -51,8 +59,14 @@ func wishOf(t *configpb.Trunk) wish {
 	domain, user := cmp.Or(r.GetDomain(), host), cmp.Or(r.GetUser(), t.GetOutboundAuth().GetUser())
 	return wish{
 		registrar: "sip:" + domain, account: "sip:" + escaped.Replace(user) + "@" + domain, called: escaped.Replace(cmp.Or(r.GetCalled(), user)),
-		expires: cmp.Or(time.Duration(r.GetExpiresS())*time.Second, usualExpires),
+		expires: cmp.Or(time.Duration(r.GetExpiresS())*time.Second, usualExpires), addresses: addressesOf(t),
+		proof: fmt.Sprintf("%q", []string{t.GetOutboundRealm(), t.GetOutboundAuth().GetUser(), t.GetOutboundAuth().GetHa1(), t.GetOutboundAuth().GetSha256Ha1()}),
 	}
+}
+
+// addressesOf says where the carrier is.
+func addressesOf(t *configpb.Trunk) string {
+	return fmt.Sprintf("%d %q %q", t.GetTransport(), t.GetAddress(), t.GetMoreAddresses())
 }
 
 // escaped is a user as a URI has it (RFC 3261 §25.1).
@@ -111,7 +125,7 @@ func (e *entry) step(want wish, now time.Time, ways func() []carrier.Way) (j *jo
 	switch {
 	case e.asking:
 		return nil, time.Time{}
-	case e.has != nil && e.has.wish != want:
+	case e.has != nil && (e.has.wish.told() != want.told() || e.left(want, ways)):
 		return e.ask(e.has.wish, e.has.way, 0), time.Time{}
 	case want == wish{}:
 		return nil, time.Time{}
@@ -124,6 +138,11 @@ func (e *entry) step(want wish, now time.Time, ways func() []carrier.Way) (j *jo
 		return nil, e.due
 	}
 	return e.ask(want, list[e.failures%len(list)], max(want.expires, e.least)), time.Time{}
+}
+
+// left tells whether the carrier was told at an address that is none of its any more.
+func (e *entry) left(want wish, ways func() []carrier.Way) bool {
+	return e.has.wish.addresses != want.addresses && !slices.Contains(ways(), e.has.way)
 }
 
 func (e *entry) ask(w wish, way carrier.Way, expires time.Duration) *job {

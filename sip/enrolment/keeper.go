@@ -287,9 +287,9 @@ func (k *Keeper) look(v *fsm.View, now time.Time) (ways map[dn.Number][]carrier.
 			continue
 		}
 		n := dn.Number(d.GetNumber())
-		r := k.reaches[n]
-		if r == nil {
-			r = &reach{}
+		r, of := k.reaches[n], addressesOf(d.GetTrunk())
+		if r == nil || r.of != of { // elsewhere nobody was in vain yet
+			r = &reach{of: of}
 			k.reaches[n] = r
 		}
 		ways[n] = k.cfg.Carriers.WaysTo(n)

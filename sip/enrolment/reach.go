@@ -14,6 +14,8 @@ const (
 
 // reach is whether this node reaches the carrier of a trunk.
 type reach struct {
+	// of are the carrier's addresses by the configuration.
+	of string
 	// down: no address answers.
 	down bool
 	// other is since when the addresses answer, or do not, other than down says; the zero
