@@ -27,7 +27,7 @@ const holdAgain = 2 * time.Second
 func (g *Registrar) Run(ctx context.Context, flush func()) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return g.expire(ctx, flush) })
-	group.Go(func() error { return g.yield(ctx) })
+	group.Go(func() error { return g.yield(ctx, flush) })
 	group.Go(func() error { return g.follow(ctx, flush) })
 	return group.Wait()
 }
@@ -218,8 +218,9 @@ func (g *Registrar) turn(n dn.Number, from dn.State, reason dn.Reason, turn func
 }
 
 // yield drops the bindings of DNs that a peer holds a greater claim on. The
-// table has told everybody already, so nothing is ended here.
-func (g *Registrar) yield(ctx context.Context) error {
+// table has told everybody already, so nothing is ended here; the next process of this node
+// is to know it even if the peer is lost by then.
+func (g *Registrar) yield(ctx context.Context, flush func()) error {
 	for {
 		list, err := g.cfg.Table.Superseded().Next(ctx)
 		if err != nil {
@@ -228,6 +229,7 @@ func (g *Registrar) yield(ctx context.Context) error {
 		for _, x := range list {
 			g.supersede(x)
 		}
+		flush()
 	}
 }
 
