@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"runtime"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sipcluster/sipcluster/internal/nowait"
 )
 
 const (
@@ -20,9 +20,6 @@ const (
 	maxText = 16 << 10
 	// maxReady is how many streams are served together.
 	maxReady = 64
-	// yieldEvery is how often who reads lets others run: one that does not for 10 ms is
-	// watched closely by Go's scheduler, which costs more than the reading.
-	yieldEvery = 4 * time.Millisecond
 )
 
 // reader reads all streams with a Socket: what came together by any of them is served
@@ -45,7 +42,7 @@ type reader struct {
 	events    [maxReady]unix.EpollEvent
 	ready     [maxReady]*stream
 	buf, text []byte
-	yielded   time.Time
+	yields    nowait.Yields
 }
 
 func newReader(hold, release func()) *reader { return &reader{hold: hold, release: release} }
@@ -128,10 +125,7 @@ func (r *reader) wait(fd int) error {
 		return err
 	}
 	for {
-		if time.Since(r.yielded) > yieldEvery {
-			runtime.Gosched()
-			r.yielded = time.Now()
-		}
+		r.yields.Yield()
 		n, err := unix.EpollWait(r.epoll, r.events[:], -1)
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("sip: streams to peers: %w", err)

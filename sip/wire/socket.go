@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -13,6 +12,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sipcluster/sipcluster/internal/nowait"
 )
 
 // socket is a UDP socket that is read and written in batches, past Go's poller:
@@ -33,17 +34,12 @@ type socket struct {
 	wait             queueing // of what was read last
 	room             int      // of what waits to be read, as the kernel gave it
 	errors           errQueue
-	origins          *origins  // nil when it is bound to one address
-	yielded          time.Time // by the reader
+	origins          *origins      // nil when it is bound to one address
+	yields           nowait.Yields // the reader's
 	// await waits until a descriptor can be read, and does something else meanwhile; with an
 	// error it does not. nil is never called.
 	await func(fd int) error
 }
-
-// yieldEvery is how often the reader lets others run. One that did not for
-// 10 ms looks to Go's scheduler like one that keeps its processor for itself,
-// and is watched so closely that this costs more than the reading.
-const yieldEvery = 4 * time.Millisecond
 
 // mmsghdr is struct mmsghdr of recvmmsg(2) and sendmmsg(2).
 type mmsghdr struct {
@@ -131,10 +127,6 @@ func (s *socket) read(bufs [][]byte, sizes []int, sources []netip.AddrPort) (int
 			s.origins.in[i].give(&v.headers[i].hdr, len(s.origins.in[i].bytes()))
 		}
 	}
-	if time.Since(s.yielded) > yieldEvery {
-		runtime.Gosched()
-		s.yielded = time.Now()
-	}
 	s.wait.begin(&v.headers[0].hdr)
 	n, err := s.receive(len(bufs))
 	if n > 0 {
@@ -162,10 +154,11 @@ func (s *socket) receive(room int) (int, error) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	for !s.closed.Load() {
-		flags, call := unix.MSG_WAITFORONE, syscall.Syscall6
-		if s.await != nil && s.await(s.fd) == nil {
-			// It does not wait, so the scheduler need not know.
-			flags, call = unix.MSG_DONTWAIT, syscall.RawSyscall6
+		// It does not wait, so the scheduler need not know.
+		flags, call := unix.MSG_DONTWAIT, syscall.RawSyscall6
+		if s.await == nil || s.await(s.fd) != nil {
+			s.yields.Yield()
+			flags, call = unix.MSG_WAITFORONE, syscall.Syscall6
 		}
 		n, _, errno := call(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&s.in.headers[0])), uintptr(room), uintptr(flags), 0, 0)
 		switch errno {
