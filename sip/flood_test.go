@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
@@ -153,11 +152,13 @@ func TestFlood_AnotherSourceCalls(t *testing.T) {
 }
 
 // refreshes registers a DN many times, and tells how long each took, in order, and how
-// many requests had to be sent again.
+// many requests had to be sent again, which is done as phones do (RFC 3261 §17.1.2.2).
 func (g *guesser) refreshes(number string, many int) (took []time.Duration, again int) {
 	g.t.Helper()
 	ask := func(msg string) *reply {
-		for wait := time.Second; wait < patience.Limit; wait *= 2 {
+		const t1, t2 = 500 * time.Millisecond, 4 * time.Second
+		began := time.Now()
+		for wait := t1; time.Since(began) < 64*t1; wait = min(2*wait, t2) {
 			g.send(msg)
 			for r := g.receive(wait); r != nil; r = g.receive(wait) {
 				if r.get("CSeq") == fmt.Sprint(g.n, " REGISTER") { // and not one of before
