@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -29,6 +30,9 @@ type packetIO interface {
 	close() error
 	// tells has refused told of datagrams that could not arrive, where that comes back.
 	tells(refused func(b []byte))
+	// sift has most of what those sources send not arrive, and of no others; an error where
+	// that can't be done.
+	sift(from []netip.Addr) error
 }
 
 // packets is the UDP port of a Network: a batch is one datagram.
@@ -67,3 +71,5 @@ func (p packets) addr() *net.UDPAddr { return p.LocalAddr().(*net.UDPAddr) }
 func (p packets) close() error { return p.Close() }
 
 func (p packets) tells(func([]byte)) {}
+
+func (p packets) sift([]netip.Addr) error { return errors.ErrUnsupported }

@@ -197,9 +197,9 @@ func (p *Port) loaded(dropped uint32, begins, ends bool) {
 	}
 }
 
-// holdBack counts a datagram that was not looked at.
-func (p *Port) holdBack(begins bool, from netip.AddrPort) {
-	p.cfg.Stats.Shed.Add(1)
+// holdBack counts datagrams that were not looked at.
+func (p *Port) holdBack(n uint32, begins bool, from netip.AddrPort) {
+	p.cfg.Stats.Shed.Add(uint64(n))
 	if begins {
 		p.cfg.Events.Event(security.Limited, "what", "datagrams", "port", "sip", "source", from.Addr().String())
 	}

@@ -30,13 +30,13 @@ type shed struct {
 // source back.
 func (s *shed) look(sources []netip.AddrPort, grave bool) (begins bool) {
 	full := grave && len(sources) == batch
-	if !full && s.limit == 0 {
-		s.since = time.Time{}
-		return false
-	}
 	now := time.Now()
 	if s.mixed(sources) {
 		s.other = now
+	}
+	if !full && s.limit == 0 {
+		s.since = time.Time{}
+		return false
 	}
 	if s.since.IsZero() {
 		s.since = now
@@ -48,13 +48,16 @@ func (s *shed) look(sources []netip.AddrPort, grave bool) (begins bool) {
 		}
 	case s.limit > 0:
 		s.limit = max(s.limit/2, 1)
-	case now.Sub(s.since) >= overloadedAfter && now.Sub(s.other) < othersFor:
+	case now.Sub(s.since) >= overloadedAfter && s.others(now):
 		s.limit = batch / 2
 		begins = true
 	}
 	clear(s.count[:])
 	return begins
 }
+
+// others tells whether room has to be left for others than the source of most.
+func (s *shed) others(now time.Time) bool { return now.Sub(s.other) < othersFor }
 
 // mixed tells whether datagrams are of more than one source.
 func (s *shed) mixed(sources []netip.AddrPort) bool {

@@ -61,14 +61,15 @@ type datagrams struct {
 	durable uint64
 	arrived time.Time
 	shed    shed
+	sieve   sieve
 	load    load
 	dropped uint32 // by the kernel, so far
 	// loaded is told of datagrams that the kernel had no room for, and when it begins or
 	// ends that more comes than is served; nil is nobody.
 	loaded func(dropped uint32, begins, ends bool)
-	// held is told of each datagram that is not looked at, and when that begins of the
+	// held is told of datagrams that are not looked at, and when that begins of the
 	// source of most.
-	held func(begins bool, from netip.AddrPort)
+	held func(n uint32, begins bool, from netip.AddrPort)
 	// took is told how long so many registrations took; nil is nobody.
 	took func(d time.Duration, registrations uint64)
 }
@@ -79,7 +80,7 @@ type outgoing struct {
 	to   netip.AddrPort
 }
 
-func newDatagrams(s packetIO, h handler, flush func(func()) bool, held func(bool, netip.AddrPort)) *datagrams {
+func newDatagrams(s packetIO, h handler, flush func(func()) bool, held func(uint32, bool, netip.AddrPort)) *datagrams {
 	d := &datagrams{socket: s, out: &sendBatch{socket: s}, handler: h, flush: flush, held: held, tidy: make(chan []byte, batch)}
 	d.goOn = d.relieve
 	d.exits = &Exits{Datagrams: d.out}
@@ -120,18 +121,21 @@ func (d *datagrams) read() {
 // for who was relieved.
 func (d *datagrams) serve(n int) bool {
 	d.count, d.durable = 0, 0
-	d.sense(n)
+	lost := d.sense(n)
 	begins := d.shed.look(d.sources[:n], d.load.grave())
 	d.exits.Hold()
 	for i := range n {
 		if !d.shed.serves(d.sources[i]) {
-			d.held(begins, d.sources[i])
+			d.held(1, begins, d.sources[i])
 			begins = false
 		} else if d.sizes[i] > 0 {
 			d.one(d.in[i][:d.sizes[i]], d.sources[i])
 		}
 	}
 	d.exits.Release()
+	for _, a := range d.sieve.look(d.socket, &d.shed, d.sources[:n], lost, d.load.overloaded.Load()) {
+		d.held(0, true, netip.AddrPortFrom(a, 0))
+	}
 	if d.durable > 0 && !d.flush(d.goOn) {
 		return false
 	}
@@ -139,17 +143,22 @@ func (d *datagrams) serve(n int) bool {
 	return true
 }
 
-// sense notes how late a batch is read.
-func (d *datagrams) sense(n int) {
+// sense notes how late a batch is read, and tells for how many before it there was no room.
+func (d *datagrams) sense(n int) (lost uint32) {
 	waited, dropped := d.socket.queued()
 	more := dropped - d.dropped
 	d.dropped = dropped
+	if d.sieve.dropped() && more > 0 {
+		d.held(more, false, netip.AddrPort{})
+		more = 0
+	}
 	now := time.Now()
 	d.arrived = now.Add(-waited)
 	begins, ends := d.load.read(now, n, waited, more > 0)
 	if d.loaded != nil && (more > 0 || begins || ends) {
 		d.loaded(more, begins, ends)
 	}
+	return more
 }
 
 // answer sends the answers of a batch.

@@ -44,6 +44,8 @@ func (b *batchOf) close() error       { return nil }
 
 func (b *batchOf) tells(func([]byte)) {}
 
+func (b *batchOf) sift([]netip.Addr) error { return errors.ErrUnsupported }
+
 // echoes answers each message with itself; a REGISTER has to be stored before.
 type echoes struct{ noHandler }
 

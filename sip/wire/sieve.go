@@ -1,0 +1,182 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/sipcluster/sipcluster/sip/source"
+)
+
+const (
+	// sieveShare is of how many datagrams of a sifted source one passes.
+	sieveShare = 16
+	// leastSifted datagrams a second are more than a node serves.
+	leastSifted = 50_000
+	// sieveFor so long a sieve stays, and then as long as that many come.
+	sieveFor = time.Second
+	// mostSifted is how many sources are sifted at once: each costs all datagrams a look.
+	mostSifted = 8
+)
+
+// sieve has the kernel drop most of what a source sends that sends more than can be served:
+// to read that, even if it is thrown away then, leaves others a queue that is full most of the
+// time. It belongs to the reader.
+type sieve struct {
+	from         []netip.Addr // the sources; none when there is no sieve
+	since        time.Time    // of the counts
+	came, passed int          // not of the sources, and of them
+	lifted       bool         // since the last batch
+	cannot       bool         // the socket has no sieves
+}
+
+// look looks at a batch while more comes than is served, after shed has; the kernel had no
+// room for lost datagrams before it. It returns the sources that are sifted from now on.
+func (s *sieve) look(to packetIO, b *shed, sources []netip.AddrPort, lost uint32, overloaded bool) (begins []netip.Addr) {
+	on := len(s.from) > 0
+	if s.cannot || !overloaded && !on {
+		s.since = time.Time{}
+		return nil
+	}
+	now := time.Now()
+	if s.since.IsZero() {
+		s.begin(now)
+	}
+	s.came += int(lost)
+	for _, a := range sources {
+		if on && slices.Contains(s.from, source.Of(a.Addr())) {
+			s.passed++
+		} else {
+			s.came++
+		}
+	}
+	period := sieveFor
+	if !on {
+		period = overloadedAfter
+	}
+	took := now.Sub(s.since)
+	if took < period || len(sources) < batch/2 && s.floods(s.came, took) {
+		return nil // of the next batch, then, is seen who sends most
+	}
+	switch {
+	case s.floods(s.came, took) && b.others(now):
+		begins = s.add(to, most(sources))
+	case on && !s.floods(s.passed*sieveShare, took):
+		s.lift(to)
+	}
+	s.begin(now)
+	return begins
+}
+
+func (s *sieve) begin(now time.Time) { s.since, s.came, s.passed = now, 0, 0 }
+
+// floods tells whether so many datagrams in some time are more than can be served.
+func (s *sieve) floods(n int, took time.Duration) bool {
+	return time.Duration(n)*time.Second >= leastSifted*took
+}
+
+// most are the sources of much of a batch.
+func most(batch []netip.AddrPort) (list []netip.Addr) {
+	count := map[netip.Addr]int{}
+	for _, a := range batch {
+		from := source.Of(a.Addr())
+		if count[from]++; count[from]*mostSifted >= len(batch) && !slices.Contains(list, from) {
+			list = append(list, from)
+		}
+	}
+	return list
+}
+
+// add has further sources be sifted, and returns those that were not yet.
+func (s *sieve) add(to packetIO, more []netip.Addr) []netip.Addr {
+	was := len(s.from)
+	for _, a := range more {
+		if len(s.from) < mostSifted && !slices.Contains(s.from, a) {
+			s.from = append(s.from, a)
+		}
+	}
+	if len(s.from) > was && to.sift(s.from) != nil {
+		s.lift(to)
+		s.cannot = true
+		return nil
+	}
+	return s.from[was:]
+}
+
+func (s *sieve) lift(to packetIO) {
+	_ = to.sift(nil) // of one that can't be lifted 1 of sieveShare is served still
+	s.from, s.lifted = nil, true
+}
+
+// dropped tells whether the kernel may have dropped for the sieve what it dropped before the
+// batch that is read now. It can't be told from what there was no room for.
+func (s *sieve) dropped() bool {
+	was := len(s.from) > 0 || s.lifted
+	s.lifted = false
+	return was
+}
+
+// sift has the kernel drop all but one of sieveShare datagrams of the sources, and nothing for
+// none of them.
+func (s *socket) sift(from []netip.Addr) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if s.closed.Load() {
+		return nil
+	}
+	if len(from) == 0 {
+		err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0)
+		if errors.Is(err, unix.ENOENT) {
+			return nil
+		}
+		return err
+	}
+	program, err := sieveProgram(from)
+	if err != nil {
+		return err
+	}
+	if err := unix.SetsockoptSockFprog(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &program); err != nil {
+		return fmt.Errorf("sip: UDP: a filter of sources: %w", err)
+	}
+	return nil
+}
+
+// ipHeader is the offset of the IP header to a filter (SKF_NET_OFF of linux/filter.h).
+const ipHeader = 0xfff00000
+
+// sieveProgram is that filter: a block for each source, left for the next one when the source
+// of the datagram is another.
+func sieveProgram(from []netip.Addr) (unix.SockFprog, error) {
+	const passes = 1 << 18 // more than any datagram has
+	var code []bpf.Instruction
+	for _, a := range from {
+		version, at, words := uint32(4), uint32(12), a.AsSlice()
+		if a.Is6() {
+			version, at, words = 6, 8, words[:8] // source.Of is the first half
+		}
+		leave := func(done int) uint8 { return uint8(3 + len(words)/2 + 5 - done) } // behind so many instructions of the block
+		code = append(code, bpf.LoadAbsolute{Off: ipHeader, Size: 1}, bpf.ALUOpConstant{Op: bpf.ALUOpShiftRight, Val: 4},
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: version, SkipTrue: leave(3)})
+		for i := 0; i < len(words); i += 4 {
+			code = append(code, bpf.LoadAbsolute{Off: ipHeader + at + uint32(i), Size: 4},
+				bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: binary.BigEndian.Uint32(words[i:]), SkipTrue: leave(3 + i/2 + 2)})
+		}
+		code = append(code, bpf.LoadExtension{Num: bpf.ExtRand}, bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: sieveShare - 1},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 1}, bpf.RetConstant{Val: 0}, bpf.RetConstant{Val: passes})
+	}
+	raw, err := bpf.Assemble(append(code, bpf.RetConstant{Val: passes}))
+	if err != nil {
+		return unix.SockFprog{}, fmt.Errorf("sip: UDP: a filter of sources: %w", err)
+	}
+	filter := make([]unix.SockFilter, len(raw))
+	for i, r := range raw {
+		filter[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
+	}
+	return unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}, nil
+}
