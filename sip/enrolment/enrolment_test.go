@@ -122,6 +122,22 @@ func (r *registrar) since(n int) []Request {
 	return slices.Clone(r.heard[n:])
 }
 
+// take gives the requests up that it has heard; at says where each came.
+func (r *registrar) take() (heard []Request, at []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	heard, at = r.heard, r.at
+	r.heard, r.at = nil, nil
+	return heard, at
+}
+
+// answers has it answer so from now on.
+func (r *registrar) answers(answer func(*Request) Answer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answer = answer
+}
+
 // nodes are those of a cluster with one trunk, gw.
 type nodes struct {
 	t       *testing.T
@@ -298,10 +314,11 @@ func TestKeeper_AskedAtOnceWhenTheTrunkIsChanged(t *testing.T) {
 		want := func(what string, list ...sent) {
 			t.Helper()
 			var got []sent
-			for i, q := range r.since(0) {
-				got = append(got, sent{r.at[i], q.Expires})
+			heard, at := r.take()
+			for i, q := range heard {
+				got = append(got, sent{at[i], q.Expires})
 			}
-			if r.heard, r.at = nil, nil; !slices.Equal(got, list) {
+			if !slices.Equal(got, list) {
 				t.Errorf("%s: %v, want %v", what, got, list)
 			}
 		}
@@ -314,10 +331,9 @@ func TestKeeper_AskedAtOnceWhenTheTrunkIsChanged(t *testing.T) {
 		want("another address", sent{"carrier.test:5060", 0}, sent{"other.test:5060", usualExpires})
 		put(func(k *configpb.Trunk) { k.Address, k.MoreAddresses = "other.test:5060", []string{"more.test"} })
 		want("one more", sent{"other.test:5060", usualExpires})
-		r.answer = func(*Request) Answer { return Answer{Code: 403} }
+		r.answers(func(*Request) Answer { return Answer{Code: 403} })
 		passes(usualExpires)
-		r.since(0)
-		r.heard, r.at = nil, nil
+		r.take()
 		put(func(k *configpb.Trunk) {
 			k.Address, k.MoreAddresses, k.OutboundAuth.Ha1 = "other.test:5060", []string{"more.test"}, "00000000000000000000000000000001"
 		})
