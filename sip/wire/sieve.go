@@ -19,7 +19,10 @@ const (
 	sieveShare = 16
 	// leastSifted datagrams a second are more than a node serves.
 	leastSifted = 50_000
-	// sieveFor so long a sieve stays, and then as long as that many come.
+	// A sifted source sends largePart of all at least, so one that many call by is not sifted for
+	// the flood of another one.
+	largePart = 4
+	// sieveFor is how long a source is sifted, and after that time it is looked at again.
 	sieveFor = time.Second
 	// mostSifted is how many sources are sifted at once: each costs all datagrams a look.
 	mostSifted = 8
@@ -29,18 +32,18 @@ const (
 // to read that, even if it is thrown away then, leaves others a queue that is full most of the
 // time. It belongs to the reader.
 type sieve struct {
-	from         []netip.Addr // the sources; none when there is no sieve
-	since        time.Time    // of the counts
-	came, passed int          // not of the sources, and of them
-	lifted       bool         // since the last batch
-	cannot       bool         // the socket has no sieves
+	from   []netip.Addr // the sources; none when there is no sieve
+	since  time.Time    // of the counts
+	passed [mostSifted]int
+	came   int  // of other sources
+	lifted bool // since the last batch
+	cannot bool // the socket has no sieves
 }
 
 // look looks at a batch while more comes than is served, after shed has; the kernel had no
 // room for lost datagrams before it. It returns the sources that are sifted from now on.
-func (s *sieve) look(to packetIO, b *shed, sources []netip.AddrPort, lost uint32, overloaded bool) (begins []netip.Addr) {
-	on := len(s.from) > 0
-	if s.cannot || !overloaded && !on {
+func (s *sieve) look(to packetIO, b *shed, sources []netip.AddrPort, lost uint32, overloaded bool) []netip.Addr {
+	if s.cannot || !overloaded && len(s.from) == 0 {
 		s.since = time.Time{}
 		return nil
 	}
@@ -50,68 +53,79 @@ func (s *sieve) look(to packetIO, b *shed, sources []netip.AddrPort, lost uint32
 	}
 	s.came += int(lost)
 	for _, a := range sources {
-		if on && slices.Contains(s.from, source.Of(a.Addr())) {
-			s.passed++
+		if i := slices.Index(s.from, source.Of(a.Addr())); i >= 0 {
+			s.passed[i]++
 		} else {
 			s.came++
 		}
 	}
-	period := sieveFor
-	if !on {
-		period = overloadedAfter
+	period := overloadedAfter
+	if len(s.from) > 0 {
+		period = sieveFor
 	}
 	took := now.Sub(s.since)
-	if took < period || len(sources) < batch/2 && s.floods(s.came, took) {
+	more := floods(s.came, took) && b.others(now)
+	if took < period || more && len(sources) < batch/2 {
 		return nil // of the next batch, then, is seen who sends most
 	}
-	switch {
-	case s.floods(s.came, took) && b.others(now):
-		begins = s.add(to, most(sources))
-	case on && !s.floods(s.passed*sieveShare, took):
-		s.lift(to)
+	list := s.still(took)
+	was := len(list)
+	if more {
+		list = append(list, s.most(sources, mostSifted-was)...)
 	}
+	s.set(to, list)
 	s.begin(now)
-	return begins
+	return s.from[min(was, len(s.from)):]
 }
 
-func (s *sieve) begin(now time.Time) { s.since, s.came, s.passed = now, 0, 0 }
+func (s *sieve) begin(now time.Time) { s.since, s.came, s.passed = now, 0, [mostSifted]int{} }
 
 // floods tells whether so many datagrams in some time are more than can be served.
-func (s *sieve) floods(n int, took time.Duration) bool {
+func floods(n int, took time.Duration) bool {
 	return time.Duration(n)*time.Second >= leastSifted*took
 }
 
-// most are the sources of much of a batch.
-func most(batch []netip.AddrPort) (list []netip.Addr) {
-	count := map[netip.Addr]int{}
-	for _, a := range batch {
-		from := source.Of(a.Addr())
-		if count[from]++; count[from]*mostSifted >= len(batch) && !slices.Contains(list, from) {
-			list = append(list, from)
+// still are the sources that go on to send a large part of what is too much.
+func (s *sieve) still(took time.Duration) (list []netip.Addr) {
+	all := s.came
+	for _, n := range s.passed {
+		all += n * sieveShare
+	}
+	for i, a := range s.from {
+		if n := s.passed[i] * sieveShare; floods(all, took) && floods(n*largePart, took) {
+			list = append(list, a)
 		}
 	}
 	return list
 }
 
-// add has further sources be sifted, and returns those that were not yet.
-func (s *sieve) add(to packetIO, more []netip.Addr) []netip.Addr {
-	was := len(s.from)
-	for _, a := range more {
-		if len(s.from) < mostSifted && !slices.Contains(s.from, a) {
-			s.from = append(s.from, a)
+// most are up to room sources of a large part of what is not sifted of a batch.
+func (s *sieve) most(sources []netip.AddrPort, room int) (list []netip.Addr) {
+	count, all := map[netip.Addr]int{}, 0
+	for _, a := range sources {
+		if from := source.Of(a.Addr()); !slices.Contains(s.from, from) {
+			count[from]++
+			all++
 		}
 	}
-	if len(s.from) > was && to.sift(s.from) != nil {
-		s.lift(to)
-		s.cannot = true
-		return nil
+	for a, n := range count {
+		if n*largePart >= all && len(list) < room {
+			list = append(list, a)
+		}
 	}
-	return s.from[was:]
+	return list
 }
 
-func (s *sieve) lift(to packetIO) {
-	_ = to.sift(nil) // of one that can't be lifted 1 of sieveShare is served still
-	s.from, s.lifted = nil, true
+// set has those sources sifted, and no others.
+func (s *sieve) set(to packetIO, list []netip.Addr) {
+	if slices.Equal(list, s.from) {
+		return
+	}
+	s.lifted = len(s.from) > 0
+	if s.from = list; to.sift(list) != nil {
+		_ = to.sift(nil)
+		s.from, s.lifted, s.cannot = nil, true, true
+	}
 }
 
 // dropped tells whether the kernel may have dropped for the sieve what it dropped before the

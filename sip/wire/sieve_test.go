@@ -118,32 +118,28 @@ func TestSieve_StaysAsLongAsTheFlood(t *testing.T) {
 			t.Fatalf("%v are sifted, of which 40,000 a second come", to.from)
 		}
 		one, two := netip.MustParseAddr("192.0.2.0"), netip.MustParseAddr("192.0.2.1")
-		for range 200 {
-			read(100, batch-2, 2)
-		}
-		if !slices.Equal(to.from, []netip.Addr{one}) {
-			t.Fatalf("%v are sifted", to.from)
-		}
-		for range 2000 {
-			read(0, 8, 2) // what passes of 128,000 a second
-		}
-		if !slices.Equal(to.from, []netip.Addr{one}) {
-			t.Fatalf("%v are sifted though the flood goes on", to.from)
-		}
-		for range 2000 {
-			read(0, 2, batch-2) // and another one
-		}
-		if !slices.Equal(to.from, []netip.Addr{one, two}) {
-			t.Fatalf("%v are sifted", to.from)
-		}
-		if !s.dropped() {
-			t.Error("nothing is dropped for the sieve")
-		}
-		for range 2000 {
-			read(0, 1, 1) // of 32,000
-		}
-		if len(to.from) != 0 || !s.dropped() || s.dropped() {
-			t.Errorf("%v are sifted when it is over", to.from)
+		for _, x := range []struct {
+			what   string
+			times  int // each a millisecond
+			lost   uint32
+			counts []int // of what comes
+			want   []netip.Addr
+		}{
+			{"a flood, and one that many call by", 200, 100, []int{batch - 12, 2, 10}, []netip.Addr{one}},
+			{"it goes on", 2000, 0, []int{8, 2, 10}, []netip.Addr{one}},
+			{"another one begins", 2000, 0, []int{4, batch - 6, 2}, []netip.Addr{one, two}},
+			{"the first one ends", 2000, 0, []int{0, 8, 10}, []netip.Addr{two}},
+			{"there is less of it", 2000, 0, []int{1, 1, 10}, nil}, // 26,000 a second in all
+		} {
+			for range x.times {
+				read(x.lost, x.counts...)
+			}
+			if !slices.Equal(to.from, x.want) {
+				t.Fatalf("%s: %v are sifted, want %v", x.what, to.from, x.want)
+			}
+			if is := len(x.want) > 0; is && !s.dropped() || !is && (!s.dropped() || s.dropped()) {
+				t.Errorf("%s: what the kernel drops is taken for another's", x.what)
+			}
 		}
 	})
 }
@@ -151,8 +147,8 @@ func TestSieve_StaysAsLongAsTheFlood(t *testing.T) {
 // TestSieve_WhoHasNone goes on without.
 func TestSieve_WhoHasNone(t *testing.T) {
 	to, s := sifter{err: errors.ErrUnsupported}, sieve{}
-	s.add(&to, []netip.Addr{netip.MustParseAddr("192.0.2.1")})
-	if !s.cannot || len(s.from) != 0 {
+	s.set(&to, []netip.Addr{netip.MustParseAddr("192.0.2.1")})
+	if !s.cannot || len(s.from) != 0 || to.from != nil {
 		t.Error("it believes to have a sieve")
 	}
 }
