@@ -1,6 +1,9 @@
 package e2e_test
 
 import (
+	"bytes"
+	"context"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,6 +33,7 @@ func answers(t *testing.T, scenario string, p phone, calls int) (wait func()) {
 		"-t", "u1", "-mp", "20100", "-m", fmt.Sprint(calls), "-trace_msg", "-message_file", "messages.log", "-nostdin", "-timeout", "60s", "-timeout_error")
 	cmd.Dir = t.TempDir()
 	must(t, p.from.Start(cmd))
+	listens(t, cmd.Process.Pid, p)
 	return func() {
 		t.Helper()
 		if err := cmd.Wait(); err != nil {
@@ -37,6 +41,20 @@ func answers(t *testing.T, scenario string, p phone, calls int) (wait func()) {
 			t.Fatalf("the agent's phone %s: %v\n%s", p.dn, err, log[max(0, len(log)-6000):])
 		}
 	}
+}
+
+// listens waits until a process has bound a phone's port: a call that comes before finds nobody.
+func listens(t *testing.T, pid int, p phone) {
+	t.Helper()
+	ip := p.from.IP().As4()
+	local := fmt.Sprintf(" %08X:%04X ", binary.LittleEndian.Uint32(ip[:]), p.port)
+	eventually(t, soon, "sipp listens at "+p.from.Name(), func(context.Context) error {
+		bound, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/udp", pid))
+		if err == nil && !bytes.Contains(bound, []byte(local)) {
+			err = fmt.Errorf("port %d is free", p.port)
+		}
+		return err
+	})
 }
 
 // call makes a phone call a number by way of a node, talk for some ms and hang up.
