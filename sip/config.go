@@ -105,6 +105,7 @@ type Config struct {
 	timers      transaction.Timers
 	phones      proxy.Phones                // nil for those that ask them
 	slow, stuck time.Duration               // of connections
+	hands       int                         // that serve datagrams, and streams of peers, at a time
 	peers       func(wire.Peers) wire.Peers // what is between the proxy and the streams; nil for nothing
 	digest      *digest.Server
 	tagSeed     maphash.Seed
@@ -132,6 +133,9 @@ func (c *Config) fill() error {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.hands == 0 {
+		c.hands = wire.Hands()
 	}
 	if c.digest == nil {
 		c.digest = digest.New(digest.Config{Now: c.Now})

@@ -66,7 +66,7 @@ func (d *doors) leave() { d.mu.Unlock() }
 // anything else is told to go elsewhere; what belongs to something that was begun before,
 // and a REGISTER that is not boring, gets no answer: it comes again.
 func (g *gate) early(in *wire.Arrival) {
-	if g.fast.Serve(in) {
+	if g.fast[in.Hand].Serve(in) {
 		return
 	}
 	in.Answer.Reset()

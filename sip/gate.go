@@ -26,7 +26,7 @@ import (
 type gate struct {
 	stats  *answer.Counters
 	log    *slog.Logger
-	fast   *registrar.Fast // nil without UDP
+	fast   []*registrar.Fast // of the hands that serve datagrams; none without UDP
 	seed   maphash.Seed
 	parser *sipgo.Parser
 	guard  *guard.Guard
@@ -88,7 +88,7 @@ func (g *gate) Serve(in *wire.Arrival) {
 		g.early(in)
 		return
 	}
-	if in.Transport == location.UDP && g.fast.Serve(in) {
+	if in.Transport == location.UDP && g.fast[in.Hand].Serve(in) {
 		return
 	}
 	if g.check(in) {

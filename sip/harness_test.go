@@ -75,7 +75,7 @@ func newWorldOf(t testing.TB, realm string, change func(*Config)) *world {
 	w.apply(&peerpb.Command{Version: 1, NewEpoch: "e1", Level: fsm.Program().Known})
 	w.options(&configpb.Options{Realm: realm})
 	w.table = dn.New(dn.Config{Self: "n1", Incarnation: 1})
-	w.cfg = Config{UDP: "127.0.0.1:0", TCP: "127.0.0.1:0", Machine: w.machine, Table: w.table}
+	w.cfg = Config{UDP: "127.0.0.1:0", TCP: "127.0.0.1:0", Machine: w.machine, Table: w.table, hands: 3}
 	if change != nil {
 		change(&w.cfg)
 	}

@@ -30,7 +30,10 @@ func (l laborious) Arrive(c invite.Call) {
 // 503 and when to try again; a call that is up goes on and ends, registrations are
 // refreshed. When it is over, calls begin again.
 func TestOverload_WhatIsUpGoesOn(t *testing.T) {
-	w := callWorld(t, func(c *Config) { c.Calls = laborious{c.Calls, "1999", 2 * time.Millisecond} }, "1001", "1002")
+	w := callWorld(t, func(c *Config) {
+		c.hands = 1 // a processor is left for who floods
+		c.Calls = laborious{c.Calls, "1999", 2 * time.Millisecond}
+	}, "1001", "1002")
 	w.put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "127.0.0.2:5060", Prefix: "+"}})
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience.Limit)
 	defer cancel()

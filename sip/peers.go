@@ -19,7 +19,7 @@ func (s *Server) openPeers() wire.Peers {
 		return nil
 	}
 	s.peers = peer.New(peer.Config{
-		Self: s.cfg.Table.Self(), Dial: s.cfg.DialPeer, Receiver: s.receiver, Changed: s.proxy.Ask, Log: s.log,
+		Self: s.cfg.Table.Self(), Dial: s.cfg.DialPeer, Receiver: s.receiver, Changed: s.proxy.Ask, Log: s.log, Hands: s.cfg.hands,
 		Refused: func(from dn.Node, why error) {
 			s.cfg.Events.Event(security.IdentityRefused, "peer", string(from), "protocol", "sip", "why", why.Error())
 		},

@@ -88,7 +88,9 @@ func New(cfg Config) (*Server, error) {
 	})
 	s.gate = &gate{stats: s.stats, log: s.log, seed: s.cfg.tagSeed, parser: newParser(), guard: s.guard, doors: newDoors()}
 	if cfg.UDP != "" {
-		s.gate.fast = registrar.NewFast(s.registrar)
+		for range s.cfg.hands {
+			s.gate.fast = append(s.gate.fast, registrar.NewFast(s.registrar))
+		}
 	}
 	var err error
 	if s.port, err = wire.Open(s.portConfig()); err != nil {
@@ -134,7 +136,7 @@ func (s *Server) portConfig() wire.Config {
 		Listen:  [...]string{location.UDP: c.UDP, location.TCP: c.TCP, location.TLS: c.TLS, location.WS: c.WS, location.WSS: c.WSS},
 		Network: c.Network, CertFile: c.CertFile, KeyFile: c.KeyFile, ClientCAFile: c.ClientCAFile,
 		AsksClients: func() bool { return s.proxy != nil && s.proxy.AsksCertificates() },
-		Origins:     c.Origins, Slow: c.slow, Stuck: c.stuck,
+		Origins:     c.Origins, Slow: c.slow, Stuck: c.stuck, Hands: c.hands,
 		Flows: s.flows, Handler: s.gate, Flush: s.flushHere, Ended: s.registrar.FlowEnded, Bound: s.registrar.Bound, Stats: s.stats, Log: s.log, Events: c.Events,
 	}
 }

@@ -130,7 +130,7 @@ type node struct {
 // node makes a port with peers.
 func (s *site) node(id dn.Node, peers ...dn.Node) *node {
 	n := &node{t: s.t, got: map[dn.Node][]string{}}
-	n.Port = New(Config{Self: id, Dial: s.dial, Receiver: n.receiver, Changed: n.changed, Log: slog.New(slog.DiscardHandler)})
+	n.Port = New(Config{Self: id, Dial: s.dial, Receiver: n.receiver, Changed: n.changed, Hands: 3, Log: slog.New(slog.DiscardHandler)})
 	n.SetPeers(append(peers, id))
 	ctx, cancel := context.WithCancel(s.t.Context())
 	done := make(chan error, 1)

@@ -25,6 +25,8 @@ type Config struct {
 	// Hold and Release are called around what came together, by whichever streams; Hold may
 	// be called again before Release. nil for neither.
 	Hold, Release func()
+	// Hands serve streams at a time; 0 means 1.
+	Hands int
 	// Changed is told that streams of a pair have ended, or that one stands again: what is
 	// under way may be lost. It may be told without need.
 	Changed func(peer dn.Node)
@@ -57,7 +59,7 @@ func New(cfg Config) *Port {
 	if cfg.Hold == nil {
 		cfg.Hold, cfg.Release = func() {}, func() {}
 	}
-	p := &Port{cfg: cfg, reader: newReader(cfg.Hold, cfg.Release), news: wake.New(), conns: map[net.Conn]struct{}{}}
+	p := &Port{cfg: cfg, reader: newReader(cfg.Hold, cfg.Release, max(1, cfg.Hands)), news: wake.New(), conns: map[net.Conn]struct{}{}}
 	p.pairs.Store(&map[dn.Node]*pair{})
 	return p
 }

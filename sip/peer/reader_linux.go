@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sipcluster/sipcluster/internal/crew"
 	"github.com/sipcluster/sipcluster/internal/nowait"
 )
 
@@ -20,6 +21,9 @@ const (
 	maxText = 16 << 10
 	// maxReady is how many streams are served together.
 	maxReady = 64
+	// leastShared streams that came together are served by several hands: to wake who helps
+	// costs as much as some messages.
+	leastShared = 4
 )
 
 // reader reads all streams with a Socket: what came together by any of them is served
@@ -39,13 +43,22 @@ type reader struct {
 
 	waiting sync.Mutex // held by the one who reads
 	// Below is that one's own.
-	events    [maxReady]unix.EpollEvent
-	ready     [maxReady]*stream
-	buf, text []byte
-	yields    nowait.Yields
+	events [maxReady]unix.EpollEvent
+	ready  [maxReady]*stream
+	rooms  []room
+	crew   *crew.Crew
+	yields nowait.Yields
 }
 
-func newReader(hold, release func()) *reader { return &reader{hold: hold, release: release} }
+// room is what a hand reads into; nil until it reads.
+type room struct{ buf, text []byte }
+
+// newReader makes one that serves as many streams at a time as there are hands.
+func newReader(hold, release func(), hands int) *reader {
+	r := &reader{hold: hold, release: release, rooms: make([]room, hands)}
+	r.crew = crew.New(hands, r.serve)
+	return r
+}
 
 // lend says that somebody will wait, so that no goroutine needs to.
 func (r *reader) lend() {
@@ -136,9 +149,7 @@ func (r *reader) wait(fd int) error {
 		}
 		if n > 0 {
 			r.hold()
-			for i, s := range r.ready[:n] {
-				r.serve(s, r.events[i].Events)
-			}
+			r.serveAll(n)
 			r.release()
 		}
 		if met {
@@ -151,9 +162,6 @@ func (r *reader) wait(fd int) error {
 func (r *reader) meet(fd int) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.buf == nil {
-		r.buf, r.text = make([]byte, readAhead), make([]byte, maxText)
-	}
 	if err := r.open(); err != nil || fd == r.other {
 		return err
 	}
@@ -183,15 +191,30 @@ func (r *reader) find(n int) (streams int, met bool, err error) {
 	return streams, met, nil
 }
 
-// serve serves what has come by a stream.
-func (r *reader) serve(s *stream, events uint32) {
+// serveAll serves the first n of those that are ready. What belongs to a call came by one.
+func (r *reader) serveAll(n int) {
+	if n >= leastShared {
+		r.crew.Do(n)
+		return
+	}
+	for i := range n {
+		r.serve(0, i)
+	}
+}
+
+// serve has a hand serve what has come by a stream that is ready.
+func (r *reader) serve(hand, i int) {
+	s, events, at := r.ready[i], r.events[i].Events, &r.rooms[hand]
+	if at.buf == nil {
+		at.buf, at.text = make([]byte, readAhead), make([]byte, maxText)
+	}
 	err := error(nil)
 	if events&unix.EPOLLOUT != 0 {
 		err = s.goOn()
 	}
 	for more, times := events&^unix.EPOLLOUT != 0, 0; err == nil && more && times < fills; times++ {
-		if more, err = s.socket.fill(r.buf); err == nil {
-			err = s.drink(r.text)
+		if more, err = s.socket.fill(at.buf); err == nil {
+			err = s.drink(at.text)
 		}
 	}
 	if err != nil {
@@ -222,6 +245,7 @@ func (r *reader) close() {
 	r.own.Wait()
 	r.waiting.Lock()
 	defer r.waiting.Unlock()
+	r.crew.Close()
 	r.mu.Lock()
 	left := r.streams
 	r.streams = nil

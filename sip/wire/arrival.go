@@ -9,7 +9,7 @@ import (
 	"github.com/sipcluster/sipcluster/sip/message"
 )
 
-// handler serves what arrives. Each reader has an arrival of its own, which it
+// handler serves what arrives. Who reads has an arrival of his own, which it
 // uses again for the next message.
 type handler interface {
 	// Serve serves a message that came whole.
@@ -25,6 +25,8 @@ type Arrival struct {
 	Data      []byte
 	Source    netip.AddrPort
 	Transport location.Transport
+	// Hand is which of those serves it that serve datagrams at a time, from 0 on.
+	Hand int
 	// Peer is the node that it came from; "" for others. It has no source then.
 	Peer dn.Node
 

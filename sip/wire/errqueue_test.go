@@ -43,7 +43,8 @@ func TestSocket_TellsWhatNobodyTakes(t *testing.T) {
 			back := make(chan []byte, 64)
 			s.tells(func(b []byte) { back <- b })
 			long := []byte(strings.Repeat("0123456789", 140))
-			out := sendBatch{socket: s, refused: func(b []byte) { t.Fatalf("%.10q was refused at once", b) }}
+			out := newSendBatch(s, 1)
+			out.refused = func(b []byte) { t.Fatalf("%.10q was refused at once", b) }
 			send := func() {
 				for range 20 {
 					out.Send(long, dead)

@@ -24,8 +24,8 @@ type packetIO interface {
 	// queued is how long the first of what was read last had waited in the kernel, and for
 	// how many that had no room so far; zero where nobody knows.
 	queued() (waited time.Duration, dropped uint32)
-	// write does not wait, and returns how many went.
-	write(bufs [][]byte, to []netip.AddrPort) (int, error)
+	// outlet makes one more way to write.
+	outlet() outlet
 	addr() *net.UDPAddr
 	close() error
 	// tells has refused told of datagrams that could not arrive, where that comes back.
@@ -33,6 +33,12 @@ type packetIO interface {
 	// sift has most of what those sources send not arrive, and of no others; an error where
 	// that can't be done.
 	sift(from []netip.Addr) error
+}
+
+// outlet writes to a UDP port, one batch at a time.
+type outlet interface {
+	// write does not wait, and returns how many went.
+	write(bufs [][]byte, to []netip.AddrPort) (int, error)
 }
 
 // packets is the UDP port of a Network: a batch is one datagram.
@@ -56,6 +62,8 @@ func (p packets) read(bufs [][]byte, sizes []int, sources []netip.AddrPort) (int
 }
 
 func (p packets) queued() (time.Duration, uint32) { return 0, 0 }
+
+func (p packets) outlet() outlet { return p }
 
 func (p packets) write(bufs [][]byte, to []netip.AddrPort) (int, error) {
 	for i := range bufs {

@@ -17,8 +17,7 @@ const maxOrigins = 1 << 15
 // take the one that it likes best on the way, which a NAT, or a phone that has connected its
 // socket, does not let in. Whoever was not heard gets that one.
 type origins struct {
-	in  [batch]controls
-	out [batch]controls
+	in [batch]controls
 
 	mu         sync.Mutex
 	young, old map[netip.AddrPort]netip.Addr
@@ -109,15 +108,14 @@ func (o *origins) forget(to netip.AddrPort) {
 	delete(o.old, to)
 }
 
-// goes has the i-th datagram that is sent come from the address that was called.
-func (o *origins) goes(i int, h *unix.Msghdr, to netip.AddrPort, six bool) {
+// goes has a datagram that is sent come from the address that was called; c is room for that.
+func (o *origins) goes(c *controls, h *unix.Msghdr, to netip.AddrPort, six bool) {
 	from := o.of(to)
 	if !from.IsValid() || from.Is4() != to.Addr().Unmap().Is4() {
 		h.Control = nil
 		h.SetControllen(0)
 		return
 	}
-	c := &o.out[i]
 	*c = controls{}
 	m, data := (*unix.Cmsghdr)(unsafe.Pointer(c)), c.bytes()[unix.SizeofCmsghdr:]
 	size := unix.SizeofInet4Pktinfo

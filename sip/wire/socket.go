@@ -28,14 +28,15 @@ type socket struct {
 
 	closed atomic.Bool
 	// Held while a thread is in the kernel with fd; who holds reading may take writing.
-	reading, writing sync.Mutex
-	fd               int
-	in, out          vector
-	wait             queueing // of what was read last
-	room             int      // of what waits to be read, as the kernel gave it
-	errors           errQueue
-	origins          *origins      // nil when it is bound to one address
-	yields           nowait.Yields // the reader's
+	reading sync.Mutex
+	writing sync.RWMutex
+	fd      int
+	in      vector
+	wait    queueing // of what was read last
+	room    int      // of what waits to be read, as the kernel gave it
+	errors  errQueue
+	origins *origins      // nil when it is bound to one address
+	yields  nowait.Yields // the reader's
 	// await waits until a descriptor can be read, and does something else meanwhile; with an
 	// error it does not. nil is never called.
 	await func(fd int) error
@@ -76,7 +77,6 @@ func openSocket(addr string) (*socket, error) {
 	_ = c.SetWriteBuffer(receiveBuffer)
 	s := &socket{local: c.LocalAddr().(*net.UDPAddr)}
 	s.in.init()
-	s.out.init()
 	if s.fd, s.six, err = detach(c); err != nil {
 		return nil, fmt.Errorf("sip: UDP address %s: %w", addr, err)
 	}
@@ -176,19 +176,32 @@ func (s *socket) receive(room int) (int, error) {
 	return 0, net.ErrClosed
 }
 
+// socketOutlet is a way to write to a socket; several do at a time.
+type socketOutlet struct {
+	socket   *socket
+	vector   vector
+	controls [batch]controls // room for where each comes from
+}
+
+func (s *socket) outlet() outlet {
+	o := &socketOutlet{socket: s}
+	o.vector.init()
+	return o
+}
+
 // write sends bufs and returns how many went. It does not wait: what the
 // kernel has no room for is lost, as on the network. An error is that of the
 // first of them, unless it was about a datagram of before.
-func (s *socket) write(bufs [][]byte, to []netip.AddrPort) (int, error) {
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	v := &s.out
+func (o *socketOutlet) write(bufs [][]byte, to []netip.AddrPort) (int, error) {
+	s, v := o.socket, &o.vector
+	s.writing.RLock()
+	defer s.writing.RUnlock()
 	for i := range bufs {
 		v.buffers[i].Base = unsafe.SliceData(bufs[i])
 		v.buffers[i].SetLen(len(bufs[i]))
 		v.headers[i].hdr.Namelen = v.setAddress(i, to[i], s)
 		if s.origins != nil {
-			s.origins.goes(i, &v.headers[i].hdr, to[i], s.six)
+			s.origins.goes(&o.controls[i], &v.headers[i].hdr, to[i], s.six)
 		}
 	}
 	for tries := 0; !s.closed.Load(); tries++ {
@@ -207,7 +220,7 @@ func (s *socket) write(bufs [][]byte, to []netip.AddrPort) (int, error) {
 			s.errors.drain(s.fd)
 			if noSource(errno) && v.headers[0].hdr.Controllen > 0 { // this host has not the address that was called any more
 				s.origins.forget(to[0])
-				s.origins.goes(0, &v.headers[0].hdr, to[0], s.six)
+				s.origins.goes(&o.controls[0], &v.headers[0].hdr, to[0], s.six)
 			}
 			if tries == maxStale {
 				return 0, errno

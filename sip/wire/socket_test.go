@@ -41,7 +41,7 @@ func TestSocket_ReadsAndWritesBothFamilies(t *testing.T) {
 				if err != nil || n != 1 || string(bufs[0][:sizes[0]]) != "hello" || sources[0].String() != c.LocalAddr().String() {
 					t.Fatal(n, err, sources, c.LocalAddr())
 				}
-				if n, err := s.write([][]byte{[]byte("one"), []byte("two")}, []netip.AddrPort{sources[0], sources[0]}); n != 2 || err != nil {
+				if n, err := s.outlet().write([][]byte{[]byte("one"), []byte("two")}, []netip.AddrPort{sources[0], sources[0]}); n != 2 || err != nil {
 					t.Fatal(n, err)
 				}
 				_ = c.SetReadDeadline(time.Now().Add(patience.Limit))
@@ -78,7 +78,8 @@ func TestSocket_SendsNothingToTheOtherFamily(t *testing.T) {
 			}
 			defer far.Close()
 			var refused []string
-			out := &sendBatch{socket: s, refused: func(b []byte) { refused = append(refused, string(b)) }}
+			out := newSendBatch(s, 1)
+			out.refused = func(b []byte) { refused = append(refused, string(b)) }
 			out.Hold()
 			for _, to := range []string{other, bind, other} {
 				out.Send([]byte("to "+to), netip.AddrPortFrom(netip.MustParseAddr(to), port))
@@ -143,7 +144,7 @@ func TestSocket_AnswersFromTheAddressThatWasCalled(t *testing.T) {
 		}
 		answer := func(want string) {
 			t.Helper()
-			if n, err := s.write([][]byte{[]byte("one"), []byte("two")}, []netip.AddrPort{sources[0], sources[0]}); n == 0 || err != nil {
+			if n, err := s.outlet().write([][]byte{[]byte("one"), []byte("two")}, []netip.AddrPort{sources[0], sources[0]}); n == 0 || err != nil {
 				t.Fatal(n, err)
 			}
 			_ = c.SetReadDeadline(time.Now().Add(patience.Limit))
@@ -176,7 +177,7 @@ func TestSocket_CloseEndsAReadAndGivesThePortFree(t *testing.T) {
 	if err := patience.Receive(t, "the end of the reader", ended); !errors.Is(err, net.ErrClosed) {
 		t.Error(err)
 	}
-	if _, err := s.write([][]byte{{1}}, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9")}); !errors.Is(err, net.ErrClosed) {
+	if _, err := s.outlet().write([][]byte{{1}}, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9")}); !errors.Is(err, net.ErrClosed) {
 		t.Error(err)
 	}
 	again, err := openSocket(s.local.String())
@@ -195,7 +196,8 @@ func TestSocket_TellsWhatTheNetworkRefuses(t *testing.T) {
 	}
 	defer s.close()
 	var refused [][]byte
-	m := &sendBatch{socket: s, refused: func(b []byte) { refused = append(refused, b) }}
+	m := newSendBatch(s, 1)
+	m.refused = func(b []byte) { refused = append(refused, b) }
 	peer, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -274,7 +276,7 @@ func TestSocket_ClosesWhileItsReaderWrites(t *testing.T) {
 		for until := time.Now().Add(20 * time.Millisecond); time.Now().Before(until) && s.writing.TryLock(); runtime.Gosched() {
 			s.writing.Unlock()
 		}
-		_, _ = s.write([][]byte{[]byte("x")}, []netip.AddrPort{to})
+		_, _ = s.outlet().write([][]byte{[]byte("x")}, []netip.AddrPort{to})
 		return net.ErrClosed
 	}
 	read, closed := make(chan error, 1), make(chan error, 1)

@@ -3,12 +3,14 @@ package wire
 import (
 	"bytes"
 	"fmt"
+	"hash/maphash"
 	"net"
 	"net/netip"
 	"os"
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/crew"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 )
@@ -49,17 +51,15 @@ type datagrams struct {
 	tidy   chan []byte // for sipgo; closed when nobody reads any more
 	ended  error       // why; good when tidy is closed
 
-	// Below is the reader's own; there is one.
+	// Below is the reader's own; there is one. While a batch is served each hand has its own,
+	// and of the batch what was dealt to it.
 	in      [batch][]byte
 	sizes   [batch]int
 	sources [batch]netip.AddrPort
-	replies [batch]outgoing
-	count   int // of the replies
-	arrival Arrival
-	// durable are the messages that have changed what is stored, registrations all; arrived
-	// is when the first of the batch was in the kernel.
-	durable uint64
-	arrived time.Time
+	hands   []hand
+	crew    *crew.Crew
+	dealer  dealer
+	arrived time.Time // the first of the batch, in the kernel
 	shed    shed
 	sieve   sieve
 	load    load
@@ -74,16 +74,15 @@ type datagrams struct {
 	took func(d time.Duration, registrations uint64)
 }
 
-// outgoing is an answer that waits for the end of the batch.
-type outgoing struct {
-	text []byte
-	to   netip.AddrPort
-}
-
-func newDatagrams(s packetIO, h handler, flush func(func()) bool, held func(uint32, bool, netip.AddrPort)) *datagrams {
-	d := &datagrams{socket: s, out: &sendBatch{socket: s}, handler: h, flush: flush, held: held, tidy: make(chan []byte, batch)}
+func newDatagrams(s packetIO, hands int, h handler, flush func(func()) bool, held func(uint32, bool, netip.AddrPort)) *datagrams {
+	d := &datagrams{socket: s, out: newSendBatch(s, hands), handler: h, flush: flush, held: held, tidy: make(chan []byte, batch), hands: make([]hand, hands)}
 	d.goOn = d.relieve
 	d.exits = &Exits{Datagrams: d.out}
+	d.crew = crew.New(hands, d.part)
+	d.dealer.seed = maphash.MakeSeed()
+	for i := range d.hands {
+		d.hands[i].arrival.Hand = i
+	}
 	for i := range d.in {
 		d.in[i] = make([]byte, longestDatagram)
 	}
@@ -108,6 +107,7 @@ func (d *datagrams) read() {
 		n, err := d.socket.read(d.in[:], d.sizes[:], d.sources[:])
 		if err != nil {
 			d.ended = err
+			d.crew.Close()
 			close(d.tidy)
 			return
 		}
@@ -120,27 +120,51 @@ func (d *datagrams) read() {
 // serve handles one batch: all decisions, then one flush, then all answers. It is false
 // for who was relieved.
 func (d *datagrams) serve(n int) bool {
-	d.count, d.durable = 0, 0
+	for i := range d.hands {
+		d.hands[i].count, d.hands[i].durable = 0, 0
+	}
 	lost := d.sense(n)
 	begins := d.shed.look(d.sources[:n], d.load.grave())
 	d.exits.Hold()
+	dealt := len(d.hands) > 1 && n >= leastDealt
+	d.dealer.begin()
 	for i := range n {
-		if !d.shed.serves(d.sources[i]) {
+		switch {
+		case !d.shed.serves(d.sources[i]):
 			d.held(1, begins, d.sources[i])
 			begins = false
-		} else if d.sizes[i] > 0 {
-			d.one(d.in[i][:d.sizes[i]], d.sources[i])
+		case d.sizes[i] == 0:
+		case dealt:
+			d.dealer.put(i, d.in[i][:d.sizes[i]])
+		default:
+			d.one(&d.hands[0], i)
 		}
 	}
+	d.crew.Do(d.dealer.used)
 	d.exits.Release()
 	for _, a := range d.sieve.look(d.socket, &d.shed, d.sources[:n], lost, d.load.overloaded.Load()) {
 		d.held(0, true, netip.AddrPortFrom(a, 0))
 	}
-	if d.durable > 0 && !d.flush(d.goOn) {
+	if d.durable() > 0 && !d.flush(d.goOn) {
 		return false
 	}
 	d.answer()
 	return true
+}
+
+// part serves a part of what was dealt out.
+func (d *datagrams) part(hand, part int) {
+	for _, i := range d.dealer.parts[part] {
+		d.one(&d.hands[hand], int(i))
+	}
+}
+
+// durable is how many messages of the batch have changed what is stored.
+func (d *datagrams) durable() (n uint64) {
+	for i := range d.hands {
+		n += d.hands[i].durable
+	}
+	return n
 }
 
 // sense notes how late a batch is read, and tells for how many before it there was no room.
@@ -164,12 +188,15 @@ func (d *datagrams) sense(n int) (lost uint32) {
 // answer sends the answers of a batch.
 func (d *datagrams) answer() {
 	d.out.Hold()
-	for _, r := range d.replies[:d.count] {
-		d.out.Send(r.text, r.to)
+	for i := range d.hands {
+		h := &d.hands[i]
+		for _, r := range h.replies[:h.count] {
+			d.out.Send(r.text, r.to)
+		}
 	}
 	d.out.Release()
-	if d.durable > 0 && d.took != nil {
-		d.took(time.Since(d.arrived), d.durable)
+	if n := d.durable(); n > 0 && d.took != nil {
+		d.took(time.Since(d.arrived), n)
 	}
 }
 
@@ -179,35 +206,30 @@ func (d *datagrams) relieve() {
 	go d.read()
 }
 
-// one handles a datagram.
-func (d *datagrams) one(data []byte, source netip.AddrPort) {
+// one has a hand handle the i-th datagram of the batch.
+func (d *datagrams) one(h *hand, i int) {
+	data, source := d.in[i][:d.sizes[i]], d.sources[i]
 	if data[0] < ' ' && len(bytes.Trim(data, "\r\n\x00")) == 0 {
 		return // keep-alive
 	}
 	if isSTUN(data) {
-		if text := appendSTUN(d.replies[d.count].text[:0], data, source); len(text) > 0 {
-			d.reply(text, source)
+		if text := appendSTUN(h.replies[h.count].text[:0], data, source); len(text) > 0 {
+			h.reply(text, source)
 			return
 		}
 	}
-	in := &d.arrival
-	in.Begin(data, source, location.UDP, d.replies[d.count].text)
+	in := &h.arrival
+	in.Begin(data, source, location.UDP, h.replies[h.count].text)
 	d.handler.Serve(in)
 	if in.Durable {
-		d.durable++
+		h.durable++
 	}
 	if len(in.Tidy) > 0 {
 		d.tidy <- bytes.Clone(in.Tidy)
 	}
 	if len(in.Reply) > 0 {
-		d.reply(in.Reply, in.ReplyTo)
+		h.reply(in.Reply, in.ReplyTo)
 	}
-}
-
-// reply queues an answer, for which the next place in replies has the buffer.
-func (d *datagrams) reply(text []byte, to netip.AddrPort) {
-	d.replies[d.count] = outgoing{text, to}
-	d.count++
 }
 
 // LocalAddr implements net.PacketConn.

@@ -30,6 +30,8 @@ func (b *batchOf) read(bufs [][]byte, sizes []int, sources []netip.AddrPort) (in
 	return n, nil
 }
 
+func (b *batchOf) outlet() outlet { return b }
+
 func (b *batchOf) queued() (time.Duration, uint32) { return 0, 0 }
 
 func (b *batchOf) write(bufs [][]byte, _ []netip.AddrPort) (int, error) {
@@ -64,7 +66,7 @@ func TestDatagrams_OneRegistrationMakesItsBatchDurable(t *testing.T) {
 				b.came[at] = "REGISTER"
 			}
 			want, flushed := slices.Clone(b.came), 0
-			d := newDatagrams(b, echoes{}, func(func()) bool {
+			d := newDatagrams(b, 1, echoes{}, func(func()) bool {
 				if flushed++; len(b.sent) > 0 {
 					t.Error("an answer went before the flush")
 				}
@@ -104,6 +106,8 @@ func (l *lineOf) read(bufs [][]byte, sizes []int, sources []netip.AddrPort) (int
 	return l.batchOf.read(bufs, sizes, sources)
 }
 
+func (l *lineOf) outlet() outlet { return l }
+
 func (l *lineOf) write(bufs [][]byte, _ []netip.AddrPort) (int, error) {
 	for _, m := range bufs {
 		l.out <- string(m)
@@ -117,7 +121,7 @@ func (l *lineOf) write(bufs [][]byte, _ []netip.AddrPort) (int, error) {
 func TestDatagrams_AFlushThatTakesTooLongHoldsNobodyUp(t *testing.T) {
 	l := &lineOf{in: make(chan string), out: make(chan string, 10)}
 	late, answers, over := make(chan func()), make(chan struct{}), make(chan struct{})
-	d := newDatagrams(l, echoes{}, func(goOn func()) bool {
+	d := newDatagrams(l, 1, echoes{}, func(goOn func()) bool {
 		late <- goOn
 		<-answers
 		over <- struct{}{}
