@@ -323,6 +323,16 @@ func (t *Table) Own(n Number) (Record, bool) {
 	return t.export(e), true
 }
 
+// Unclaimed tells whether nobody says anything of the DN, but perhaps of the agent who was
+// there: so it is when each node that had it has taken its word back (Remove), and not when
+// the DN's registration has ended, or its node is lost.
+func (t *Table) Unclaimed(n Number) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	e := t.entries[n]
+	return e == nil || t.greatest(e, false) == nil
+}
+
 // export is this node's record of an entry as others see it.
 func (t *Table) export(e *entry) Record {
 	r := e.by(0)

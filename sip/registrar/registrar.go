@@ -68,6 +68,7 @@ type Registrar struct {
 	// back first.
 	restored atomic.Bool
 	start    start
+	aside    aside
 }
 
 // start is what Restore leaves to Run.

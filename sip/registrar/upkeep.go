@@ -161,9 +161,10 @@ func (g *Registrar) expire(ctx context.Context, flush func()) error {
 		for _, n := range due {
 			g.drop(n, g.lapsed(), func(b *location.Binding) bool { return !b.Expires.After(now) })
 		}
-		turned := false
+		turned := g.takeBack(now)
 		if is := g.cfg.Drained(); is != drained || is && now.After(again) {
-			drained, again, turned = is, now.Add(holdAgain), g.hold(is)
+			drained, again = is, now.Add(holdAgain)
+			turned = g.hold(is) || turned
 		}
 		if g.complete() || len(due) > 0 || turned {
 			flush()
@@ -246,6 +247,9 @@ func (g *Registrar) supersede(x dn.Superseding) {
 	g.cfg.Stats.Dropped.Add(1)
 	g.cfg.Stats.Bindings.Add(-int64(len(e.Bindings)))
 	g.cfg.Store.Delete(x.Number)
+	if len(e.Bindings) > 0 {
+		g.aside.put(e, g.cfg.Now())
+	}
 }
 
 // follow applies changes of the configuration to the registrations. What it ended is
@@ -336,6 +340,9 @@ func (g *Registrar) former(c fsm.Changes) {
 // clock says not when it was: most of these were kept over a change of the clock.
 func (g *Registrar) endBefore(n dn.Number, w fsm.Withdrawal) {
 	defer g.lock(string(n)).Unlock()
+	if e := g.aside.get(n); e != nil && e.Record.ClaimTime < w.At {
+		g.aside.drop(n)
+	}
 	e := g.cfg.Store.Get(n)
 	if e == nil || e.Record.ClaimTime >= w.At && e.Record.ClaimTime <= g.cfg.Now().UnixNano() {
 		return
