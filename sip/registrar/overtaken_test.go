@@ -154,6 +154,9 @@ func TestRegistrar_WhereASnapshotHidesItWhoHasAnotherPasswordIsSomebodyElse(t *t
 	patience.Until(t, "1001 and 1003 to be without phones", func() bool {
 		return !has("1001") && !has("1003") && w.state("1001").State != dn.InSrv && w.state("1003").State != dn.InSrv
 	})
+	if _, known := w.table.Own("1001"); known {
+		t.Error("1001 keeps something of before, as who is logged in there")
+	}
 	for _, n := range []dn.Number{"1002", "1004"} {
 		if !has(n) || w.state(n).State != dn.InSrv {
 			t.Errorf("%s has the password of before, or none before, and is gone", n)

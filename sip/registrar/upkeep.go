@@ -320,14 +320,15 @@ func (g *Registrar) reconcile(n dn.Number) {
 
 // former ends the registrations of DNs that were withdrawn, though there are DNs of their
 // numbers again: who had those before may be somebody else. Where it is not known what was
-// withdrawn, somebody else is who has another password. A DN that was not known before, as
-// by a node that began anew with a snapshot, keeps its phones.
+// withdrawn, somebody else is who has another password, and gets neither the phone nor the
+// agent of before. A DN that was not known before, as by a node that began anew with a
+// snapshot, keeps its phones.
 func (g *Registrar) former(c fsm.Changes) {
 	if c.Former != nil {
 		v := g.cfg.Machine.View()
 		for _, n := range g.cfg.Store.Numbers() {
 			if was, is := c.Former.DN(string(n)), v.DN(string(n)); phones(was) && was.GetHa1() != is.GetHa1() {
-				g.endBefore(n, fsm.Withdrawal{At: c.FormerAt})
+				g.endBefore(n, fsm.Withdrawal{At: c.FormerAt, Deleted: true})
 			}
 		}
 	}
