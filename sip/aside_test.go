@@ -15,8 +15,8 @@ import (
 // again. Not what the phone itself or the configuration has ended meanwhile.
 func TestRegistrar_ASupersededRegistrationCountsAgain(t *testing.T) {
 	w := newWorld(t, nil)
-	numbers := []string{"1001", "1002", "1003", "1004", "1005"}
-	const back, unregistered, somebodyElses, hungUp, connected = "1001", "1002", "1003", "1004", "1005"
+	numbers := []string{"1001", "1002", "1003", "1004", "1005", "1006", "1007"}
+	const back, unregistered, somebodyElses, hungUp, connected, moved, elsewhere = "1001", "1002", "1003", "1004", "1005", "1006", "1007"
 	for _, n := range numbers {
 		w.put(phoneDN(n))
 	}
@@ -44,6 +44,9 @@ func TestRegistrar_ASupersededRegistrationCountsAgain(t *testing.T) {
 	claims := map[string]int64{}
 	takes := func(n string) {
 		own, _ := w.table.Own(dn.Number(n))
+		if claims[n] > 0 && own.ClaimTime != claims[n]-1 {
+			t.Errorf("%s counts again under another claim", n)
+		}
 		claims[n] = own.ClaimTime + 1
 		says(dn.Record{Number: dn.Number(n), ClaimTime: claims[n], State: dn.InSrv, Reason: dn.Registered, Since: own.Since})
 		until(t, "bindings dropped", func() bool { return w.store.Get(dn.Number(n)) == nil })
@@ -56,21 +59,32 @@ func TestRegistrar_ASupersededRegistrationCountsAgain(t *testing.T) {
 	closes[hungUp]()
 	until(t, "the connection ends", func() bool { return w.server.Stats().Connections == 1 })
 	says(dn.Record{Number: unregistered, ClaimTime: claims[unregistered], Seq: 1, State: dn.OOS, Reason: dn.Unregistered})
-	for _, n := range []dn.Number{somebodyElses, hungUp, connected} {
-		says(dn.Record{Number: n, Gone: true})
+	says(dn.Record{Number: moved, Gone: true}) // to where this node hears nobody
+	third, err := w.table.Sync("n3", 1, false)
+	if err == nil {
+		_, err = third.Apply([]dn.Record{{Number: elsewhere, ClaimTime: claims[elsewhere] + 1, State: dn.InSrv, Reason: dn.Registered, Since: claims[elsewhere]}}, 0)
 	}
-	for range 2 { // when it is back for the second time, all others were looked at
-		says(dn.Record{Number: back, Gone: true})
+	if err != nil || third.Synced(1) != nil || !w.table.SetHeard("n3", true) {
+		t.Fatalf("n3 is not heard: %v", err)
+	}
+	for _, n := range []dn.Number{somebodyElses, hungUp, connected, elsewhere} {
+		says(dn.Record{Number: n, Gone: true, Reason: dn.Deleted})
+	}
+	for range 2 { // what is told later is served later
+		says(dn.Record{Number: back, Gone: true, Reason: dn.Deleted})
 		until(t, "the registration counts again", func() bool {
 			st := w.state(back)
 			return st.State == dn.InSrv && st.Owner == "n1" && len(w.store.Get(back).Bindings) == 1
 		})
 		takes(back)
 	}
-	for n, want := range map[dn.Number]dn.State{connected: dn.InSrv, unregistered: dn.OOS, somebodyElses: dn.OOS, hungUp: dn.OOS} {
+	for n, want := range map[dn.Number]dn.State{connected: dn.InSrv, unregistered: dn.OOS, somebodyElses: dn.OOS, hungUp: dn.OOS, moved: dn.OOS} {
 		if st := w.state(n); st.State != want {
 			t.Errorf("%s: %+v, want %v", n, st, want)
 		}
+	}
+	if st := w.state(elsewhere); st.Owner != "n3" {
+		t.Errorf("%s: %+v", elsewhere, st)
 	}
 	closes[connected]()
 	until(t, "its connection is watched", func() bool { return w.state(connected).Reason == dn.Expired })

@@ -203,6 +203,9 @@ func (c *Copy) apply(r *Record, now time.Time) {
 	if r.Gone {
 		if e := t.entries[r.Number]; e != nil {
 			t.unset(e, c.node, r.Reason)
+			if r.Reason == Deleted {
+				t.superseded.deleted(r.Number)
+			}
 		}
 		return
 	}

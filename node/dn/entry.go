@@ -37,6 +37,8 @@ type entry struct {
 	seq  [places]uint32
 	// holds is how many reservations the stream told of.
 	holds uint8
+	// gone is why this node took its word back.
+	gone Reason
 	// late is this node's last word about a DN that went to another one: first
 	// its record as it was, which peers may not have heard yet, then the
 	// farewell. nil when there is nothing to say, or the DN is registered here.

@@ -216,8 +216,8 @@ func (w *world) deliver(t *testing.T, a, b int) {
 // obey drops what was superseded, as the registrar does.
 func (w *world) obey(i int) {
 	s := w.nodes[i]
-	for n, c := range s.table.superseded.set {
-		if s.store[n].ClaimTime <= c {
+	for n, x := range s.table.superseded.set {
+		if s.store[n].ClaimTime <= x.ClaimTime {
 			delete(s.store, n)
 		}
 	}

@@ -418,7 +418,7 @@ func TestTable_GreaterClaimDropsTheOwnRegistrationSilently(t *testing.T) {
 		began := time.Now()
 		copyOf(t, tab, "b", 1, Record{Number: "1", ClaimTime: mine.ClaimTime + 1, State: InSrv})
 		got, err := tab.Superseded().Next(t.Context())
-		if err != nil || len(got) != 1 || got[0] != (Superseding{"1", mine.ClaimTime + 1}) {
+		if err != nil || len(got) != 1 || got[0] != (Superseding{Number: "1", ClaimTime: mine.ClaimTime + 1}) {
 			t.Fatalf("superseded %+v %v", got, err)
 		}
 		if _, ok := tab.End("1", mine.ClaimTime, Expired); ok {

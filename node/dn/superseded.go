@@ -12,16 +12,23 @@ import (
 // is void, silently: nothing it does later may show.
 type Superseding struct {
 	Number Number
-	// ClaimTime of the peer's claim.
+	// ClaimTime of the peer's claim; 0 when that was told before.
 	ClaimTime int64
+	// Deleted: a peer has taken its claim back since, because the DN that it knew was deleted.
+	Deleted bool
 }
 
+// maxTaken is how many DNs are remembered at least that were superseded last.
+const maxTaken = 1 << 13
+
 // Superseded hands the supersedings to the one that keeps the bindings. At
-// most one a DN is kept, the greatest.
+// most one a DN is kept, of the greatest claim.
 type Superseded struct {
 	mu   sync.Mutex
-	set  map[Number]int64
+	set  map[Number]Superseding
 	wake wake.Signal
+	// young and old are the DNs of which it is told when they are deleted.
+	young, old map[Number]struct{}
 }
 
 // Superseded has a single reader.
@@ -29,12 +36,35 @@ func (t *Table) Superseded() *Superseded { return &t.superseded }
 
 func (s *Superseded) add(x Superseding) {
 	s.mu.Lock()
-	if s.set == nil {
-		s.set = map[Number]int64{}
+	if len(s.young) >= maxTaken || s.young == nil {
+		s.young, s.old = map[Number]struct{}{}, s.young
 	}
-	s.set[x.Number] = max(s.set[x.Number], x.ClaimTime)
+	s.young[x.Number] = struct{}{}
+	x.ClaimTime = max(s.set[x.Number].ClaimTime, x.ClaimTime)
+	s.put(x)
 	s.mu.Unlock()
 	s.wake.Send()
+}
+
+// deleted notes that a peer takes its word of a DN back, which was deleted.
+func (s *Superseded) deleted(n Number) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, young := s.young[n]
+	if _, old := s.old[n]; !young && !old {
+		return
+	}
+	delete(s.young, n)
+	delete(s.old, n)
+	s.put(Superseding{Number: n, ClaimTime: s.set[n].ClaimTime, Deleted: true})
+	s.wake.Send()
+}
+
+func (s *Superseded) put(x Superseding) {
+	if s.set == nil {
+		s.set = map[Number]Superseding{}
+	}
+	s.set[x.Number] = x
 }
 
 // Next waits for supersedings and takes all there are. The error is the context's.
@@ -53,8 +83,8 @@ func (s *Superseded) Next(ctx context.Context) ([]Superseding, error) {
 			continue
 		}
 		out := make([]Superseding, 0, len(set))
-		for n, c := range set {
-			out = append(out, Superseding{Number: n, ClaimTime: c})
+		for _, x := range set {
+			out = append(out, x)
 		}
 		return out, nil
 	}

@@ -307,7 +307,7 @@ func (t *Table) Remove(n Number, r Reason) {
 	if e == nil || e.by(0) == nil && e.late == nil {
 		return
 	}
-	e.late = nil
+	e.late, e.gone = nil, r
 	t.unset(e, 0, r)
 	t.journals[own].add(e, placeOwn, true)
 }
@@ -340,7 +340,7 @@ func (t *Table) export(e *entry) Record {
 		r = e.late
 	}
 	if r == nil || r.local() {
-		return Record{Number: e.number, Gone: true}
+		return Record{Number: e.number, Gone: true, Reason: e.gone}
 	}
 	return t.record(e, r)
 }
@@ -370,6 +370,9 @@ func (t *Table) entry(n Number) *entry {
 func (t *Table) set(e *entry, r record) {
 	t.maxClaim = max(t.maxClaim, r.claim)
 	was := e.put(r)
+	if r.node == 0 {
+		e.gone = NoReason
+	}
 	t.voidFarewells(e)
 	t.noteSeats(e, was, r.x)
 	t.settleOwner(e)

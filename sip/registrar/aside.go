@@ -11,19 +11,19 @@ import (
 )
 
 const (
-	// asideFor is how long a superseded registration is remembered: a node that comes back
+	// asideFor is how long a superseded registration may count again: a node that comes back
 	// after a cut has read what was configured meanwhile by then.
 	asideFor = 5 * time.Minute
-	// maxAside bounds them.
-	maxAside = 1 << 14
+	// maxAside are remembered at least.
+	maxAside = 1 << 13
 )
 
 // aside are registrations that a peer's greater claim has superseded. That peer may not have
 // known yet that the DN was deleted, and is somebody else's now who registered here: it takes
 // its word back when it learns so, and nobody would have the DN until the phone's next refresh.
 type aside struct {
-	mu  sync.Mutex
-	set map[dn.Number]superseded
+	mu         sync.Mutex
+	young, old map[dn.Number]superseded
 }
 
 type superseded struct {
@@ -34,69 +34,56 @@ type superseded struct {
 func (a *aside) put(e *location.Entry, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.set == nil {
-		a.set = map[dn.Number]superseded{}
+	if len(a.young) >= maxAside || a.young == nil {
+		a.young, a.old = map[dn.Number]superseded{}, a.young
 	}
-	if len(a.set) < maxAside {
-		a.set[e.Record.Number] = superseded{e, now.Add(asideFor)}
-	}
+	a.young[e.Record.Number] = superseded{e, now.Add(asideFor)}
 }
 
-func (a *aside) drop(n dn.Number) {
+// take is what was put last, which is forgotten; nil for nothing, or when it is too long ago.
+func (a *aside) take(n dn.Number, now time.Time) *location.Entry {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.set, n)
-}
-
-func (a *aside) get(n dn.Number) *location.Entry {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.set[n].entry
-}
-
-// numbers are those whose time is not over; the others are forgotten.
-func (a *aside) numbers(now time.Time) (list []dn.Number) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for n, s := range a.set {
-		if now.After(s.until) {
-			delete(a.set, n)
-		} else {
-			list = append(list, n)
-		}
+	s, ok := a.young[n]
+	if !ok {
+		s = a.old[n]
 	}
-	return list
+	delete(a.young, n)
+	delete(a.old, n)
+	if now.After(s.until) {
+		return nil
+	}
+	return s.entry
 }
 
-// takeBack puts superseded registrations back in service whose DNs nobody has a word about
-// any more; it tells whether there was any.
-func (g *Registrar) takeBack(now time.Time) (any bool) {
-	if g.cfg.Draining() {
-		return false
-	}
-	for _, n := range g.aside.numbers(now) {
-		if g.cfg.Table.Unclaimed(n) && g.takeBackOne(n, now) {
-			any = true
-		}
-	}
-	return any
-}
-
-func (g *Registrar) takeBackOne(n dn.Number, now time.Time) bool {
+// takeBack puts a superseded registration back in service, under the claim that it had: who
+// has registered elsewhere since keeps the DN.
+func (g *Registrar) takeBack(n dn.Number) {
 	defer g.lock(string(n)).Unlock()
-	e := g.aside.get(n)
-	if e == nil || !g.cfg.Table.Unclaimed(n) {
-		return false // it was withdrawn, or registered, meanwhile
+	now := g.cfg.Now()
+	e := g.aside.take(n, now)
+	if e == nil || g.cfg.Draining() || !g.cfg.Table.Unclaimed(n) || !phones(g.cfg.Machine.View().DN(string(n))) {
+		return
 	}
-	g.aside.drop(n)
 	e.Bindings = slices.DeleteFunc(e.Bindings, func(b location.Binding) bool {
 		return !b.Expires.After(now) || b.Transport.Connected() && g.cfg.Flows.Get(wire.FlowKey{Transport: b.Transport, Peer: b.Source}) == nil
 	})
-	if len(e.Bindings) == 0 || !phones(g.cfg.Machine.View().DN(string(n))) {
-		return false
+	rec := e.Record
+	if rec.Seq++; len(e.Bindings) == 0 || !g.cfg.Table.PutBack(rec) {
+		return
 	}
-	g.cfg.Log.Info("the node that a DN had moved to has taken that back: the registration here counts again", "dn", string(n))
+	g.cfg.Log.Info("the node that a DN had moved to knew it from before it was deleted: the registration here counts again", "dn", string(n))
 	g.cfg.Stats.Bindings.Add(int64(len(e.Bindings)))
-	g.keep(g.cfg.Table.RegisterPhone(n, dn.Registered, e.Record.Way, usual(e.Bindings)), e.Bindings)
-	return true
+	g.keep(rec, e.Bindings)
+}
+
+// forget drops what is aside of a DN when it registered before some time.
+func (a *aside) forget(n dn.Number, before int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, set := range []map[dn.Number]superseded{a.young, a.old} {
+		if s, ok := set[n]; ok && s.entry.Record.ClaimTime < before {
+			delete(set, n)
+		}
+	}
 }

@@ -161,10 +161,9 @@ func (g *Registrar) expire(ctx context.Context, flush func()) error {
 		for _, n := range due {
 			g.drop(n, g.lapsed(), func(b *location.Binding) bool { return !b.Expires.After(now) })
 		}
-		turned := g.takeBack(now)
+		turned := false
 		if is := g.cfg.Drained(); is != drained || is && now.After(again) {
-			drained, again = is, now.Add(holdAgain)
-			turned = g.hold(is) || turned
+			drained, again, turned = is, now.Add(holdAgain), g.hold(is)
 		}
 		if g.complete() || len(due) > 0 || turned {
 			flush()
@@ -228,7 +227,12 @@ func (g *Registrar) yield(ctx context.Context, flush func()) error {
 			return err
 		}
 		for _, x := range list {
-			g.supersede(x)
+			if x.ClaimTime > 0 {
+				g.supersede(x)
+			}
+			if x.Deleted {
+				g.takeBack(x.Number)
+			}
 		}
 		flush()
 	}
@@ -341,9 +345,7 @@ func (g *Registrar) former(c fsm.Changes) {
 // clock says not when it was: most of these were kept over a change of the clock.
 func (g *Registrar) endBefore(n dn.Number, w fsm.Withdrawal) {
 	defer g.lock(string(n)).Unlock()
-	if e := g.aside.get(n); e != nil && e.Record.ClaimTime < w.At {
-		g.aside.drop(n)
-	}
+	g.aside.forget(n, w.At)
 	e := g.cfg.Store.Get(n)
 	if e == nil || e.Record.ClaimTime >= w.At && e.Record.ClaimTime <= g.cfg.Now().UnixNano() {
 		return
