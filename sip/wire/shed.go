@@ -62,7 +62,7 @@ func (s *shed) others(now time.Time) bool { return now.Sub(s.other) < othersFor 
 // mixed tells whether datagrams are of more than one source.
 func (s *shed) mixed(sources []netip.AddrPort) bool {
 	for _, a := range sources[1:] {
-		if a.Addr() != sources[0].Addr() {
+		if a.Addr() != sources[0].Addr() && source.Of(a.Addr()) != source.Of(sources[0].Addr()) {
 			return true
 		}
 	}

@@ -78,3 +78,24 @@ func TestShed_TheOnlySourceIsServed(t *testing.T) {
 		}
 	})
 }
+
+// TestShed_ANetworkIsOneSource as everywhere: who sends by several addresses of it leaves room
+// for nobody else by that.
+func TestShed_ANetworkIsOneSource(t *testing.T) {
+	var s shed
+	for _, x := range []struct {
+		one, other string
+		mixed      bool
+	}{
+		{"2001:db8::1", "2001:db8::2", false}, {"2001:db8::1", "2001:db8:0:1::1", true},
+		{"192.0.2.1", "::ffff:192.0.2.1", false}, {"192.0.2.1", "192.0.2.2", true},
+	} {
+		var sources []netip.AddrPort
+		for _, a := range []string{x.one, x.one, x.other} {
+			sources = append(sources, netip.AddrPortFrom(netip.MustParseAddr(a), 5060))
+		}
+		if got := s.mixed(sources); got != x.mixed {
+			t.Errorf("%s and %s: %v", x.one, x.other, got)
+		}
+	}
+}

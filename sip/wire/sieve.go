@@ -36,6 +36,7 @@ type sieve struct {
 	since  time.Time    // of the counts
 	passed [mostSifted]int
 	came   int  // of other sources
+	seen   tops // what was read of these
 	lifted bool // since the last batch
 	cannot bool // the socket has no sieves
 }
@@ -53,10 +54,12 @@ func (s *sieve) look(to packetIO, b *shed, sources []netip.AddrPort, lost uint32
 	}
 	s.came += int(lost)
 	for _, a := range sources {
-		if i := slices.Index(s.from, source.Of(a.Addr())); i >= 0 {
+		from := source.Of(a.Addr())
+		if i := slices.Index(s.from, from); i >= 0 {
 			s.passed[i]++
 		} else {
 			s.came++
+			s.seen.add(from)
 		}
 	}
 	period := overloadedAfter
@@ -65,20 +68,22 @@ func (s *sieve) look(to packetIO, b *shed, sources []netip.AddrPort, lost uint32
 	}
 	took := now.Sub(s.since)
 	more := floods(s.came, took) && b.others(now)
-	if took < period || more && len(sources) < batch/2 {
-		return nil // of the next batch, then, is seen who sends most
+	if took < period || more && s.seen.all < batch/2 {
+		return nil // who sends most is not seen yet
 	}
 	list := s.still(took)
 	was := len(list)
 	if more {
-		list = append(list, s.most(sources, mostSifted-was)...)
+		list = append(list, s.seen.most(mostSifted-was)...)
 	}
 	s.set(to, list)
 	s.begin(now)
 	return s.from[min(was, len(s.from)):]
 }
 
-func (s *sieve) begin(now time.Time) { s.since, s.came, s.passed = now, 0, [mostSifted]int{} }
+func (s *sieve) begin(now time.Time) {
+	s.since, s.came, s.passed, s.seen = now, 0, [mostSifted]int{}, tops{}
+}
 
 // floods tells whether so many datagrams in some time are more than can be served.
 func floods(n int, took time.Duration) bool {
@@ -99,18 +104,35 @@ func (s *sieve) still(took time.Duration) (list []netip.Addr) {
 	return list
 }
 
-// most are up to room sources of a large part of what is not sifted of a batch.
-func (s *sieve) most(sources []netip.AddrPort, room int) (list []netip.Addr) {
-	count, all := map[netip.Addr]int{}, 0
-	for _, a := range sources {
-		if from := source.Of(a.Addr()); !slices.Contains(s.from, from) {
-			count[from]++
-			all++
-		}
+// tops counts of which sources most come, over a time: in one batch a burst of any may be a large
+// part. There is room for some; where another one comes each of them loses one (Misra, Gries),
+// so nobody counts for more than was sent.
+type tops struct {
+	all   int // that were counted
+	from  [2 * mostSifted]netip.Addr
+	count [2 * mostSifted]int
+}
+
+func (t *tops) add(from netip.Addr) {
+	t.all++
+	if i := slices.Index(t.from[:], from); i >= 0 {
+		t.count[i]++
+		return
 	}
-	for a, n := range count {
-		if n*largePart >= all && len(list) < room {
-			list = append(list, a)
+	if i := slices.Index(t.count[:], 0); i >= 0 {
+		t.from[i], t.count[i] = from, 1
+		return
+	}
+	for i := range t.count {
+		t.count[i]--
+	}
+}
+
+// most are up to room sources of a large part of it.
+func (t *tops) most(room int) (list []netip.Addr) {
+	for i, n := range t.count {
+		if n > 0 && n*largePart >= t.all && len(list) < room {
+			list = append(list, t.from[i])
 		}
 	}
 	return list

@@ -144,6 +144,39 @@ func TestSieve_StaysAsLongAsTheFlood(t *testing.T) {
 	})
 }
 
+// TestSieve_ABurstIsNoFlood though it is a large part of the batch in which it comes, at whatever
+// time that is.
+func TestSieve_ABurstIsNoFlood(t *testing.T) {
+	const each = 10 // of so many batches one has a burst
+	one := netip.MustParseAddr("192.0.2.0")
+	for at := range each {
+		synctest.Test(t, func(t *testing.T) {
+			var b shed
+			var s sieve
+			var to sifter
+			for i := range 1500 {
+				<-time.After(time.Millisecond)
+				flood, burst := batch-1, 1
+				if len(to.from) > 0 {
+					flood = flood / sieveShare
+				}
+				if i%each == at {
+					flood, burst = flood/2, batch/2
+				}
+				sources := crowdOf(flood, burst)
+				b.look(sources, true)
+				s.look(&to, &b, sources, 0, true)
+				if slices.ContainsFunc(to.from, func(a netip.Addr) bool { return a != one }) {
+					t.Fatalf("%v are sifted after %d batches", to.from, i)
+				}
+			}
+			if len(to.from) == 0 {
+				t.Error("the flood is not sifted")
+			}
+		})
+	}
+}
+
 // TestSieve_WhoHasNone goes on without.
 func TestSieve_WhoHasNone(t *testing.T) {
 	to, s := sifter{err: errors.ErrUnsupported}, sieve{}
