@@ -32,9 +32,6 @@ func New(hands int, do func(hand, task int)) *Crew {
 	return c
 }
 
-// Hands is how many there are.
-func (c *Crew) Hands() int { return len(c.wake) + 1 }
-
 // Do has the tasks from 0 to n-1 done, each once and those of the lowest numbers first, and
 // returns when all are. Whoever is free takes the next: so the caller waits for nobody who has
 // not begun. It is called by one at a time, and not after Close.

@@ -1,6 +1,7 @@
 package registrar
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -77,13 +78,19 @@ func (g *Registrar) takeBack(n dn.Number) {
 	g.keep(rec, e.Bindings)
 }
 
-// forget drops what is aside of a DN when it registered before some time.
-func (a *aside) forget(n dn.Number, before int64) {
+// forget drops what is aside of a DN when that is from before.
+func (a *aside) forget(n dn.Number, before func(claim int64) bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, set := range []map[dn.Number]superseded{a.young, a.old} {
-		if s, ok := set[n]; ok && s.entry.Record.ClaimTime < before {
+		if s, ok := set[n]; ok && before(s.entry.Record.ClaimTime) {
 			delete(set, n)
 		}
 	}
+}
+
+func (a *aside) numbers() []dn.Number {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.AppendSeq(slices.Collect(maps.Keys(a.young)), maps.Keys(a.old))
 }

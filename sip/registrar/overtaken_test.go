@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -130,15 +131,20 @@ func TestRegistrar_ADNThatWasDeletedKeepsNothing(t *testing.T) {
 
 // TestRegistrar_WhereASnapshotHidesItWhoHasAnotherPasswordIsSomebodyElse.
 func TestRegistrar_WhereASnapshotHidesItWhoHasAnotherPasswordIsSomebodyElse(t *testing.T) {
-	w, ahead := newDesk(t, "1001", "1002", "1003"), newDesk(t, "1001", "1002", "1003", "1004")
+	w, ahead := newDesk(t, "1001", "1002", "1003", "1005", "1006"), newDesk(t, "1001", "1002", "1003", "1004", "1005", "1006")
 	for _, n := range []dn.Number{"1001", "1002", "1003", "1004"} { // of 1004 its configuration does not know
 		w.binds(n, time.Hour)
 	}
 	w.registrar.Restore()
 	w.registrar.start.unserved = nil // as when that begins anew
 	w.run()
-	for _, n := range []string{"1001", "1002"} {
-		again := &configpb.DN{Number: n, Kind: configpb.DNKind_DN_KIND_SIP, Ha1: strings.Repeat(map[string]string{"1001": "1", "1002": "0"}[n], 32)}
+	for _, n := range []dn.Number{"1005", "1006"} { // which a peer has taken
+		w.binds(n, time.Hour)
+		w.registrar.aside.put(w.store.Get(n), time.Now())
+		w.store.Delete(n)
+	}
+	for _, n := range []string{"1001", "1002", "1005", "1006"} {
+		again := &configpb.DN{Number: n, Kind: configpb.DNKind_DN_KIND_SIP, Ha1: strings.Repeat(map[string]string{"1001": "1", "1002": "0", "1005": "1", "1006": "0"}[n], 32)}
 		ahead.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{
 			{Op: &configpb.Mutation_DeleteDn{DeleteDn: n}}, {Op: &configpb.Mutation_PutDn{PutDn: again}}}})
 	}
@@ -157,6 +163,9 @@ func TestRegistrar_WhereASnapshotHidesItWhoHasAnotherPasswordIsSomebodyElse(t *t
 	if _, known := w.table.Own("1001"); known {
 		t.Error("1001 keeps something of before, as who is logged in there")
 	}
+	patience.Until(t, "1005, which a peer has taken, to be forgotten as well", func() bool {
+		return slices.Equal(w.registrar.aside.numbers(), []dn.Number{"1006"})
+	})
 	for _, n := range []dn.Number{"1002", "1004"} {
 		if !has(n) || w.state(n).State != dn.InSrv {
 			t.Errorf("%s has the password of before, or none before, and is gone", n)

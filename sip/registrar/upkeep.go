@@ -330,7 +330,7 @@ func (g *Registrar) reconcile(n dn.Number) {
 func (g *Registrar) former(c fsm.Changes) {
 	if c.Former != nil {
 		v := g.cfg.Machine.View()
-		for _, n := range g.cfg.Store.Numbers() {
+		for _, n := range append(g.cfg.Store.Numbers(), g.aside.numbers()...) {
 			if was, is := c.Former.DN(string(n)), v.DN(string(n)); phones(was) && was.GetHa1() != is.GetHa1() {
 				g.endBefore(n, fsm.Withdrawal{At: c.FormerAt, Deleted: true})
 			}
@@ -341,13 +341,14 @@ func (g *Registrar) former(c fsm.Changes) {
 	}
 }
 
-// endBefore ends a registration from before the DN was withdrawn. One that is ahead of the
+// endBefore ends a registration from before the DN was withdrawn, one that is aside as well. One that is ahead of the
 // clock says not when it was: most of these were kept over a change of the clock.
 func (g *Registrar) endBefore(n dn.Number, w fsm.Withdrawal) {
 	defer g.lock(string(n)).Unlock()
-	g.aside.forget(n, w.At)
+	before := func(claim int64) bool { return claim < w.At || claim > g.cfg.Now().UnixNano() }
+	g.aside.forget(n, before)
 	e := g.cfg.Store.Get(n)
-	if e == nil || e.Record.ClaimTime >= w.At && e.Record.ClaimTime <= g.cfg.Now().UnixNano() {
+	if e == nil || !before(e.Record.ClaimTime) {
 		return
 	}
 	if w.Deleted {

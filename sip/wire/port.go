@@ -34,7 +34,7 @@ type Config struct {
 	// how long a write may block; 0 means 10 s and 5 s.
 	Slow, Stuck time.Duration
 
-	// Hands serve datagrams at a time; 0 means Hands().
+	// Hands serve datagrams at a time; 0 means 1.
 	Hands int
 
 	Flows   *Flows
@@ -72,9 +72,6 @@ func Open(cfg Config) (*Port, error) {
 	if cfg.Stuck == 0 {
 		cfg.Stuck = stuckWrite
 	}
-	if cfg.Hands == 0 {
-		cfg.Hands = Hands()
-	}
 	p := &Port{cfg: cfg}
 	return p, p.open()
 }
@@ -85,7 +82,7 @@ func (p *Port) open() error {
 		if err != nil {
 			return err
 		}
-		p.udp = newDatagrams(c, p.cfg.Hands, p.cfg.Handler, p.cfg.Flush, p.holdBack)
+		p.udp = newDatagrams(c, max(1, p.cfg.Hands), p.cfg.Handler, p.cfg.Flush, p.holdBack)
 		p.udp.loaded, p.udp.took = p.loaded, p.cfg.Stats.Registered.ObserveN
 	}
 	web := (&upgrader{origins: p.cfg.Origins}).upgrade
