@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/sipcluster/sipcluster/internal/recent"
 	"github.com/sipcluster/sipcluster/internal/wake"
 )
 
@@ -27,8 +28,12 @@ type Superseded struct {
 	mu   sync.Mutex
 	set  map[Number]Superseding
 	wake wake.Signal
-	// young and old are the DNs of which it is told when they are deleted.
-	young, old map[Number]struct{}
+	// taken are the DNs of which it is told when they are deleted.
+	taken recent.Map[Number, struct{}]
+}
+
+func newSuperseded() Superseded {
+	return Superseded{wake: wake.New(), taken: recent.NewMap[Number, struct{}](maxTaken)}
 }
 
 // Superseded has a single reader.
@@ -36,10 +41,7 @@ func (t *Table) Superseded() *Superseded { return &t.superseded }
 
 func (s *Superseded) add(x Superseding) {
 	s.mu.Lock()
-	if len(s.young) >= maxTaken || s.young == nil {
-		s.young, s.old = map[Number]struct{}{}, s.young
-	}
-	s.young[x.Number] = struct{}{}
+	s.taken.Put(x.Number, struct{}{})
 	x.ClaimTime = max(s.set[x.Number].ClaimTime, x.ClaimTime)
 	s.put(x)
 	s.mu.Unlock()
@@ -50,12 +52,10 @@ func (s *Superseded) add(x Superseding) {
 func (s *Superseded) deleted(n Number) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, young := s.young[n]
-	if _, old := s.old[n]; !young && !old {
+	if _, ok := s.taken.Get(n); !ok {
 		return
 	}
-	delete(s.young, n)
-	delete(s.old, n)
+	s.taken.Delete(n)
 	s.put(Superseding{Number: n, ClaimTime: s.set[n].ClaimTime, Deleted: true})
 	s.wake.Send()
 }

@@ -82,7 +82,7 @@ func New(cfg Config) *Table {
 	t := &Table{cfg: cfg, entries: map[Number]*entry{}, order: newOrder(), seated: newOrder(), free: newFree(), ranks: map[string]*ranks{}, used: map[*entry]int64{}, logins: newLogins(), maxClaim: cfg.Floor, began: cfg.Now()}
 	t.nodes = []*origin{{id: cfg.Self, heard: true, owns: newOrder(), beside: newOrder()}}
 	t.journals = [journals]journal{visible: newJournal(cfg.History, t.order), own: newJournal(cfg.History, t.nodes[0].owns)}
-	t.superseded.wake, t.desks.wake = wake.New(), wake.New()
+	t.superseded, t.desks.wake = newSuperseded(), wake.New()
 	return t
 }
 

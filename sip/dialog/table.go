@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/internal/beat"
+	"github.com/sipcluster/sipcluster/internal/recent"
 	"github.com/sipcluster/sipcluster/internal/walk"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/message"
-	"github.com/sipcluster/sipcluster/sip/recent"
 )
 
 const (

@@ -5,12 +5,12 @@ import (
 	"time"
 
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/recent"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/dialog"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
-	"github.com/sipcluster/sipcluster/sip/recent"
 	"github.com/sipcluster/sipcluster/sip/route"
 )
 

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
+	"github.com/sipcluster/sipcluster/internal/recent"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/answer"
 	"github.com/sipcluster/sipcluster/sip/carrier"
@@ -17,7 +18,6 @@ import (
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/peer"
-	"github.com/sipcluster/sipcluster/sip/recent"
 	"github.com/sipcluster/sipcluster/sip/route"
 	"github.com/sipcluster/sipcluster/sip/trace"
 	"github.com/sipcluster/sipcluster/sip/transaction"

@@ -11,9 +11,9 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/fsm"
+	"github.com/sipcluster/sipcluster/internal/recent"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/carrier"
-	"github.com/sipcluster/sipcluster/sip/recent"
 )
 
 // trunks knows the gateways by where they call from, and by what they can prove.

@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/recent"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/message"
-	"github.com/sipcluster/sipcluster/sip/recent"
 )
 
 // Book is what was asked lately; it may be used by several goroutines.

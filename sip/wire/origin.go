@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sipcluster/sipcluster/internal/recent"
 )
 
 // maxOrigins is how many others are remembered at least that have called an address of
@@ -19,8 +21,8 @@ const maxOrigins = 1 << 15
 type origins struct {
 	in [batch]controls
 
-	mu         sync.Mutex
-	young, old map[netip.AddrPort]netip.Addr
+	mu     sync.Mutex
+	called recent.Map[netip.AddrPort, netip.Addr]
 }
 
 // controls is room for the control messages of a datagram.
@@ -55,7 +57,7 @@ func newOrigins(fd int, six bool, bound netip.Addr) (*origins, error) {
 	if !bound.IsUnspecified() {
 		return nil, nil
 	}
-	o := &origins{young: map[netip.AddrPort]netip.Addr{}}
+	o := &origins{called: recent.NewMap[netip.AddrPort, netip.Addr](maxOrigins)}
 	if six {
 		return o, unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, 1)
 	}
@@ -81,31 +83,22 @@ func (o *origins) came(c *controls, h *unix.Msghdr, from netip.AddrPort) {
 func (o *origins) note(from netip.AddrPort, called netip.Addr) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.young[from] == called {
-		return
-	}
-	if len(o.young) >= maxOrigins {
-		o.young, o.old = map[netip.AddrPort]netip.Addr{}, o.young
-	}
-	o.young[from] = called
+	o.called.Put(from, called)
 }
 
 // of is the address that somebody has called; the zero Addr for nobody.
 func (o *origins) of(to netip.AddrPort) netip.Addr {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if a, ok := o.young[to]; ok {
-		return a
-	}
-	return o.old[to]
+	a, _ := o.called.Get(to)
+	return a
 }
 
 // forget drops an address that this host does not have any more.
 func (o *origins) forget(to netip.AddrPort) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	delete(o.young, to)
-	delete(o.old, to)
+	o.called.Delete(to)
 }
 
 // goes has a datagram that is sent come from the address that was called; c is room for that.

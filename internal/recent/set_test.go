@@ -3,7 +3,7 @@ package recent_test
 import (
 	"testing"
 
-	"github.com/sipcluster/sipcluster/sip/recent"
+	"github.com/sipcluster/sipcluster/internal/recent"
 )
 
 func TestSet_RemembersTheLastAndForgetsTheRest(t *testing.T) {

@@ -1,4 +1,3 @@
-// Package recent remembers what came last, in bounded memory.
 package recent
 
 import (
@@ -14,31 +13,25 @@ func Hash[T comparable](v T) uint64 { return maphash.Comparable(seed, v) }
 // Set is a set of hashes that remembers as many as were added last; it may be used by
 // several goroutines.
 type Set struct {
-	most int
-
-	mu         sync.Mutex
-	young, old map[uint64]struct{}
+	mu  sync.Mutex
+	set Map[uint64, struct{}]
 }
 
 // New makes an empty set that remembers the last most hashes at least, and at most twice
 // as many.
-func New(most int) *Set { return &Set{most: most, young: map[uint64]struct{}{}} }
+func New(most int) *Set { return &Set{set: NewMap[uint64, struct{}](most)} }
 
 // Add remembers a hash.
 func (r *Set) Add(h uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.young) >= r.most {
-		r.young, r.old = map[uint64]struct{}{}, r.young
-	}
-	r.young[h] = struct{}{}
+	r.set.Put(h, struct{}{})
 }
 
 // Has tells whether a hash is remembered.
 func (r *Set) Has(h uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, young := r.young[h]
-	_, old := r.old[h]
-	return young || old
+	_, ok := r.set.Get(h)
+	return ok
 }
