@@ -8,6 +8,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/node/peerpb"
+	"github.com/sipcluster/sipcluster/sip/siptest"
 )
 
 // A peer had DNs by later registrations, and has taken its word back since it learned that
@@ -88,4 +89,62 @@ func TestRegistrar_ASupersededRegistrationCountsAgain(t *testing.T) {
 	}
 	closes[connected]()
 	until(t, "its connection is watched", func() bool { return w.state(connected).Reason == dn.Expired })
+}
+
+// TestRegistrar_WhatAPhoneEndsIsNotPutBack: neither what it un-registers here while a peer has
+// the DN, by itself or all at once, nor what it had before it registered here once more.
+// Another phone of the DN ends nothing, nor who asks what is registered.
+func TestRegistrar_WhatAPhoneEndsIsNotPutBack(t *testing.T) {
+	w := newWorld(t, nil)
+	const itself, all, anew, other, asks = "1001", "1002", "1003", "1004", "1005"
+	ends := map[string]func(p *siptest.Phone) (*siptest.Response, error){
+		itself: func(p *siptest.Phone) (*siptest.Response, error) { return p.Unregister(context.Background()) },
+		all:    func(p *siptest.Phone) (*siptest.Response, error) { return p.UnregisterAll(context.Background()) },
+		anew: func(p *siptest.Phone) (*siptest.Response, error) {
+			must(t, 200)(p.Register(context.Background(), time.Hour))
+			return p.Unregister(context.Background())
+		},
+		other: func(*siptest.Phone) (*siptest.Response, error) {
+			return w.phone(other, "udp").Unregister(context.Background())
+		},
+		asks: func(p *siptest.Phone) (*siptest.Response, error) { return p.Query(context.Background()) },
+	}
+	for n := range ends {
+		w.put(phoneDN(n))
+	}
+	w.run()
+	c, err := w.table.Sync("n2", 1, false)
+	if err != nil || c.Synced(1) != nil || !w.table.SetHeard("n2", true) {
+		t.Fatalf("n2 is not heard: %v", err)
+	}
+	says := func(r dn.Record) {
+		t.Helper()
+		if _, err := c.Apply([]dn.Record{r}, 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	takes := func(n string) {
+		t.Helper()
+		own, _ := w.table.Own(dn.Number(n))
+		says(dn.Record{Number: dn.Number(n), ClaimTime: own.ClaimTime + 1, State: dn.InSrv, Reason: dn.Registered, Since: own.Since})
+		until(t, "bindings dropped", func() bool { return w.store.Get(dn.Number(n)) == nil })
+	}
+	for n, end := range ends {
+		p := w.phone(n, "udp")
+		must(t, 200)(p.Register(context.Background(), time.Hour))
+		takes(n)
+		must(t, 200)(end(p))
+		if n == anew {
+			takes(n)
+		}
+		says(dn.Record{Number: dn.Number(n), Gone: true, Reason: dn.Deleted})
+	}
+	for _, n := range []dn.Number{other, asks} {
+		until(t, string(n)+" counts again", func() bool { return w.state(n).State == dn.InSrv })
+	}
+	for _, n := range []dn.Number{itself, all, anew} {
+		if st := w.state(n); st.State != dn.OOS {
+			t.Errorf("%s: %+v", n, st)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package sip
 import (
 	"fmt"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -113,6 +114,22 @@ func TestServer_WhatIsNotKnownYetIsNotDenied(t *testing.T) {
 	behind.Store(true)
 	if r := l.ask(unnamed("NOTIFY", "gone", uriTo("1009"), stranger)); r.code != 503 {
 		t.Errorf("a trunk's message for who is not there: %+v", r)
+	}
+}
+
+// TestServer_WhatIsNotKnownYetEndsNoCall: within a call neither a refusal nor a 503 is said,
+// by which phones end it.
+func TestServer_WhatIsNotKnownYetEndsNoCall(t *testing.T) {
+	var behind atomic.Bool
+	w := callWorld(t, func(c *Config) { c.Behind = behind.Load }, "1001")
+	l := w.dial("tcp")
+	for i, want := range []int{403, 500} {
+		behind.Store(want == 500)
+		m := unnamed("INVITE", fmt.Sprint("within", i), uriTo("1001"), uriTo("1001"))
+		m = strings.Replace(m, "To: <"+uriTo("1001")+">", "To: <"+uriTo("1001")+">;tag=b\r\nRoute: <sip:Aforged@"+w.server.TCPAddr().String()+";lr>", 1)
+		if r := l.ask(strings.Replace(m, "UDP", "TCP", 1)); r.code != want || want == 500 && r.get("Retry-After") == "" {
+			t.Errorf("%+v, want %d", r, want)
+		}
 	}
 }
 

@@ -280,7 +280,7 @@ func outOfDialog(method string, code int) func(e *ending) {
 // cutOff is a request within a call over a connection that ends before it is
 // answered: its sender hears so at once. A BYE ends the call all the same.
 func cutOff(method string) func(e *ending) {
-	code := 480
+	code := 500
 	if method == "BYE" {
 		code = 200
 	}

@@ -147,13 +147,20 @@ func TestFlow_ANewConnectionTakesOver(t *testing.T) {
 	}
 }
 
+// TestFlow_OneThatIsGoneIsSaid: so that no call ends, because the phone may be back (RFC 5057
+// §5.1), unless somebody asks whether it is there.
 func TestFlow_OneThatIsGoneIsSaid(t *testing.T) {
 	w, s := callWorld(t, nil, "1001", "1002"), newScript(t)
 	a, b := w.ua("udp", "1001"), w.ua("tcp", "1002")
 	out, _ := s.up(a, b, "1002")
 	b.Close()
 	until(t, "the connection is gone", func() bool { return w.server.flows.Len() == 0 })
-	s.do(out, "INFO", 480)
+	for _, method := range []string{"INFO", "UPDATE", "INVITE"} {
+		if r := s.do(out, method, 500); r.Header("Retry-After") == "" {
+			t.Errorf("%s: %+v", method, r)
+		}
+	}
+	s.do(out, "OPTIONS", 480)
 }
 
 // TestProxy_SurvivesTheTortureMessages: whatever it says to them, it lives.

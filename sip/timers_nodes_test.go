@@ -413,7 +413,18 @@ func TestTimers_Cuts(t *testing.T) {
 			n2>b ACK 0
 			n2>b INVITE 0
 			n2>n1 200 0
-			n2>b 480/INFO 2`},
+			n2>b 500/INFO 2`},
+		{name: "so is one that is under way", nodes: 2, script: "0 a new INVITE, 0 b 200, 0 a ACK, 1 a INFO, 1.1 net cuts, 50", want: `
+			n1 outcome 200 0
+			n1>a 200 0
+			n1>n2 ACK 0
+			n1>n2 INVITE 0
+			n2>b ACK 0
+			n2>b INVITE 0
+			n2>n1 200 0
+			n1>n2 INFO 1
+			n2>b INFO 1 1.5 2.5 4.5 8.5 12.5 16.5 20.5 24.5 28.5 32.5
+			n1>a 500/INFO 1.11`},
 	} {
 		x.run(t)
 	}

@@ -20,8 +20,11 @@ var byeAgreed = answer.Answer{Code: 200, Reason: "OK"}
 // refuse answers a request that goes no further.
 func (rs *relays) refuse(sh *shard, m *message.Message, in *packet, at dialog.Ref, f *message.Fault, gaps answer.Gaps) {
 	a := answer.Answer{Code: f.Code, Reason: f.Reason, Refusal: f == errNoPeer || f == errNoTrunk, Stranger: f == errNoTrunk}
-	if f == errNoREFER {
+	switch f {
+	case errNoREFER:
 		a.Header("Allow", carrierAllows)
+	case errFlowGone:
+		a = away(m, f.Reason)
 	}
 	if methodOf(m) != methodBye || gaps.Deny(&a) && !in.transport.Connected() {
 		sh.deny(m, in, &a, gaps)
@@ -31,6 +34,27 @@ func (rs *relays) refuse(sh *shard, m *message.Message, in *packet, at dialog.Re
 		sh.After(over.Release)
 	}
 	sh.refuse(m, in, &byeAgreed)
+}
+
+// againAfter is when somebody may ask again, in seconds.
+const againAfter = 2
+
+// again is the answer to a request within a call for which it is too early. It ends no call, as
+// 480 does (RFC 5057 §5.1), and 503 for many.
+func again(reason string) (a answer.Answer) {
+	a.Set(500, reason)
+	a.Number("Retry-After", againAfter)
+	return a
+}
+
+// away is the answer for a party that is not reached, and may be in a moment, when its node or
+// its connection is back. Who asks whether somebody is there hears 480.
+func away(m *message.Message, reason string) (a answer.Answer) {
+	if string(m.Method) == "OPTIONS" {
+		a.Set(480, reason)
+		return a
+	}
+	return again(reason)
 }
 
 // hungUp ends the dialog of the BYE. told: the other side has answered it.

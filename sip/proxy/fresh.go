@@ -56,13 +56,18 @@ func (p *Proxy) fresh(sh *shard, m *message.Message, in *packet, key transaction
 }
 
 // deny answers a request that goes no further, if it is answered. What is not known yet is
-// not denied: what is within a dialog and comes by datagram has no answer, and comes again.
+// not denied: what is within a dialog and comes by datagram has no answer, and comes again;
+// by a connection it has one that ends no call.
 func (sh *shard) deny(m *message.Message, in *packet, a *answer.Answer, gaps answer.Gaps) {
 	if a.Code == 0 {
 		return
 	}
-	if gaps.Deny(a) {
-		a.Later(m.Tag(message.To) != nil && !in.transport.Connected())
+	switch within := m.Tag(message.To) != nil; {
+	case !gaps.Deny(a):
+	case within && in.transport.Connected():
+		*a = again("The configuration is being read")
+	default:
+		a.Later(within)
 	}
 	if a.Code != 0 {
 		sh.refuse(m, in, a)

@@ -46,6 +46,7 @@ type relay struct {
 	renamed         bool    // it went on with another From or To
 	cseq            uint32  // its number, of what comes back numbered higher; 0 for others
 	carrier         bool    // a REFER goes to one
+	far             bool    // it goes to another node
 	asked           uint8   // how often the gateway was answered that asked who sends it
 	asks            asking
 }
@@ -94,7 +95,7 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 	}
 	rs.note(sh, m, at)
 	x := &relay{
-		in: rs, sh: sh, req: m.Save(), method: methodOf(m), at: at, border: rs.border(s), carrier: toCarrier(methodOf(m), s),
+		in: rs, sh: sh, req: m.Save(), method: methodOf(m), at: at, border: rs.border(s), carrier: toCarrier(methodOf(m), s), far: to.peer != "",
 		toTrunk: s.Peer.Purpose == route.None && s.Last.Purpose == route.Trunk,
 	}
 	x.alarm = transaction.Alarm{Layer: sh.Layer, Handler: x}
@@ -109,7 +110,7 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 		x.fail(513, tooLarge)
 		return
 	case err != nil:
-		x.fail(480, "The other party's connection is gone")
+		x.away()
 		return
 	}
 	switch x.method {
@@ -191,7 +192,7 @@ func (x *relay) CutOff() {
 		return // the answer was faster
 	}
 	x.client.Terminate()
-	x.fail(480, "The other party's connection is gone")
+	x.away()
 }
 
 // along writes a request of a dialog as it goes on.
@@ -269,6 +270,9 @@ func (rs *relays) ack(sh *shard, m *message.Message, in *packet) {
 // on takes what comes back.
 func (x *relay) on(res *message.Message, err error) {
 	switch {
+	case errors.Is(err, transaction.ErrUnsent) && x.far:
+		x.away()
+		return
 	case errors.Is(err, transaction.ErrUnsent):
 		x.fail(480, "The other party can't be reached")
 		return
@@ -321,23 +325,36 @@ func (x *relay) exchanged(res *message.Message) {
 	}
 }
 
+// away answers when the way to the other side is gone.
+func (x *relay) away() {
+	var m message.Message
+	x.req.Read(&m)
+	x.end(away(&m, "The other party's connection is gone"))
+}
+
 // fail answers when nothing came back. Other than INVITE the sender finds out
 // by itself: a 408 would come too late (RFC 4320 §4.2).
 func (x *relay) fail(code int, reason string) {
+	if code == 408 && x.method != methodInvite && x.method != methodBye {
+		x.settled()
+		x.srv.Terminate()
+		return
+	}
+	x.end(answer.Answer{Code: code, Reason: reason})
+}
+
+// end answers with what is ours.
+func (x *relay) end(a answer.Answer) {
 	x.settled()
 	if x.method == methodBye {
 		x.hungUp(false)
 		x.agree()
 		return
 	}
-	if code == 408 && x.method != methodInvite {
-		x.srv.Terminate()
-		return
-	}
-	x.sh.stats.Answered(code)
+	x.sh.stats.Answered(a.Code)
 	var m message.Message
 	x.req.Read(&m)
-	_ = x.srv.Respond(code, x.sh.answer(&m, &answer.Answer{Code: code, Reason: reason}))
+	_ = x.srv.Respond(a.Code, x.sh.answer(&m, &a))
 }
 
 // Trying implements transaction.Trier.

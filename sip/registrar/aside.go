@@ -32,29 +32,25 @@ type superseded struct {
 	until time.Time
 }
 
-func (a *aside) put(e *location.Entry, now time.Time) {
+func (a *aside) put(s superseded) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.young) >= maxAside || a.young == nil {
 		a.young, a.old = map[dn.Number]superseded{}, a.young
 	}
-	a.young[e.Record.Number] = superseded{e, now.Add(asideFor)}
+	a.young[s.entry.Record.Number] = s
 }
 
-// take is what was put last, which is forgotten; nil for nothing, or when it is too long ago.
-func (a *aside) take(n dn.Number, now time.Time) *location.Entry {
+// take is what was put last, which is forgotten; not ok for nothing, or when it is too long ago.
+func (a *aside) take(n dn.Number, now time.Time) (s superseded, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s, ok := a.young[n]
-	if !ok {
-		s = a.old[n]
+	if s, ok = a.young[n]; !ok {
+		s, ok = a.old[n]
 	}
 	delete(a.young, n)
 	delete(a.old, n)
-	if now.After(s.until) {
-		return nil
-	}
-	return s.entry
+	return s, ok && !now.After(s.until)
 }
 
 // takeBack puts a superseded registration back in service, under the claim that it had: who
@@ -62,10 +58,11 @@ func (a *aside) take(n dn.Number, now time.Time) *location.Entry {
 func (g *Registrar) takeBack(n dn.Number) {
 	defer g.lock(string(n)).Unlock()
 	now := g.cfg.Now()
-	e := g.aside.take(n, now)
-	if e == nil || g.cfg.Draining() || !g.cfg.Table.Unclaimed(n) || !phones(g.cfg.Machine.View().DN(string(n))) {
+	s, ok := g.aside.take(n, now)
+	if !ok || g.cfg.Draining() || !g.cfg.Table.Unclaimed(n) || !phones(g.cfg.Machine.View().DN(string(n))) {
 		return
 	}
+	e := s.entry
 	e.Bindings = slices.DeleteFunc(e.Bindings, func(b location.Binding) bool {
 		return !b.Expires.After(now) || b.Transport.Connected() && g.cfg.Flows.Get(wire.FlowKey{Transport: b.Transport, Peer: b.Source}) == nil
 	})
@@ -76,6 +73,25 @@ func (g *Registrar) takeBack(n dn.Number) {
 	g.cfg.Log.Info("the node that a DN had moved to knew it from before it was deleted: the registration here counts again", "dn", string(n))
 	g.cfg.Stats.Bindings.Add(int64(len(e.Bindings)))
 	g.keep(rec, e.Bindings)
+}
+
+// endAside has a REGISTER change what is aside of a DN of which nothing else is here: a phone
+// that un-registers means that, and what is registered anew is all that there is.
+func (g *Registrar) endAside(r *Request, n dn.Number, lim limits, now time.Time) {
+	s, ok := g.aside.take(n, now)
+	if !ok || r.registers() {
+		return
+	}
+	dec := decide(r, s.entry.Bindings, lim, now, func(callID []byte) (uint32, bool, bool) {
+		return g.history.last(string(n), callID, now)
+	})
+	if dec.fault == nil && dec.changed {
+		g.remember(r, string(n), s.entry.Bindings, &dec, now)
+		s.entry.Bindings = slices.Clone(dec.bindings)
+	}
+	if len(s.entry.Bindings) > 0 {
+		g.aside.put(s)
+	}
 }
 
 // forget drops what is aside of a DN when that is from before.

@@ -140,7 +140,7 @@ func TestRegistrar_WhereASnapshotHidesItWhoHasAnotherPasswordIsSomebodyElse(t *t
 	w.run()
 	for _, n := range []dn.Number{"1005", "1006"} { // which a peer has taken
 		w.binds(n, time.Hour)
-		w.registrar.aside.put(w.store.Get(n), time.Now())
+		w.registrar.aside.put(superseded{w.store.Get(n), time.Now().Add(asideFor)})
 		w.store.Delete(n)
 	}
 	for _, n := range []string{"1001", "1002", "1005", "1006"} {

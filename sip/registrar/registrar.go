@@ -199,7 +199,8 @@ func (g *Registrar) apply(r *Request, n dn.Number, lim limits, now time.Time) (d
 	if e != nil && !g.restored.Load() && g.putBack(e) {
 		e = g.cfg.Store.Get(n)
 	}
-	if e == nil {
+	none := e == nil
+	if none {
 		e = &location.Entry{}
 	}
 	dec = decide(r, e.Bindings, lim, now, func(callID []byte) (uint32, bool, bool) {
@@ -207,6 +208,9 @@ func (g *Registrar) apply(r *Request, n dn.Number, lim limits, now time.Time) (d
 	})
 	if dec.fault == nil {
 		dec.fault = g.overtaken(n, &dec)
+	}
+	if none && dec.fault == nil {
+		g.endAside(r, n, lim, now)
 	}
 	if dec.fault == nil && dec.changed {
 		dec.way = wayOf(dec.bindings, lim.pair, e.Record.Way)

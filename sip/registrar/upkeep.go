@@ -252,7 +252,7 @@ func (g *Registrar) supersede(x dn.Superseding) {
 	g.cfg.Stats.Bindings.Add(-int64(len(e.Bindings)))
 	g.cfg.Store.Delete(x.Number)
 	if len(e.Bindings) > 0 {
-		g.aside.put(e, g.cfg.Now())
+		g.aside.put(superseded{e, g.cfg.Now().Add(asideFor)})
 	}
 }
 
