@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -25,6 +24,7 @@ type dialogPath struct {
 	now     func() time.Time
 	// heard tells whether the peer is.
 	heard func(dn.Node) bool
+	ended departed
 	ring  *route.Ring
 	// owner is OwnerOf.
 	owner func(dn.Number) (*configpb.Node, bool)
@@ -41,11 +41,23 @@ var (
 // other side says that it is reached; nil when that is not known. ends: it is a BYE.
 func (d *dialogPath) next(s *route.Set, contact []byte, within *route.Dialog, ends bool) (to *hop, f *message.Fault) {
 	if s.Peer.Purpose != route.None {
+		to, over := d.past(s, within)
+		if to != nil {
+			return to, nil
+		}
+		if over {
+			return d.last(s, contact, within, ends)
+		}
 		if d.machine.View().Node(string(s.Peer.Node)) == nil {
 			return nil, errNoPeer
 		}
 		return d.exits.peer(s.Peer.Node, within.CallID), nil
 	}
+	return d.last(s, contact, within, ends)
+}
+
+// last is next where no other node is on the way.
+func (d *dialogPath) last(s *route.Set, contact []byte, within *route.Dialog, ends bool) (to *hop, f *message.Fault) {
 	switch s.Last.Purpose {
 	case route.Phone:
 		return d.flowOf(s, contact, within)
@@ -146,15 +158,7 @@ func (d *dialogPath) elsewhere(s *route.Set, within *route.Dialog, h *hop) *hop 
 	if h.alive() && gruu.Of(s.URI, s.Last.Number) == nil || !inService || node == nil || len(s.Rest) > 0 {
 		return nil
 	}
-	k, tag := s.Last, within.From
-	if k.Node = dn.Node(node.GetId()); h.connected() {
-		k.Transport, k.Addr = location.UDP, netip.AddrPort{}
-	}
-	if s.FromCalled {
-		tag = within.To
-	}
-	s.Rest = [][]byte{fmt.Appendf(nil, "<sip:%s@%s;lr>", d.ring.Encode(&k, within.CallID, tag), node.GetSipAddr())}
-	return d.exits.peer(k.Node, within.CallID)
+	return d.onward(s.Last, node, s, within, h.connected())
 }
 
 // toTrunk is the way to a gateway: the connection that it has opened, the address that

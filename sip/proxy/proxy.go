@@ -179,10 +179,20 @@ func (p *Proxy) Ask(peer dn.Node) {
 }
 
 // PeerHeard tells whether a peer is heard: what rings here for callers of a lost one ends.
-func (p *Proxy) PeerHeard(peer dn.Node, heard bool) { p.orphans.heard(peer, heard) }
+func (p *Proxy) PeerHeard(peer dn.Node, heard bool) {
+	if heard {
+		p.relays.path.ended.note(peer, false)
+	}
+	p.orphans.heard(peer, heard)
+}
 
 // PeerGone tells that a peer's process is no more: what rings here for its callers ends at once.
-func (p *Proxy) PeerGone(peer dn.Node) { p.orphans.gone(peer) }
+func (p *Proxy) PeerGone(peer dn.Node) {
+	if at := p.relays.path; !at.heard(peer) { // otherwise it is there again
+		at.ended.note(peer, true)
+	}
+	p.orphans.gone(peer)
+}
 
 // Held adds what calls hold.
 func (p *Proxy) Held(held map[string]int) {
