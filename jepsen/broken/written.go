@@ -47,6 +47,6 @@ func writtenFaults() []Fault {
 		in("./sip/message", "^TestRequestURI_", Proxy, "request-uri-with-headers", "what a phone has in its Contact besides the address goes into request lines",
 			Edit{"sip/message/uri.go", "	uri = uri[:len(uri)-len(u.Headers)]\n", ""}),
 		in("./sip/message", "^TestParseAddress_", Proxy, "bracket-of-a-parameter", "an address that a quoted parameter mentions is taken for the one of the header",
-			Edit{"sip/message/address.go", "i >= 0 && !hasAny(v[:i], \";\\\"\") {", "i >= 0 {"}),
+			Edit{"sip/message/address.go", "i >= 0 && !outFront.any(v[:i]) {", "i >= 0 {"}),
 	}
 }

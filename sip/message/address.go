@@ -25,7 +25,7 @@ func ParseAddress(v []byte) (a Address, ok bool) {
 			return a, false
 		}
 	}
-	if i := bytes.IndexByte(v, '<'); i >= 0 && !hasAny(v[:i], ";\"") { // else it is in a parameter
+	if i := bytes.IndexByte(v, '<'); i >= 0 && !outFront.any(v[:i]) { // else it is in a parameter
 		return a.bracketed(v, i)
 	}
 	// Without brackets a parameter belongs to the header, and ',' and '?' must
@@ -34,13 +34,13 @@ func ParseAddress(v []byte) (a Address, ok bool) {
 	if i := bytes.IndexByte(v, ';'); i >= 0 {
 		a.URI, a.Params = Trim(v[:i]), v[i:]
 	}
-	return a, bytes.IndexByte(a.URI, ':') > 0 && !hasAny(a.URI, " \t,?<>\"") && validParams(a.Params)
+	return a, bytes.IndexByte(a.URI, ':') > 0 && !outBare.any(a.URI) && validParams(a.Params)
 }
 
 func (a Address) bracketed(v []byte, i int) (Address, bool) {
 	if a.Display == nil {
 		a.Display = Trim(v[:i])
-		if hasAny(a.Display, ",;<>\"") {
+		if outName.any(a.Display) {
 			return a, false
 		}
 	}
@@ -50,17 +50,7 @@ func (a Address) bracketed(v []byte, i int) (Address, bool) {
 		return a, false
 	}
 	a.URI, a.Params = v[:j], Trim(v[j+1:])
-	return a, bytes.IndexByte(a.URI, ':') > 0 && !hasAny(a.URI, " \t<\"") && validParams(a.Params)
-}
-
-// hasAny tells whether one of the characters is in b.
-func hasAny(b []byte, chars string) bool {
-	for i := range len(chars) {
-		if bytes.IndexByte(b, chars[i]) >= 0 {
-			return true
-		}
-	}
-	return false
+	return a, bytes.IndexByte(a.URI, ':') > 0 && !outAddress.any(a.URI) && validParams(a.Params)
 }
 
 // AppendQuoted appends a text as a quoted string: UTF-8, with a backslash before quotes and

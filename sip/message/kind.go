@@ -48,7 +48,13 @@ func KindOf(name []byte) Kind {
 	if len(name) == 1 {
 		return compact(name[0] | 0x20)
 	}
-	for _, k := range byLength[min(len(name), len(byLength)-1)] {
+	of := byLength[min(len(name), len(byLength)-1)]
+	for _, k := range of {
+		if string(name) == kindNames[k] { // as nearly everybody writes it
+			return k
+		}
+	}
+	for _, k := range of {
 		if EqualFold(name, kindNames[k]) {
 			return k
 		}
@@ -116,23 +122,8 @@ func (k Kind) single() bool {
 	return false
 }
 
-// tokenBytes are the characters of a token (RFC 3261 §25.1).
-var tokenBytes = func() (t [256]bool) {
-	for _, c := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.!%*_+`'~") {
-		t[c] = true
-	}
-	return t
-}()
-
 // IsToken tells whether b is a token.
-func IsToken(b []byte) bool {
-	for _, c := range b {
-		if !tokenBytes[c] {
-			return false
-		}
-	}
-	return len(b) > 0
-}
+func IsToken(b []byte) bool { return len(b) > 0 && inToken.all(b) }
 
 // Trim removes spaces and tabs at both ends; bytes.Trim is much slower.
 func Trim(b []byte) []byte {
@@ -150,8 +141,8 @@ func EqualFold(b []byte, s string) bool {
 	if len(b) != len(s) {
 		return false
 	}
-	for i := range b {
-		if lower(b[i]) != lower(s[i]) {
+	for i, c := range b {
+		if c != s[i] && lower(c) != lower(s[i]) {
 			return false
 		}
 	}

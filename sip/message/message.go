@@ -204,7 +204,11 @@ var (
 
 // line cuts the first line off. Bare LF ends a line too, and is a fault.
 func (m *Message) line(data []byte) (line, rest []byte, ok bool) {
-	i := bytes.IndexByte(data, '\n')
+	return m.lineTo(data, bytes.IndexByte(data, '\n'))
+}
+
+// lineTo is line where the first LF has been found; -1 for none.
+func (m *Message) lineTo(data []byte, i int) (line, rest []byte, ok bool) {
 	if i < 0 {
 		m.fault(400, "Line without CRLF")
 		return bytes.TrimRight(data, "\r"), nil, len(data) > 0
@@ -286,14 +290,15 @@ func (m *Message) headerLines(data []byte) []byte {
 			m.fault(400, "No empty line after the headers")
 			return nil
 		}
-		field := data
-		if i := bytes.IndexByte(data, '\n'); i >= 0 && i+1 < len(data) && (data[i+1] == ' ' || data[i+1] == '\t') {
+		field, end := data, bytes.IndexByte(data, '\n')
+		if end >= 0 && end+1 < len(data) && (data[end+1] == ' ' || data[end+1] == '\t') {
 			var bare bool
 			if field, bare = unfold(data); bare {
 				m.fault(400, "Line ends with LF, not CRLF")
 			}
+			end = bytes.IndexByte(field, '\n')
 		}
-		line, rest, _ := m.line(field)
+		line, rest, _ := m.lineTo(field, end)
 		data = data[len(field)-len(rest):]
 		if len(line) == 0 {
 			return data
@@ -355,11 +360,12 @@ func (m *Message) headerLine(line []byte) {
 		return
 	}
 	name := Trim(line[:i])
-	if !IsToken(name) {
+	kind := KindOf(name)
+	if kind == Other && !IsToken(name) {
 		m.fault(400, "Bad header name")
 		return
 	}
-	m.Headers = append(m.Headers, Header{Kind: KindOf(name), Name: name, Value: Trim(line[i+1:])})
+	m.Headers = append(m.Headers, Header{Kind: kind, Name: name, Value: Trim(line[i+1:])})
 }
 
 // body takes what Content-Length says (RFC 3261 §18.3).

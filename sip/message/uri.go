@@ -73,26 +73,28 @@ func IsSIP(uri []byte) bool {
 // ParseURI reads a URI. For sip and sips it must be well formed as far as
 // delivering to it needs; for others there must be a scheme.
 func ParseURI(b []byte) (u URI, ok bool) {
-	i := bytes.IndexByte(b, ':')
-	if i <= 0 || !isScheme(b[:i]) {
+	i := schemeLen(b)
+	if i <= 0 {
 		return u, false
 	}
 	u.Scheme, u.Rest = b[:i], b[i+1:]
-	for _, c := range u.Rest {
-		if c <= ' ' || c == 0x7f || c == '<' || c == '>' || c == '"' {
+	at := -1 // an '@' behind the host would need escaping, so the last one counts
+	for i, c := range u.Rest {
+		if classes[c]&outURI != 0 {
 			return u, false
+		}
+		if c == '@' {
+			at = i
 		}
 	}
 	if !u.IsSIP() {
 		return u, len(u.Rest) > 0
 	}
-	rest := u.Rest
-	if i := bytes.LastIndexByte(rest, '@'); i >= 0 {
-		// An '@' behind the host would need escaping, so the last one counts.
-		u.User, rest = rest[:i], rest[i+1:]
-		if len(u.User) == 0 {
-			return u, false
-		}
+	rest := u.Rest[at+1:]
+	if at == 0 {
+		return u, false
+	} else if at > 0 {
+		u.User = u.Rest[:at]
 	}
 	if i := bytes.IndexByte(rest, '?'); i >= 0 {
 		rest, u.Headers = rest[:i], rest[i:]
@@ -140,14 +142,17 @@ func containsFold(b []byte, text string) bool {
 	return false
 }
 
-func isScheme(b []byte) bool {
+// schemeLen is the length of the scheme that a URI begins with; 0 when it begins with none.
+func schemeLen(b []byte) int {
 	for i, c := range b {
-		letter := 'a' <= lower(c) && lower(c) <= 'z'
-		if !letter && (i == 0 || !('0' <= c && c <= '9') && c != '+' && c != '-' && c != '.') {
-			return false
+		switch {
+		case c == ':' && letters.all(b[:min(i, 1)]):
+			return i
+		case classes[c]&inScheme == 0:
+			return 0
 		}
 	}
-	return true
+	return 0
 }
 
 func (u *URI) hostPort(b []byte) bool {
@@ -166,14 +171,9 @@ func (u *URI) hostPort(b []byte) bool {
 func validHost(h []byte) bool {
 	if len(h) > 2 && h[0] == '[' {
 		h = h[1 : len(h)-1]
-		return len(bytes.Trim(h, "0123456789abcdefABCDEF:.")) == 0
+		return inSix.all(h)
 	}
-	for _, c := range h {
-		if l := lower(c); !('a' <= l && l <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_') {
-			return false
-		}
-	}
-	return len(h) > 0
+	return len(h) > 0 && inHost.all(h)
 }
 
 // EqualURI compares two URIs by RFC 3261 §19.1.4, those of other schemes by

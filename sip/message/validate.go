@@ -8,20 +8,17 @@ const maxCSeq = 1<<31 - 1
 // validate checks what every request needs before anybody may act on it
 // (RFC 3261 §8.1.1 and §8.2.2, RFC 4475 §3.1.2).
 func (m *Message) validate() {
-	m.validateURI()
+	_, called := ParseCalled(m.URI)
+	if called != nil && called.Code == 400 {
+		m.fault(called.Code, called.Reason)
+	}
 	m.validateSingle()
 	m.validateVias()
 	m.validateNumbers()
 	m.validateAddresses()
 	// Only a well-formed request gets the answer about its scheme.
-	if _, f := ParseCalled(m.URI); f != nil && m.Fault == nil {
-		m.Fault = f
-	}
-}
-
-func (m *Message) validateURI() {
-	if _, f := ParseCalled(m.URI); f != nil && f.Code == 400 {
-		m.fault(f.Code, f.Reason)
+	if called != nil && m.Fault == nil {
+		m.Fault = called
 	}
 }
 

@@ -17,12 +17,16 @@ type Hop struct {
 
 // ParseVia reads one entry.
 func ParseVia(v []byte) (h Hop, ok bool) {
-	proto, v := word(v)
-	version, v := word(v)
-	if !EqualFold(proto, "SIP") || string(version) != "2.0" {
-		return h, false
+	if text, as := bytes.CutPrefix(v, []byte("SIP/2.0/")); as { // as nearly everybody writes it
+		v = Trim(text)
+	} else {
+		proto, rest := word(v)
+		version, rest := word(rest)
+		if !EqualFold(proto, "SIP") || string(version) != "2.0" {
+			return h, false
+		}
+		v = Trim(rest)
 	}
-	v = Trim(v)
 	i := space(v)
 	if i < 0 {
 		return h, false
