@@ -1,11 +1,11 @@
 package registrar
 
 import (
-	"maps"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/sipcluster/sipcluster/internal/recent"
 	"github.com/sipcluster/sipcluster/node/dn"
 	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/wire"
@@ -23,9 +23,11 @@ const (
 // known yet that the DN was deleted, and is somebody else's now who registered here: it takes
 // its word back when it learns so, and nobody would have the DN until the phone's next refresh.
 type aside struct {
-	mu         sync.Mutex
-	young, old map[dn.Number]superseded
+	mu  sync.Mutex
+	set recent.Map[dn.Number, superseded]
 }
+
+func newAside() aside { return aside{set: recent.NewMap[dn.Number, superseded](maxAside)} }
 
 type superseded struct {
 	entry *location.Entry
@@ -35,21 +37,15 @@ type superseded struct {
 func (a *aside) put(s superseded) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.young) >= maxAside || a.young == nil {
-		a.young, a.old = map[dn.Number]superseded{}, a.young
-	}
-	a.young[s.entry.Record.Number] = s
+	a.set.Put(s.entry.Record.Number, s)
 }
 
 // take is what was put last, which is forgotten; not ok for nothing, or when it is too long ago.
 func (a *aside) take(n dn.Number, now time.Time) (s superseded, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if s, ok = a.young[n]; !ok {
-		s, ok = a.old[n]
-	}
-	delete(a.young, n)
-	delete(a.old, n)
+	s, ok = a.set.Get(n)
+	a.set.Delete(n)
 	return s, ok && !now.After(s.until)
 }
 
@@ -98,15 +94,17 @@ func (g *Registrar) endAside(r *Request, n dn.Number, lim limits, now time.Time)
 func (a *aside) forget(n dn.Number, before func(claim int64) bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, set := range []map[dn.Number]superseded{a.young, a.old} {
-		if s, ok := set[n]; ok && before(s.entry.Record.ClaimTime) {
-			delete(set, n)
-		}
+	if s, ok := a.set.Get(n); ok && before(s.entry.Record.ClaimTime) {
+		a.set.Delete(n)
 	}
 }
 
 func (a *aside) numbers() []dn.Number {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return slices.AppendSeq(slices.Collect(maps.Keys(a.young)), maps.Keys(a.old))
+	var all []dn.Number
+	for n := range a.set.All() {
+		all = append(all, n)
+	}
+	return all
 }

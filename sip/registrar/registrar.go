@@ -92,7 +92,7 @@ type unserved struct {
 
 // New makes a registrar and starts nothing.
 func New(cfg Config) *Registrar {
-	return &Registrar{cfg: cfg, history: newHistory(), seed: cfg.TagSeed}
+	return &Registrar{cfg: cfg, history: newHistory(), aside: newAside(), seed: cfg.TagSeed}
 }
 
 func (g *Registrar) lock(number string) *sync.Mutex {
