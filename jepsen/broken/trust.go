@@ -12,12 +12,11 @@ func trustFaults() []Fault {
 	trunk := func(name, what string, edits ...Edit) Fault {
 		return Fault{Name: name, Kind: Trust, What: what, Edits: edits, Package: "./sip", Run: "^TestTrunk_"}
 	}
-	const asserted = "b.From == Outside || b.To == Outside && b.private"
 	return []Fault{
 		forwarding("phone-asserts", "who a phone says that it is goes on as what the cluster knows",
-			Edit{"sip/identity/identity.go", asserted, "b.To == Outside && b.private"}),
+			Edit{"sip/identity/identity.go", "b.From != Inside || b.To != Inside && (", "b.To != Inside && ("}),
 		forwarding("privacy-ignored", "who wants to be told to nobody is shown to the called phone",
-			Edit{"sip/identity/identity.go", asserted, "b.From == Outside"}),
+			Edit{"sip/identity/identity.go", "b.asked.hides(c) || keepsItself(h)", "keepsItself(h)"}),
 		forwarding("asserted-to-anybody", "a trunk that is not trusted is told who calls",
 			Edit{"sip/proxy/shown.go", "c.origin.kind == fromPhone && l.domain == identity.Inside:", "c.origin.kind == fromPhone && l.phone == nil:"}),
 		forwarding("credentials-to-nodes", "credentials for the cluster leave a node in requests of a call",

@@ -19,6 +19,10 @@ const (
 	Outside Domain = iota
 	// Inside what is asserted is believed and passed on.
 	Inside
+	// Foreign are other networks that are not trusted: nobody is believed there, as Outside,
+	// and told nothing of what others have asserted, unless who sent it says that he does not
+	// mind (RFC 3325 §5 leaves that to the proxy).
+	Foreign
 )
 
 // class says how far a header may go.
@@ -28,8 +32,10 @@ const (
 	free class = iota
 	// preferred is a wish to the first proxy, and goes no further.
 	preferred
-	// asserted tells who somebody is, or by whose doing a call comes.
+	// asserted tells who somebody is.
 	asserted
+	// past tells by whose doing a call comes.
+	past
 	// internal never leaves the trust domain: whom to charge, whom to serve.
 	internal
 )
@@ -38,9 +44,8 @@ const (
 var byLength = func() (t [48][]entry) {
 	for c, names := range map[class][]string{
 		preferred: {"P-Preferred-Identity", "P-Preferred-Service"},
-		asserted: {
-			"P-Asserted-Identity", "Remote-Party-ID", "Diversion", "CC-Diversion", "History-Info", "P-Called-Party-ID", "Additional-Identity",
-		},
+		asserted:  {"P-Asserted-Identity", "Remote-Party-ID", "P-Called-Party-ID", "Additional-Identity"},
+		past:      {"Diversion", "CC-Diversion", "History-Info"},
 		internal: {
 			"P-Asserted-Service", "P-Charging-Vector", "P-Charging-Function-Addresses", "P-Charge-Info", "P-Served-User", "P-Profile-Key", "P-User-Database",
 			"P-Visited-Network-ID", "P-Private-Network-Indication", "P-DCS-Trace-Party-ID", "P-DCS-OSPS", "P-DCS-Billing-Info", "P-DCS-LAES", "P-DCS-Redirect",
@@ -74,7 +79,7 @@ func classOf(h *message.Header) class {
 // Border is what a message passes on its way from one domain to another.
 type Border struct {
 	From, To Domain
-	private  bool
+	asked    privacy
 }
 
 // Cross makes the border that m passes; false when it has nothing that is not free.
@@ -84,39 +89,72 @@ func Cross(m *message.Message, from, to Domain) (b Border, ok bool) {
 			break
 		}
 	}
-	return Border{From: from, To: to, private: ok && Private(m)}, ok
+	b = Border{From: from, To: to}
+	if ok {
+		b.asked = privacyOf(m)
+	}
+	return b, ok
 }
 
 // Stops tells whether a header line goes no further.
 func (b Border) Stops(h *message.Header) bool {
-	switch classOf(h) {
+	switch c := classOf(h); c {
 	case free:
 		return false
-	case asserted:
-		return b.From == Outside || b.To == Outside && b.private
+	case asserted, past:
+		return b.From != Inside || b.To != Inside && (b.asked.hides(c) || keepsItself(h)) || b.To == Foreign && !b.asked.waived
 	case internal:
-		return b.From == Outside || b.To == Outside
+		return b.From != Inside || b.To != Inside
 	case preferred:
 	}
 	return true
 }
 
-// Private tells whether who sent the message is to be told to nobody outside: as
-// Privacy says (RFC 3323 §4.2, RFC 3325 §9.3), or a From that names nobody.
-func Private(m *message.Message) bool {
-	none := false
+// keepsItself tells whether an entry of a header line asks that it goes no further: by its
+// parameter privacy, that is off otherwise (RFC 5806 §4, Remote-Party-ID), or by the Privacy
+// in the headers of its URI (RFC 7044 §10.1.2).
+func keepsItself(h *message.Header) bool {
+	for one := range message.Elements(h.Value) {
+		a, _ := message.ParseAddress(one)
+		v, said := message.Param(a.Params, "privacy")
+		if said && !message.EqualFold(message.Bare(v), "off") {
+			return true
+		}
+		u, _ := message.ParseURI(a.URI)
+		if v := message.URIHeader(u.Headers, "privacy"); v != nil && !message.EqualFold(v, "none") {
+			return true
+		}
+	}
+	return false
+}
+
+// privacy is what who sent a message wants to be told to nobody outside: who he is, by whose
+// doing the call comes; waived says that he does not mind.
+type privacy struct{ identity, history, waived bool }
+
+func (p privacy) hides(c class) bool { return p.identity || p.history && c == past }
+
+// privacyOf is that as Privacy says (RFC 3323 §4.2, RFC 3325 §9.3, RFC 7044 §10.1), or a
+// From that names nobody.
+func privacyOf(m *message.Message) (p privacy) {
 	for v := range m.AllNamed("privacy") {
 		for word := range bytes.FieldsFuncSeq(v, apart) {
 			switch {
 			case message.EqualFold(word, "none"):
-				none = true
+				p.waived = true
+			case message.EqualFold(word, "history"):
+				p.history = true
 			case !message.EqualFold(word, "critical") && !message.EqualFold(word, "session"): // these say nothing of who it is
-				return true
+				p.identity = true
 			}
 		}
 	}
-	return !none && m.IsRequest() && Anonymous(m.Get(message.From))
+	p.identity = p.identity || !p.waived && m.IsRequest() && Anonymous(m.Get(message.From))
+	return p
 }
+
+// Private tells whether nobody outside is to be told who sent the message.
+func Private(m *message.Message) bool { return privacyOf(m).identity }
 
 // Unmet tells whether somebody insists on a privacy that a proxy can't give: that From,
 // headers of its own or the session be hidden (RFC 3323 §4.2, §5.1).

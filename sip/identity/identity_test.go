@@ -36,6 +36,8 @@ func TestPrivate_WhoWantsToBeKept(t *testing.T) {
 		{anna, "Privacy: critical", false},
 		{anna, "Privacy: session", false},
 		{anna, "Privacy: later", true}, // what nobody knows may mean more
+		{anna, "Privacy: history", false},
+		{anna, "Privacy: history;id", true},
 		{nobody, "", true},
 		{nobody, "Privacy: none", false},
 		{"<sip:Anonymous@x>", "", true},
@@ -98,6 +100,44 @@ func TestCross_WhatStops(t *testing.T) {
 	}
 	if _, marked := Cross(invite(t, "<sip:a@b>", "Privacy: id", "X: y"), Outside, Outside); marked {
 		t.Error("Privacy alone stops nothing")
+	}
+}
+
+// TestStops_WhatIsSaidOfItself: what goes on from inside to phones, to networks that are not
+// trusted, and inside, by what the message and each line say of how far it may go.
+func TestStops_WhatIsSaidOfItself(t *testing.T) {
+	for _, c := range []struct {
+		privacy, line string
+		to            string // of "pfi", phones, foreign networks and inside, who hears it
+	}{
+		{"", "P-Asserted-Identity: <sip:a@b>, <tel:+49>", "pi"},
+		{"none", "P-Asserted-Identity: <sip:a@b>", "pfi"},
+		{"history", "P-Asserted-Identity: <sip:a@b>", "pi"},
+		{"id;critical", "P-Asserted-Identity: <sip:a@b>", "i"},
+		{"", "Diversion: <sip:a@b>", "pi"},
+		{"none", "Diversion: <sip:a@b>;privacy=off", "pfi"},
+		{"history", "Diversion: <sip:a@b>", "i"},
+		{"none", "Diversion: <sip:c@b>, <sip:a@b>;Privacy=\"full\";reason=deflection", "i"},
+		{"none", "Remote-Party-ID: \"A, B\" <sip:a@b>;party=calling;privacy=full;screen=yes", "i"},
+		{"", "Remote-Party-ID: <sip:a@b>;privacy=off", "pi"},
+		{"none", "History-Info: <sip:a@b?Reason=SIP%3Bcause%3D302&Privacy=history>;index=1, <sip:c@b>;index=1.1", "i"},
+		{"none", "History-Info: <sip:a@b?Privacy=none>;index=1, <sip:\"privacy\"@b>;index=2", "pfi"},
+		{"", "P-Charging-Vector: icid-value=1", "i"},
+	} {
+		var lines []string
+		if c.privacy != "" {
+			lines = append(lines, "Privacy: "+c.privacy)
+		}
+		m := invite(t, "<sip:a@b>", append(lines, c.line)...)
+		for i, d := range []Domain{Outside, Foreign, Inside} {
+			b, _ := Cross(m, Inside, d)
+			if got, want := b.Stops(&m.Headers[len(m.Headers)-2]), !strings.Contains(c.to, "pfi"[i:i+1]); got != want {
+				t.Errorf("%s with Privacy %q to %c: stops %v", c.line, c.privacy, "pfi"[i], got)
+			}
+			if b, _ := Cross(m, Foreign, d); !b.Stops(&m.Headers[len(m.Headers)-2]) {
+				t.Errorf("%s from a foreign network is believed", c.line)
+			}
+		}
 	}
 }
 

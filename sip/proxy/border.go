@@ -52,5 +52,5 @@ func domainOf(v *fsm.View, trunk dn.Number) identity.Domain {
 	if v.DN(string(trunk)).GetTrunk().GetTrusted() {
 		return identity.Inside
 	}
-	return identity.Outside
+	return identity.Foreign
 }
