@@ -15,6 +15,7 @@ const (
 	outBare    // in that of an address without
 	outName    // in a display name without quotes
 	outFront   // in front of the '<' that begins an address
+	outValue   // in a parameter's value without quotes
 )
 
 var classes = func() (t [256]class) {
@@ -30,6 +31,7 @@ var classes = func() (t [256]class) {
 		outBare:    " \t,?<>\"",
 		outName:    ",;<>\"",
 		outFront:   ";\"",
+		outValue:   ",<>",
 	} {
 		for _, b := range []byte(chars) {
 			t[b] |= c

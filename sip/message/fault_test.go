@@ -106,6 +106,10 @@ func TestParse_TellsWhatIsWrong(t *testing.T) {
 		with("Via: HTTP/2.0/UDP h;branch=z9hG4bKx"):             "400 Bad Via",
 		with("From: sip:alice"):                                 "",
 		with("From: alice"):                                     "400 Bad From",
+		with("From: <sip:a@b>;tag=x, <sip:c@d>;tag=y"):          "400 Bad From", // one alone may be there
+		with("From: sip:a@b;tag=x,sip:c@d"):                     "400 Bad From",
+		with("To: <sip:a@b>;x=<y>"):                             "400 Bad To",
+		with(`To: <sip:a@b>;x="y, <z>"`):                        "",
 		with("From: <sip:a@b:0>;tag=x"):                         "400 Bad From",
 		with("To: <sip:a b>"):                                   "400 Bad To",
 		with("To: <sip:a@b>;tag="):                              "400 Empty tag in To",

@@ -20,10 +20,12 @@ func Quoted(v []byte) int {
 	return -1
 }
 
+// validParams tells whether a list of parameters can be read. A value with a separator of
+// elements or a bracket would be the start of another address.
 func validParams(p []byte) bool {
 	for len(p) > 0 {
-		name, _, rest, ok := NextParam(p)
-		if !ok || !IsToken(name) {
+		name, value, rest, ok := NextParam(p)
+		if !ok || !IsToken(name) || outValue.any(value) && value[0] != '"' {
 			return false
 		}
 		p = rest
