@@ -147,6 +147,7 @@ func TestCalled_ATrunkCallsANumberWhateverTheHost(t *testing.T) {
 		{"sip:+49-30-12@carrier.example;user=phone", trunk, "+493012", 486},
 		{"sip:carrier.example", trunk, "", 404},
 		{"tel:12;phone-context=carrier.example", trunk, "", 404},
+		{"tel:+49.30-12;phone-context=carrier.example", trunk, "+493012", 486}, // global: it is the same there
 		{"sip:+493012@carrier.example", phone, "", 404},
 		{"sip:+493012@" + testRealm, phone, "", 407},
 	} {

@@ -56,13 +56,14 @@ func callerOf(from []byte) (string, message.URI) {
 }
 
 // served tells whether a URI is one of this cluster: of a tel URI that its number is one
-// here, which a phone-context that names another domain denies (RFC 3966 §5.1.5).
+// here, which a phone-context that names another domain denies of a local number (RFC 3966
+// §5.1.5); a global one is the same everywhere.
 func (cs *callers) served(u *message.URI) bool {
 	if !message.EqualFold(u.Scheme, "tel") {
 		return cs.guard.Mine(u.Host)
 	}
-	_, context := numbering.Telephone(u.Rest)
-	return context == "" || context[0] == '+' || cs.guard.Mine([]byte(context))
+	number, context := numbering.Telephone(u.Rest)
+	return number != "" && number[0] == '+' || context == "" || context[0] == '+' || cs.guard.Mine([]byte(context))
 }
 
 // Errors of texts that no request could bear.
