@@ -226,6 +226,9 @@ func TestTrunk_AProxyAndItsServerAsk(t *testing.T) {
 	if got := in.Invite.Header("Proxy-Authorization"); !strings.Contains(got, "nc=00000002") {
 		t.Errorf("the proxy's nonce is used again as %s", got)
 	}
+	in = asks(in, 407, "Proxy-Authenticate", "p2") // the proxy takes each nonce once
+	checkAnswer(t, in.Invite, "Proxy-Authorization", "p2", md5Hex)
+	checkAnswer(t, in.Invite, "Authorization", "s", md5Hex)
 	s.ok(in.Answer())
 	s.await(out, 200)
 	s.ok(out.Ack())

@@ -18,9 +18,9 @@ import (
 // there is numbered higher by as much, which the token of the gateway's side says, and
 // what comes back is numbered as the caller knows it.
 
-// maxAsked is how often a gateway may ask for one request: the second time its nonce was
-// too old.
-const maxAsked = 2
+// maxAsked is how often a proxy, and the server behind it, may each ask for one request: the
+// second time its nonce was too old. mostAsked is how often both may (route.Token.Skew).
+const maxAsked, mostAsked = 2, 3
 
 // account is a user that a gateway knows, in a realm.
 type account struct {
@@ -63,22 +63,26 @@ func (ac account) challenges(res *message.Message) (list []digest.Challenge) {
 // by 401, and by 407. A proxy and the server behind it may both ask, and what goes out again
 // answers each (RFC 3261 §22.3).
 type asking [2]struct {
-	res  *message.Message
-	uses uint32 // of its nonce
+	res   *message.Message
+	uses  uint32 // of its nonce
+	times uint8  // that it has asked
 }
 
 // answer are the header lines that answer a response, and those of before; nil when there
-// is no digest for it.
+// is no digest for it, or it was asked often enough.
 func (as *asking) answer(ac account, res *message.Message, method string, uri, body []byte) []byte {
-	lines := ac.answer(res, 0, method, uri, body)
-	if lines == nil {
-		return nil
-	}
 	this, other := &as[0], &as[1]
 	if res.Status == 407 {
 		this, other = other, this
 	}
-	this.res, this.uses = res.Clone(), 1
+	if this.times == maxAsked || this.times+other.times == mostAsked {
+		return nil
+	}
+	lines := ac.answer(res, 0, method, uri, body)
+	if lines == nil {
+		return nil
+	}
+	this.res, this.uses, this.times = res.Clone(), 1, this.times+1
 	if other.res != nil {
 		lines = append(lines, ac.answer(other.res, other.uses, method, uri, body)...)
 		other.uses++
@@ -129,7 +133,7 @@ func headersOf(status int) (asks, says string) {
 // the cluster has there; false when it is not answered.
 func (b *branch) answers(res *message.Message) bool {
 	c := b.c
-	if b.asked == maxAsked || b.a == nil || b.a.stopped != nil || c.final {
+	if b.a == nil || b.a.stopped != nil || c.final {
 		return false
 	}
 	uri, _ := route.Onward(b.leg.uri, b.leg.routes)
@@ -200,7 +204,7 @@ func (rs *relays) skew(s *route.Set, at dialog.Ref) uint8 {
 // answers sends a request of a dialog again when the gateway asks for the account that the
 // cluster has there; false when it is not answered: the answer is the sender's then.
 func (x *relay) answers(res *message.Message) bool {
-	if x.asked == maxAsked || x.answered || !asksWho(res) {
+	if x.answered || !asksWho(res) {
 		return false
 	}
 	var m message.Message

@@ -30,7 +30,6 @@ type enrolling struct {
 	alarm  transaction.Alarm
 	tag    string
 	cseq   uint32
-	asked  int
 	asks   asking
 }
 
@@ -79,12 +78,9 @@ func (q *enrolling) on(res *message.Message, err error) {
 		return
 	}
 	ac := accountAt(q.p.trunks.get(q.req.Trunk).configured())
-	if q.asked < maxAsked {
-		if line := q.asks.answer(ac, res, "REGISTER", []byte(q.req.Registrar), nil); line != nil {
-			q.asked++
-			q.send(line)
-			return
-		}
+	if line := q.asks.answer(ac, res, "REGISTER", []byte(q.req.Registrar), nil); line != nil {
+		q.send(line)
+		return
 	}
 	reason := string(res.Reason)
 	if lack := ac.lacks(res); lack != "" {
