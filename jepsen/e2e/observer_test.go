@@ -161,6 +161,18 @@ func (o *observer) waitSeen(t *testing.T, within time.Duration, want seen, phone
 	})
 }
 
+// counts blocks until the watch has told so of all the phones' DNs and has it count
+// from there. A register returns when the owner knows: another node's
+// snapshot may have come before, and what that node learnt then is not what a
+// test asks for.
+func (o *observer) counts(t *testing.T, want seen, phones ...phone) {
+	t.Helper()
+	o.waitSeen(t, soon, want, phones...)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.changes = nil
+}
+
 // told returns the changes of a DN, without snapshots, in the order in which
 // they came, in words.
 func (o *observer) told(dn string) []string {
