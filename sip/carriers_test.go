@@ -34,6 +34,9 @@ type carrierServer struct {
 	shown chan string
 	// from are the addresses of those who connected.
 	from chan string
+	// cut tells how a request is answered before its connection is closed; false for one
+	// that is not. nil is none.
+	cut atomic.Pointer[func(line string) (status string, cut bool)]
 }
 
 func newCarrierServer(t *testing.T, config *tls.Config, invite string) *carrierServer {
@@ -93,6 +96,14 @@ func (s *carrierServer) serve(c net.Conn, config *tls.Config, invite string) {
 			buf = buf[size:]
 			line, _, _ := strings.Cut(text, "\r\n")
 			s.came <- line
+			if cut := s.cut.Load(); cut != nil {
+				if status, ok := (*cut)(line); ok {
+					if status != "" {
+						_, _ = c.Write([]byte(answerAsCarrier(text, status)))
+					}
+					return
+				}
+			}
 			if status := map[bool]string{true: invite, false: "200 OK"}[strings.HasPrefix(line, "INVITE")]; !strings.HasPrefix(line, "ACK") && status != "" {
 				_, _ = c.Write([]byte(answerAsCarrier(text, status)))
 			}
@@ -252,6 +263,44 @@ func TestCarrier_TheNextAddressIsTried(t *testing.T) {
 			states := w.server.TrunkStates("9000")
 			if len(states) != 2 || states[0].Down != c.down || states[1].Down {
 				t.Errorf("%+v", states)
+			}
+		})
+	}
+}
+
+// TestCarrier_ClosesTheConnectionBehindARequest: it goes by another one, once; what the
+// first one was told does not matter.
+func TestCarrier_ClosesTheConnectionBehindARequest(t *testing.T) {
+	for _, c := range []struct {
+		name, method, status string
+		times                int // it closes
+		invite, bye, came    int // answers, and how often the request comes
+	}{
+		{"", "INVITE", "", 1, 200, 200, 2},
+		{"always", "INVITE", "", 9, 503, 0, 2},
+		{"ringing", "INVITE", "180 Ringing", 1, 200, 200, 2},
+		{"", "BYE", "", 1, 200, 200, 2},
+		{"always", "BYE", "", 9, 200, 200, 2},
+	} {
+		t.Run(c.method+c.name, func(t *testing.T) {
+			carrier := newCarrierServer(t, nil, "200 OK")
+			var came atomic.Int32
+			cut := func(line string) (string, bool) {
+				return c.status, strings.HasPrefix(line, c.method) && int(came.Add(1)) <= c.times
+			}
+			carrier.cut.Store(&cut)
+			w := carrierWorld(t, nil, func(k *configpb.Trunk) {
+				k.Address, k.Transport = carrier.addr, configpb.TrunkTransport_TRUNK_TRANSPORT_TCP
+			})
+			x := newScript(t)
+			call := x.place(w.ua("udp", "1001"), "9000")
+			x.await(call, c.invite)
+			if c.invite == 200 {
+				x.ok(call.Ack())
+				x.do(call, "BYE", c.bye)
+			}
+			if n := int(came.Load()); n != c.came {
+				t.Errorf("the %s came %d times, not %d", c.method, n, c.came)
 			}
 		})
 	}

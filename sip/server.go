@@ -144,16 +144,17 @@ func (s *Server) portConfig() wire.Config {
 // connect gives what sends the ways out, and the gate those it serves.
 func (s *Server) connect() {
 	var refused func([]byte)
+	var cut func(wire.Remote, bool)
 	s.pings = newPings(s.cfg.Machine, s.cfg.Store, s.registrar, s.cfg.Now)
 	if s.cfg.Calls != nil {
 		s.proxy = proxy.New(s.proxyConfig())
-		s.gate.proxied, refused = s.proxy.Take, s.proxy.NoteRefused
+		s.gate.proxied, refused, cut = s.proxy.Take, s.proxy.NoteRefused, s.proxy.NoteCut
 		s.referrer = refer.New(refer.Config{Machine: s.cfg.Machine, Phones: s.proxy, Hosts: &s.reach, Now: s.cfg.Now})
 		s.gate.notify = s.referrer.Notify
 		t := s.cfg.Table
 		s.accounts = enrolment.New(enrolment.Config{Self: t.Self(), Heard: t.Heard, View: s.cfg.Machine.View, Carriers: s.proxy, Hosts: &s.reach, Log: s.log})
 	}
-	out := s.port.Exits(&s.reach, s.openPeers(), refused)
+	out := s.port.Exits(&s.reach, s.openPeers(), refused, cut)
 	if s.proxy != nil {
 		s.proxy.Connect(out)
 	}

@@ -60,7 +60,7 @@ func (q *enrolling) send(credentials []byte) {
 		method: "REGISTER", uri: []byte(q.req.Registrar), from: []byte(who + ";tag=" + q.tag), to: []byte(who), callID: []byte(q.req.CallID), cseq: q.cseq,
 		via: q.sh.via(to, id), lines: lines,
 	}
-	q.ended = to.ended()
+	q.ended = to.dialled()
 	var err error
 	if q.client, err = q.sh.Send(id, "REGISTER", to, m.bytes(), q.on); err != nil {
 		q.end(enrolment.Answer{})

@@ -32,7 +32,7 @@ func TestFlow_RequestsOfACallFollowThePhoneToAnotherTransport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Connect(port.Exits(&location.Hosts{}, nil, nil))
+	p.Connect(port.Exits(&location.Hosts{}, nil, nil, nil))
 	const contact = "sip:1001@127.0.0.1:5999"
 	came := wire.FlowKey{Transport: location.TCP, Peer: phone.LocalAddr().(*net.TCPAddr).AddrPort()}
 	p.calls.targets.store.Put(&location.Entry{Record: p.calls.targets.table.Register("1001", dn.Registered), Bindings: []location.Binding{

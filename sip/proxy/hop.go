@@ -151,14 +151,8 @@ func (h *hop) transmit(b []byte) error {
 	return nil
 }
 
-// ended is closed when the connection ends; nil for datagrams and nodes.
+// ended is closed when the connection ends that somebody has opened; nil for others.
 func (h *hop) ended() <-chan struct{} {
-	if h.dials {
-		if ended, err := h.dialer().Ended(h.remote()); err == nil {
-			return ended
-		}
-		return nil // the timers say the same, later
-	}
 	if !h.connected() {
 		return nil
 	}
@@ -170,10 +164,22 @@ func (h *hop) ended() <-chan struct{} {
 	return gone
 }
 
+// dialled is closed when the connection ends that this node opens; nil for others.
+func (h *hop) dialled() <-chan struct{} {
+	if !h.dials {
+		return nil
+	}
+	ended, err := h.dialer().Ended(h.remote())
+	if err != nil {
+		return nil // what is sent says the same
+	}
+	return ended
+}
+
 // why is why nobody is there, of what became of a request.
 func (h *hop) why(err error) error {
 	switch {
-	case errors.Is(err, errNoFlow) && h.dials:
+	case errors.Is(err, transaction.ErrUnsent) && h.dials:
 		return cmp.Or(h.dialer().Why(h.remote()), errEnded)
 	case errors.Is(err, errNoFlow):
 		return errEnded

@@ -42,27 +42,10 @@ func (p *Proxy) inquire(w carrier.Way, answered func(error)) {
 		return
 	}
 	q.alarm.Set(optionsTime)
-	if ended := to.ended(); ended != nil {
-		over := q.client.Done()
-		p.tasks.spawn(func() { q.watch(ended, over, p.tasks.ctx.Done()) })
-	}
 }
 
 // cannot is why this node has no way to a trunk's; nil when it has.
 func (p *Proxy) cannot(w carrier.Way) error { return p.exits.NoWay(w.Transport, w.Addr.Addr()) }
-
-// watch ends the inquiry when there is no connection, or none any more.
-func (q *inquiry) watch(ended, over, stops <-chan struct{}) {
-	select {
-	case <-over:
-	case <-stops:
-	case <-ended:
-		q.sh.Lock()
-		defer q.sh.Unlock()
-		q.client.Terminate()
-		q.on(nil, errNoFlow)
-	}
-}
 
 func (q *inquiry) on(res *message.Message, err error) {
 	if err == nil && res.Status < 200 || q.answered == nil {

@@ -169,6 +169,9 @@ func (d *dialogPath) toTrunk(s *route.Set, ends bool) (*hop, *message.Fault) {
 	k := &s.Last
 	took := ends && k.Called && k.Addr.IsValid()
 	if h := (&hop{out: d.exits, transport: k.Transport, addr: k.Addr}); h.connected() && h.alive() && (took || d.trunks.speaks(k.Number, &packet{exits: d.exits, source: k.Addr, transport: k.Transport})) {
+		if k.Called && d.trunks.leads(k.Number, k.Addr) {
+			return d.exits.carrier(d.trunks.by(k, k.Addr, k.Transport)), nil // it was opened here, and may be again
+		}
 		return h, nil
 	}
 	uri := s.URI
@@ -226,11 +229,17 @@ func (t *trunks) at(k *route.Token, addr netip.AddrPort, u *message.URI) carrier
 	default:
 		by = k.Transport
 	}
-	if known && w.Transport == by {
+	return t.by(k, addr, by)
+}
+
+// by is how a trunk is spoken to at an address that is one of its, by a transport.
+func (t *trunks) by(k *route.Token, addr netip.AddrPort, transport location.Transport) carrier.Way {
+	w, known := t.book.At(k.Number, addr, transport)
+	if known && w.Transport == transport {
 		return w
 	}
-	w.Transport, w.Addr, w.Name = by, addr, ""
-	if by == location.TLS {
+	w.Transport, w.Addr, w.Name = transport, addr, ""
+	if transport == location.TLS {
 		w.Name = carrier.NameOf(t.get(k.Number).configured())
 	}
 	return w

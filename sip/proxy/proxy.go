@@ -166,15 +166,31 @@ func (p *Proxy) HangUp(call string) { p.calls.hanger.over(call) }
 // Ask sends again what is under way to a peer: streams to it have ended, and some of it
 // may be lost. What can't be sent any more and was not heard of fails.
 func (p *Proxy) Ask(peer dn.Node) {
+	p.eachShard(func(sh *shard) { sh.Resend(goes(func(h *hop) bool { return h.peer == peer })) })
+}
+
+// NoteCut tells that a connection to a gateway is over, or did not come about: what is under
+// way goes by another one, or fails.
+func (p *Proxy) NoteCut(to wire.Remote, stood bool) {
+	p.eachShard(func(sh *shard) { sh.Cut(goes(func(h *hop) bool { return h.dials && h.remote() == to }), stood) })
+}
+
+// eachShard has f work on the shards one after the other, and sends together what it makes.
+func (p *Proxy) eachShard(f func(*shard)) {
 	p.exits.Hold()
 	defer p.exits.Release()
 	for _, sh := range p.shards.list {
 		sh.Lock()
-		sh.Resend(func(to transaction.Sender) bool {
-			h, ok := to.(*hop)
-			return ok && h.peer == peer
-		})
+		f(sh)
 		sh.Unlock()
+	}
+}
+
+// goes picks what goes by a hop.
+func goes(by func(*hop) bool) func(transaction.Sender) bool {
+	return func(to transaction.Sender) bool {
+		h, ok := to.(*hop)
+		return ok && by(h)
 	}
 }
 

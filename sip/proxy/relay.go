@@ -46,7 +46,7 @@ type relay struct {
 	renamed         bool    // it went on with another From or To
 	cseq            uint32  // its number, of what comes back numbered higher; 0 for others
 	carrier         bool    // a REFER goes to one
-	far             bool    // it goes to another node
+	far             bool    // it goes to another node, or by a connection that this one opens
 	asked           uint8   // how often the gateway was answered that asked who sends it
 	asks            asking
 }
@@ -95,7 +95,7 @@ func (rs *relays) relay(sh *shard, m *message.Message, in *packet, key transacti
 	}
 	rs.note(sh, m, at)
 	x := &relay{
-		in: rs, sh: sh, req: m.Save(), method: methodOf(m), at: at, border: rs.border(s), carrier: toCarrier(methodOf(m), s), far: to.peer != "",
+		in: rs, sh: sh, req: m.Save(), method: methodOf(m), at: at, border: rs.border(s), carrier: toCarrier(methodOf(m), s), far: to.peer != "" || to.dials,
 		toTrunk: s.Peer.Purpose == route.None && s.Last.Purpose == route.Trunk,
 	}
 	x.alarm = transaction.Alarm{Layer: sh.Layer, Handler: x}

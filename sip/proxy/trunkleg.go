@@ -23,13 +23,12 @@ func (b *branch) elsewhere(code int) bool {
 
 // trunkFailed is the end of a branch to which nothing came back.
 func (b *branch) trunkFailed(err error) {
-	switch {
-	case errors.Is(err, errNoFlow), errors.Is(err, transaction.ErrUnsent):
+	if errors.Is(err, transaction.ErrUnsent) {
 		b.final = b.unsent(err)
 		b.tellSilent(b.to.why(err))
-	default:
-		b.final = &result{code: 408, reason: "Request Timeout", retry: !b.heard}
+		return
 	}
+	b.final = &result{code: 408, reason: "Request Timeout", retry: !b.heard}
 }
 
 // trunkSaid is the outcome when an address of a trunk has the last word.

@@ -17,6 +17,7 @@ type Client struct {
 	cancel  bool     // wanted, or sent
 	reasons [][]byte // of the CANCEL
 	acked   bool     // the ACK of the 2xx passed
+	anew    bool     // it went by a second connection
 	state   clientState
 	to      Sender
 	on      func(*message.Message, error)
@@ -109,6 +110,21 @@ func (c *Client) resend() {
 	if err := c.to.Send(c.request); err != nil && !c.waits {
 		c.unsent()
 	}
+}
+
+// cutOff is the end of the connection. What comes of a canceled INVITE is in the hands of
+// the CANCEL.
+func (c *Client) cutOff(stood bool) {
+	switch {
+	case stood && c.cancel && c.state == trying:
+		return
+	case stood && !c.anew:
+		c.anew = true
+		if c.to.Send(c.request) == nil {
+			return
+		}
+	}
+	c.fail(ErrUnsent)
 }
 
 func (c *Client) unsent() {

@@ -193,6 +193,18 @@ func (l *Layer) Resend(by func(Sender) bool) {
 	}
 }
 
+// Cut says that the connection is over by which that went, or was to go, which by picks; stood
+// tells whether there was one. A request goes once more, by another connection: who was
+// about to close that one has not read it, and who has takes the copy for one (RFC 3261
+// §17.2). When there was none, or that one is over too, it ends with ErrUnsent.
+func (l *Layer) Cut(by func(Sender) bool, stood bool) {
+	for _, c := range l.clients {
+		if (c.state == calling || c.state == trying) && by(c.to) {
+			c.cutOff(stood)
+		}
+	}
+}
+
 // Unsent says that the network refused a request after it was sent: its
 // transaction ends with ErrUnsent unless a response has come.
 func (l *Layer) Unsent(branch, method []byte) {

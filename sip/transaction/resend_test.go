@@ -3,6 +3,7 @@ package transaction
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,8 +23,8 @@ func streams(t *testing.T, f func(t *testing.T, l *Layer, w *wire)) {
 
 func everybody(Sender) bool { return true }
 
-// TestResend_WhatHasNoFinalAnswer is sent again when a stream has ended, by the request's
-// state.
+// TestResend_WhatHasNoFinalAnswer is sent again when a stream or a connection has ended, by
+// the request's state; by connections only once, and then it fails.
 func TestResend_WhatHasNoFinalAnswer(t *testing.T) {
 	for name, x := range map[string]struct {
 		method string
@@ -62,6 +63,17 @@ func TestResend_WhatHasNoFinalAnswer(t *testing.T) {
 					want = append(want, "1000 "+m+" sip:x@h")
 				}
 				w.want(t, want...)
+				told := slices.Clone(h.codes)
+				l.Cut(func(Sender) bool { return false }, false)
+				l.Cut(everybody, true)
+				w.want(t, want...)
+				h.want(t, told...)
+				l.Cut(everybody, true)
+				w.want(t)
+				if len(x.want) > 0 && x.want[0] == x.method {
+					told = append(told, "unsent")
+				}
+				h.want(t, told...)
 				c.Terminate()
 			})
 		})

@@ -70,11 +70,14 @@ type heard struct {
 func (h *heard) on(res *message.Message, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if errors.Is(err, ErrTimeout) {
+	switch {
+	case errors.Is(err, ErrTimeout):
 		h.codes = append(h.codes, "timeout")
-		return
+	case err != nil:
+		h.codes = append(h.codes, "unsent")
+	default:
+		h.codes = append(h.codes, fmt.Sprint(res.Status))
 	}
-	h.codes = append(h.codes, fmt.Sprint(res.Status))
 }
 
 func (h *heard) want(t *testing.T, want ...string) {

@@ -43,6 +43,9 @@ type Dialer struct {
 	local  netip.Addr
 	config func() (*tls.Config, error)
 	flow   func(net.Conn) *Flow
+	// over is told that a connection is, or that none came about (stood is false); another
+	// one may be opened before. Set before the first Send; nil is nobody.
+	over   func(to Remote, stood bool)
 	ready  chan net.Conn
 	ctx    context.Context //nolint:containedctx // ends with Close
 	cancel context.CancelFunc
@@ -69,7 +72,7 @@ func newDialer(t location.Transport, config func() (*tls.Config, error), flow fu
 }
 
 // Send sends b over the connection to an address, which is opened when there is none. It
-// does not wait, and copies b.
+// does not wait, and copies b. What was sent may be lost when the connection is over.
 func (d *Dialer) Send(to Remote, b []byte) error {
 	d.mu.Lock()
 	x, err := d.to(to)
@@ -104,7 +107,7 @@ func (d *Dialer) Ended(to Remote) (<-chan struct{}, error) {
 // to finds or begins the connection to an address; the caller holds mu.
 func (d *Dialer) to(to Remote) (*dialled, error) {
 	switch x := d.open[to]; {
-	case x != nil:
+	case x != nil && !x.over():
 		return x, nil
 	case d.closed:
 		return nil, errNoneTaken
@@ -117,19 +120,39 @@ func (d *Dialer) to(to Remote) (*dialled, error) {
 	return x, nil
 }
 
+// over tells whether it is a connection that has ended.
+func (x *dialled) over() bool {
+	if x.flow == nil {
+		return false
+	}
+	select {
+	case <-x.flow.Closed:
+		return true
+	default:
+		return false
+	}
+}
+
 // keep has the connection until it ends.
 func (d *Dialer) keep(to Remote, x *dialled) {
-	defer close(x.ended)
+	stood := d.has(to, x)
+	close(x.ended)
+	if d.over != nil && d.ctx.Err() == nil {
+		d.over(to, stood)
+	}
+}
+
+// has is keep without those who want to know; false when there was no connection.
+func (d *Dialer) has(to Remote, x *dialled) (stood bool) {
+	defer d.forget(to, x)
 	f, err := d.connect(to)
 	d.mu.Lock()
 	queue := x.queue
-	if x.flow, x.queue = f, nil; err != nil {
-		delete(d.open, to)
-	}
+	x.flow, x.queue = f, nil
 	d.fail(to, err)
 	d.mu.Unlock()
 	if err != nil {
-		return
+		return false
 	}
 	for _, b := range queue {
 		_ = f.Enqueue(b) // whoever waits hears of the end
@@ -140,9 +163,16 @@ func (d *Dialer) keep(to Remote, x *dialled) {
 	case <-d.ctx.Done():
 		f.Close()
 	}
+	return true
+}
+
+// forget takes it out, unless there is another one by now.
+func (d *Dialer) forget(to Remote, x *dialled) {
 	d.mu.Lock()
-	delete(d.open, to)
-	d.mu.Unlock()
+	defer d.mu.Unlock()
+	if d.open[to] == x {
+		delete(d.open, to)
+	}
 }
 
 // fail notes why a connection did not come about, nil when it did; the caller holds mu.

@@ -301,12 +301,13 @@ func (e *Exits) Release() {
 	}
 }
 
-// Exits are the ways out by this port and to peers; via are the host:port of our Vias, and
-// refused is told of a datagram that the network does not take.
-func (p *Port) Exits(via *location.Hosts, peers Peers, refused func([]byte)) *Exits {
+// Exits are the ways out by this port and to peers; via are the host:port of our Vias.
+// refused is told of a datagram that the network does not take, cut that a connection which
+// this node has opened is over, or (stood is false) did not come about.
+func (p *Port) Exits(via *location.Hosts, peers Peers, refused func([]byte), cut func(to Remote, stood bool)) *Exits {
 	e := &Exits{Flows: p.cfg.Flows, Peers: peers, Via: via}
 	for _, d := range p.dialers {
-		e.Dialers[d.transport] = d
+		e.Dialers[d.transport], d.over = d, cut
 	}
 	if p.udp != nil {
 		p.udp.exits = e
