@@ -108,6 +108,10 @@ func TestSubscribe_ToItself(t *testing.T) {
 				t.Fatalf("%d %s, want %d", res.Code, res.Reason, c.want)
 			}
 			if c.want != 200 {
+				known := map[bool]string{true: "message-summary, reg, ua-profile", false: "refer"}[c.trunk == "vm" && !c.disabled]
+				if got := res.Header("Allow-Events"); got != known {
+					t.Errorf("Allow-Events: %q, want %q", got, known)
+				}
 				return
 			}
 			if got := patience.Receive(t, "what the voicemail was asked", kept); !strings.HasPrefix(got.subscribe, "SUBSCRIBE sip:1001@"+vm.conn.LocalAddr().String()+" ") || !strings.HasPrefix(got.notified, "SIP/2.0 200 ") {

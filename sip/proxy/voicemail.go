@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/node/dn"
@@ -29,8 +30,14 @@ func (ts *targets) outOfCalls(c *Call, a *answer.Answer) (t invite.Target, ok bo
 func (ts *targets) voicemail(m *message.Message, n dn.Number, a *answer.Answer) (t invite.Target, ok bool) {
 	v := ts.machine.View()
 	d := v.DN(v.Options().GetVoicemailTrunk())
-	if d.GetKind() != configpb.DNKind_DN_KIND_TRUNK || d.GetDisabled() || !keptThere(m) {
+	kept := d.GetKind() == configpb.DNKind_DN_KIND_TRUNK && !d.GetDisabled()
+	if !kept || !keptThere(m) {
 		a.Set(489, "Bad Event")
+		known := "refer" // that a REFER begins (RFC 3515 §2.4.4)
+		if kept {
+			known = strings.Join(ofVoicemail, ", ")
+		}
+		a.Header("Allow-Events", known) // it has to be there (RFC 6665 §8.2)
 		return t, false
 	}
 	return invite.Target{Number: string(n), Trunk: dn.Number(d.GetNumber())}, true
