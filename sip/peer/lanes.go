@@ -8,8 +8,8 @@ import (
 const (
 	// groups is how many the Call-IDs fall into.
 	groups = 1 << 12
-	// settled is how long after its arrival a message is served at the latest, but for a
-	// node that is overloaded: till then what follows it takes no other stream.
+	// settled is how long after its arrival a message is served at the latest, by a node that
+	// speaks: till then what follows it takes no other stream.
 	settled = 50 * time.Millisecond
 	// together is how many messages take one stream in a round, or in rounds as near as
 	// togetherFor: what a lost packet holds up is few of them. To look what has arrived costs
@@ -28,12 +28,16 @@ func Group(callID []byte) uint16 {
 // lanes deals what is sent to a peer out to its streams. What is sent together, in a round,
 // takes one stream on which nothing is under way: so it goes out at once, and a stream that a
 // lost packet holds up gets little that is new. A group stays with its stream until what it
-// sent there has arrived and is served, so what belongs to a call stays in order. Where no
+// sent there has arrived and is served, so what belongs to a call stays in order: a node that
+// stands still says nothing meanwhile, whatever its kernel has (what it said before is longer
+// on its way on a line of more than settled, where that may be taken for a word). Where no
 // stream is free, and where nobody knows what has arrived, the groups take one after the other.
 type lanes struct {
 	// look tells how many messages of a stream have arrived; not known of one that does not
 	// tell, or does not stand.
-	look  func(slot uint8) (n uint32, known bool)
+	look func(slot uint8) (n uint32, known bool)
+	// heard tells when the peer has said something last, since began.
+	heard func() time.Duration
 	began time.Time
 
 	at   [groups]place
@@ -42,6 +46,7 @@ type lanes struct {
 
 	round uint64
 	now   time.Duration   // of the round, since began
+	spoke time.Duration   // the peer, before the round
 	seen  uint16          // streams by bits: looked at in this round
 	known uint16          // and what has arrived is known
 	there [Streams]uint32 // of sent, has arrived, as far as anybody looked
@@ -60,7 +65,7 @@ type place struct {
 // way is the stream for a message of a group.
 func (l *lanes) way(group uint16, round uint64) uint8 {
 	if l.round != round {
-		l.round, l.now, l.seen = round, time.Since(l.began), 0
+		l.round, l.now, l.spoke, l.seen = round, time.Since(l.began), l.heard(), 0
 		if l.left < 0 || l.now-l.since >= togetherFor {
 			l.left = 0
 		}
@@ -84,7 +89,7 @@ func (l *lanes) holds(at place) bool {
 	switch {
 	case !after(at.nth, l.base[at.slot]):
 		return false // that stream is gone
-	case l.now-at.last < settled:
+	case l.now-at.last < settled, l.spoke-at.last < settled:
 		return true
 	}
 	return after(at.nth, l.there[at.slot]) && (!l.knows(at.slot) || after(at.nth, l.there[at.slot]))

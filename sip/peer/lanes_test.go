@@ -2,6 +2,7 @@ package peer
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sort"
 	"testing"
 	"testing/synctest"
@@ -14,18 +15,37 @@ type wires struct {
 	trip    time.Duration // there and back
 	lanes   lanes
 	round   uint64
-	way     [Streams][]time.Time // when each message of a stream arrives
-	last    map[uint16]time.Time // of each group
-	order   int                  // messages that came before one of their group
-	streams map[uint8]int        // messages by stream
+	way     [Streams][]time.Time      // when each message of a stream arrives
+	last    map[uint16]came           // of each group
+	order   int                       // messages that came before one of their group, or may have
+	streams map[uint8]int             // messages by stream
+	still   func(time.Time) time.Time // when a node that stands still goes on; nil for one that does not
+	answers []time.Time               // that are on their way, when they come
+	heard   time.Duration             // the last one that has come
+}
+
+// came is when a message of a group is served, and by which stream it came.
+type came struct {
+	served time.Time
+	slot   uint8
 }
 
 func newWires(trip time.Duration) *wires {
-	w := &wires{trip: trip, last: map[uint16]time.Time{}, streams: map[uint8]int{}}
+	w := &wires{trip: trip, last: map[uint16]came{}, streams: map[uint8]int{}}
 	w.lanes.began = time.Now()
 	w.lanes.look = func(slot uint8) (uint32, bool) {
 		n := sort.Search(len(w.way[slot]), func(i int) bool { return w.way[slot][i].Add(trip / 2).After(time.Now()) })
 		return uint32(n), true
+	}
+	w.lanes.heard = func() time.Duration {
+		w.answers = slices.DeleteFunc(w.answers, func(at time.Time) bool {
+			if at.After(time.Now()) {
+				return false
+			}
+			w.heard = max(w.heard, at.Sub(w.lanes.began))
+			return true
+		})
+		return w.heard
 	}
 	return w
 }
@@ -39,10 +59,15 @@ func (w *wires) send(group uint16, late time.Duration) (slot uint8, held bool) {
 		arrives, held = way[len(way)-1], true
 	}
 	w.way[slot] = append(w.way[slot], arrives)
-	if w.last[group].After(arrives) {
-		w.order++
+	served := arrives
+	if w.still != nil {
+		served = w.still(arrives)
 	}
-	w.last[group] = arrives
+	if last := w.last[group]; last.served.After(served) || last.slot != slot && w.still != nil && last.served.Equal(served) {
+		w.order++ // it finds both, and knows no order
+	}
+	w.last[group] = came{served, slot}
+	w.answers = append(w.answers, served.Add(w.trip/2))
 	w.streams[slot]++
 	return slot, held
 }
@@ -60,6 +85,7 @@ func TestLanes_WhatIsSentTogetherTakesOneStream(t *testing.T) {
 				t.Errorf("by stream: %v", w.streams)
 			}
 			<-time.After(2 * settled)
+			w.answers = append(w.answers, time.Now())
 		}
 		w.round++
 		clear(w.streams)
@@ -114,6 +140,33 @@ func TestLanes_AGroupStaysInOrder(t *testing.T) {
 						late = 200*time.Millisecond + 5*trip/4
 					}
 					w.send(uint16(rand.N(64)), late)
+				}
+				if w.order > 0 {
+					t.Errorf("%d messages came too early", w.order)
+				}
+			})
+		})
+	}
+}
+
+// TestLanes_ANodeThatStandsStill, while its kernel takes what comes, finds the messages of a
+// group in order, on lines of less than settled.
+func TestLanes_ANodeThatStandsStill(t *testing.T) {
+	for _, trip := range []time.Duration{100 * time.Microsecond, 10 * time.Millisecond, 40 * time.Millisecond} {
+		t.Run(trip.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWires(trip)
+				const every, long = 2 * time.Second, 300 * time.Millisecond
+				w.still = func(at time.Time) time.Time {
+					if into := at.Sub(w.lanes.began) % every; into > every-long {
+						return at.Add(every - into)
+					}
+					return at
+				}
+				for range 20000 {
+					w.round++
+					<-time.After(rand.N(5 * time.Millisecond))
+					w.send(uint16(rand.N(512)), 0)
 				}
 				if w.order > 0 {
 					t.Errorf("%d messages came too early", w.order)

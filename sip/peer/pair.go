@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sipcluster/sipcluster/internal/wake"
@@ -36,10 +37,11 @@ type pair struct {
 	up      int
 	stands  chan struct{} // closed while a stream stands
 	lanes   lanes
-	waiting []waiting   // until hope ends
-	weight  int         // of them
-	hope    *time.Timer // nil without
-	unsure  bool        // since no stream stands something was lost or refused
+	heard   atomic.Int64 // when something came last, ns since lanes.began
+	waiting []waiting    // until hope ends
+	weight  int          // of them
+	hope    *time.Timer  // nil without
+	unsure  bool         // since no stream stands something was lost or refused
 	ended   bool
 	cancel  context.CancelFunc // of its goroutines; nil before they run
 }
@@ -53,6 +55,7 @@ type waiting struct {
 func newPair(node dn.Node) *pair {
 	p := &pair{node: node, changed: wake.New(), again: wake.New(), stands: make(chan struct{})}
 	p.lanes.began = time.Now()
+	p.lanes.heard = func() time.Duration { return time.Duration(p.heard.Load()) }
 	p.lanes.look = func(slot uint8) (uint32, bool) {
 		if s := p.streams[slot]; s != nil {
 			return s.arrived()
@@ -61,6 +64,9 @@ func newPair(node dn.Node) *pair {
 	}
 	return p
 }
+
+// spoke notes that the peer has.
+func (p *pair) spoke() { p.heard.Store(int64(time.Since(p.lanes.began))) }
 
 // send hands a message to a stream. Who gets that has to flush it.
 func (p *pair) send(group uint16, b []byte, round uint64) (*stream, error) {

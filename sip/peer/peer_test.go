@@ -567,6 +567,7 @@ func TestPort_RenewOpensEachStreamAnew(t *testing.T) {
 						going = false
 					case <-time.After(minPause / 10):
 					}
+					synctest.Wait() // who is dialled takes a stream in a moment later
 					if x, y := a.Standing()["b"], b.Standing()["a"]; min(x, y) < Streams-1 {
 						t.Fatalf("%d and %d streams stand meanwhile", x, y)
 					}

@@ -228,7 +228,11 @@ func (pt *Port) dial(ctx context.Context, p *pair, slot uint8) (net.Conn, error)
 
 // run serves a stream until it ends.
 func (pt *Port) run(p *pair, slot uint8, c net.Conn) {
-	s := newStream(c, pt.reader, pt.cfg.Receiver(p.node))
+	serve := pt.cfg.Receiver(p.node)
+	s := newStream(c, pt.reader, func(messages [][]byte) {
+		p.spoke()
+		serve(messages)
+	})
 	if !p.attach(slot, s) {
 		s.drop()
 		return
