@@ -256,6 +256,12 @@ func parseReply(t testing.TB, head string) *reply {
 func (l *line) ask(msg string) *reply {
 	l.t.Helper()
 	l.send(msg)
+	return l.answerTo(msg)
+}
+
+// answerTo waits for the final answer to a request, whoever sent it.
+func (l *line) answerTo(msg string) *reply {
+	l.t.Helper()
 	for {
 		r := l.final()
 		if r == nil {

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -143,8 +144,8 @@ func TestRegistrar_ANewConfigurationEndsWhatItDoesNotKnow(t *testing.T) {
 // TestServer_OPTIONSByWayOfAnOutboundProxy is for the node, not for its calls.
 func TestServer_OPTIONSByWayOfAnOutboundProxy(t *testing.T) {
 	w := callWorld(t, nil, "1001")
-	for _, route := range []string{"", "Route: <sip:" + w.server.UDPAddr().String() + ";lr>\r\n"} {
-		res := w.dial("udp").ask("OPTIONS sip:" + testRealm + " SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;rport;branch=z9hG4bKo\r\nMax-Forwards: 70\r\n" + route +
+	for i, route := range []string{"", "Route: <sip:" + w.server.UDPAddr().String() + ";lr>\r\n"} {
+		res := w.dial("udp").ask("OPTIONS sip:" + testRealm + " SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;rport;branch=z9hG4bKo" + strconv.Itoa(i) + "\r\nMax-Forwards: 70\r\n" + route +
 			"From: <sip:1001@" + testRealm + ">;tag=1\r\nTo: <sip:" + testRealm + ">\r\nCall-ID: o\r\nCSeq: 1 OPTIONS\r\n\r\n")
 		if res.code != 200 || !strings.Contains(res.get("Allow"), "INVITE") {
 			t.Errorf("%q: %d %s", route, res.code, res.reason)

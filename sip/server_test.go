@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"crypto/rand"
 	"net"
 	"strings"
 	"testing"
@@ -90,8 +91,10 @@ func TestServer_AnswersGoToThePortOfAViaWithoutRport(t *testing.T) {
 		"broken":  {strings.Replace(register, "CSeq: 1", "CSeq: x", 1), 400},
 	} {
 		for via, to := range map[string]*line{"127.0.0.1:" + portOf(at): at, "127.0.0.1:" + portOf(at) + ";rport": from, "192.0.2.1:" + portOf(at): at} {
-			from.send(strings.Replace(x.text, "127.0.0.1:5999;rport", via, 1))
-			if res := to.final(); res == nil || res.code != x.want {
+			text := strings.Replace(x.text, "127.0.0.1:5999;rport", via, 1)
+			text = strings.Replace(text, "branch=z9hG4bK", "branch=z9hG4bK"+rand.Text(), 1) // another transaction
+			from.send(text)
+			if res := to.answerTo(text); res.code != x.want {
 				t.Errorf("%s with the Via %s: %+v, want %d", name, via, res, x.want)
 			}
 		}

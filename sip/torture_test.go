@@ -134,17 +134,18 @@ func (w *world) torture(t *testing.T, dial func() *line, data []byte, want int) 
 		}
 	}
 	within := map[bool]time.Duration{true: 200 * time.Millisecond, false: 2 * time.Second}[want == 0]
-	res := l.receive(within)
+	next := l.receive(within)
+	res := next
 	for i := 0; i < 10 && want != 0 && (res == nil || res.code != want); i++ {
 		// A second message in the file has an answer of its own. Many files
 		// share a branch, so that one may hit another's transaction just
 		// before that ends: then repeat it, over another connection.
-		if res == nil {
+		if next == nil {
 			l = dial()
 			l.t = t
 			_, _ = l.conn.Write(data)
 		}
-		if next := l.receive(within); next != nil {
+		if next = l.receive(within); next != nil {
 			res = next
 		}
 	}
