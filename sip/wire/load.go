@@ -9,8 +9,11 @@ const (
 	// lateAfter so long in the kernel's queue a datagram is late: nothing waits there as long
 	// as all that comes is served.
 	lateAfter = 10 * time.Millisecond
-	// graveAfter so long, it is so late that more than new calls has to give way.
+	// graveAfter so long, it is so late that what other nodes have begun has to give way, too.
 	graveAfter = 5 * lateAfter
+	// hopelessAfter so long, some of it may go unread: sooner, its senders would wait longer for
+	// the time to send it again (T1, 500 ms) than for being served.
+	hopelessAfter = 20 * lateAfter
 	// overloadedAfter so long all that is read has to be late until that is no burst any
 	// more, nor a process that had to wait for its processor; and leastLate datagrams.
 	overloadedAfter = 100 * time.Millisecond
@@ -84,7 +87,7 @@ func (l *load) refuses(now time.Time, late time.Duration) bool {
 		now.UnixNano()-l.at.Load() < int64(overloadedAfter) // nothing waits since
 }
 
-// grave tells whether it is not enough that no call begins.
-func (l *load) grave() bool {
-	return time.Duration(l.waited.Load()) >= graveAfter || l.lost.Load()
+// hopeless tells whether it is not enough that no call begins.
+func (l *load) hopeless() bool {
+	return time.Duration(l.waited.Load()) >= hopelessAfter || l.lost.Load()
 }

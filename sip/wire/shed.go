@@ -14,7 +14,7 @@ const othersFor = time.Minute
 // those of the sources that send most, so that the kernel has room for all others. As
 // long as there is only one source it is served as fast as that goes.
 //
-// A batch that is full, and read gravely late although no call begins meanwhile, says that
+// A batch that is full, and read hopelessly late although no call begins meanwhile, says that
 // more are waiting. Then the number that is served of one source and batch is halved, and
 // counted up again while batches are not such. It belongs to one reader.
 type shed struct {
@@ -26,10 +26,10 @@ type shed struct {
 	count [batch]int
 }
 
-// look looks at a batch, read gravely late or not; true says that it has begun to hold a
+// look looks at a batch, read hopelessly late or not; true says that it has begun to hold a
 // source back.
-func (s *shed) look(sources []netip.AddrPort, grave bool) (begins bool) {
-	full := grave && len(sources) == batch
+func (s *shed) look(sources []netip.AddrPort, hopeless bool) (begins bool) {
+	full := hopeless && len(sources) == batch
 	now := time.Now()
 	if s.mixed(sources) {
 		s.other = now

@@ -124,7 +124,7 @@ func (d *datagrams) serve(n int) bool {
 		d.hands[i].count, d.hands[i].durable = 0, 0
 	}
 	lost := d.sense(n)
-	begins := d.shed.look(d.sources[:n], d.load.grave())
+	begins := d.shed.look(d.sources[:n], d.load.hopeless())
 	d.exits.Hold()
 	dealt := len(d.hands) > 1 && n >= leastDealt
 	d.dealer.begin()
