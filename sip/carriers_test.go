@@ -306,6 +306,49 @@ func TestCarrier_ClosesTheConnectionBehindARequest(t *testing.T) {
 	}
 }
 
+// TestCarrier_AnAddressIsLeftAlone that said 503 with Retry-After, though another one takes its
+// calls; when all want that, the caller hears how long the first of them does.
+func TestCarrier_AnAddressIsLeftAlone(t *testing.T) {
+	for _, c := range []struct {
+		name, first, second string
+		want                int
+		after               time.Duration
+		times               int // that the first address is called by two calls
+	}{
+		{"the other one takes calls", "503 No\r\nRetry-After: 120 (soon);duration=9", "200 OK", 200, 0, 1},
+		{"all want it", "503 No\r\nRetry-After: 60", "503 No\r\nRetry-After: 120", 503, time.Minute, 1},
+		{"without a time", "503 No\r\nRetry-After: soon", "200 OK", 200, 0, 2},
+		{"another word", "500 No\r\nRetry-After: 120", "200 OK", 200, 0, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			first, second := newCarrierServer(t, nil, c.first), newCarrierServer(t, nil, c.second)
+			w := carrierWorld(t, nil, func(k *configpb.Trunk) {
+				k.Address, k.MoreAddresses, k.Transport = first.addr, []string{second.addr}, configpb.TrunkTransport_TRUNK_TRANSPORT_TCP
+			})
+			x, a := newScript(t), w.ua("udp", "1001")
+			for range 2 {
+				call := x.place(a, "9000")
+				if x.await(call, c.want); c.want == 200 {
+					x.ok(call.Ack())
+					x.do(call, "BYE", 200)
+				}
+				if o := patience.Receive(t, "the outcome", w.outcomes); o.RetryAfter > c.after || o.RetryAfter < c.after-patience.Limit {
+					t.Errorf("it wants to be left alone for %v, want %v", o.RetryAfter, c.after)
+				}
+			}
+			called := 0
+			for len(first.came) > 0 {
+				if strings.HasPrefix(<-first.came, "INVITE ") {
+					called++
+				}
+			}
+			if called != c.times {
+				t.Errorf("the first address is called %d times, want %d", called, c.times)
+			}
+		})
+	}
+}
+
 // TestCarrier_WhatIsLongGoesByTCP to an address whose transport nobody has said, with all
 // of its call, and by UDP where no connection comes about: then for the next calls at once.
 func TestCarrier_WhatIsLongGoesByTCP(t *testing.T) {

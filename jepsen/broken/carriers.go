@@ -11,7 +11,9 @@ func carrierFaults() []Fault {
 	const ways, next = "./sip/carrier", "^TestCarrier_TheNextAddressIsTried$"
 	return []Fault{
 		of(ways, "down-is-tried", "a call is sent to an address that does not answer", "^TestBook_AsksEachInterval",
-			Edit{"sip/carrier/book.go", "e.health[w] == nil || e.health[w].down }", "e.health[w] == nil || e.health[w].down && len(w.Host) == 0 }"}),
+			Edit{"sip/carrier/book.go", "h == nil || h.down || h.left(now) > 0", "h == nil || h.down && len(w.Host) == 0 || h.left(now) > 0"}),
+		of(ways, "later-is-now", "a call is sent to an address that wants to be left alone", "^TestBook_AWayIsLeftAlone",
+			Edit{"sip/carrier/book.go", "h == nil || h.down || h.left(now) > 0", "h == nil || h.down"}),
 		of(ways, "down-unnoticed", "an address that does not answer OPTIONS stays up", "^TestBook_AsksEachInterval",
 			Edit{"sip/carrier/health.go", "	turned := h.turn(true, now)\n", "	turned := false\n"}).by("carriers", 30*time.Second, "S32"),
 		of(ways, "down-for-good", "an address that answers again stays out of service", "^TestBook_AsksEachInterval",

@@ -16,6 +16,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/internal/wake"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/quota"
 	"github.com/sipcluster/sipcluster/sip/location"
 )
 
@@ -108,6 +109,9 @@ func (b *Book) Put(n dn.Number, t *configpb.Trunk) {
 	e := &entry{number: n, config: t, health: map[Way]*health{}, datagrams: map[netip.AddrPort]time.Time{}}
 	if old != nil {
 		e.health, e.said = old.health, old.said
+	}
+	for _, h := range e.health {
+		h.until = time.Time{} // it was the trunk as it was before that wanted it
 	}
 	now := time.Now()
 	for _, want := range targetsOf(t) {
@@ -213,7 +217,8 @@ func (b *Book) tell(e *entry) {
 	b.cfg.Reached(e.number, is == reached)
 }
 
-// Ways is the order in which a call tries the addresses of a trunk that are not down.
+// Ways is the order in which a call tries the addresses of a trunk that are not down, and
+// don't want to be left alone.
 func (b *Book) Ways(n dn.Number) []Way {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -221,7 +226,11 @@ func (b *Book) Ways(n dn.Number) []Way {
 	if e == nil {
 		return nil
 	}
-	down := func(w Way) bool { return e.health[w] == nil || e.health[w].down }
+	now := time.Now()
+	down := func(w Way) bool {
+		h := e.health[w]
+		return h == nil || h.down || h.left(now) > 0
+	}
 	if len(e.health) == 1 { // as most are
 		for w := range e.health {
 			if !down(w) {
@@ -302,6 +311,36 @@ func (b *Book) Heard(n dn.Number, w Way) { b.note(n, w, (*health).heard) }
 // Silent is the opposite of Heard, and why: the way is not tried until somebody answers there.
 func (b *Book) Silent(n dn.Number, w Way, why error) {
 	b.note(n, w, func(h *health, now time.Time) bool { return h.silent(now, why) })
+}
+
+// Later notes that a way of a trunk wants to be left alone for a while (RFC 3261 §21.5.4).
+func (b *Book) Later(n dn.Number, w Way, d time.Duration) {
+	b.note(n, w, func(h *health, now time.Time) bool {
+		h.until = now.Add(min(d, quota.MaxPause))
+		return false
+	})
+}
+
+// Left is how much longer those ways of a trunk that are not down want to be left alone, all
+// of them; 0 when one does not.
+func (b *Book) Left(n dn.Number) (left time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.trunks[n]
+	if e == nil {
+		return 0
+	}
+	now := time.Now()
+	for _, h := range e.health {
+		switch d := h.left(now); {
+		case h.down:
+		case d == 0:
+			return 0
+		case left == 0 || d < left:
+			left = d
+		}
+	}
+	return left
 }
 
 func (b *Book) note(n dn.Number, w Way, what func(*health, time.Time) bool) {

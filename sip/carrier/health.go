@@ -26,7 +26,12 @@ type health struct {
 	// looked: it was found out whether this node has a way there; unable: it has none, so
 	// the way is down.
 	looked, unable bool
+	// until then it wants to be left alone, as it has said.
+	until time.Time
 }
+
+// left is how much longer it wants to be left alone; 0 when it does not.
+func (h *health) left(now time.Time) time.Duration { return max(0, h.until.Sub(now)) }
 
 // heard: somebody answered.
 func (h *health) heard(now time.Time) bool {

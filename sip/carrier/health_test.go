@@ -14,6 +14,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/internal/leftover"
 	"github.com/sipcluster/sipcluster/node/dn"
+	"github.com/sipcluster/sipcluster/node/quota"
 )
 
 func TestMain(m *testing.M) { leftover.Main(m) }
@@ -124,6 +125,42 @@ func TestBook_AsksEachIntervalAndSooner(t *testing.T) {
 		x.want(t, 130*time.Second, "73 asks "+one, "73 9000 reached true", "103 asks "+one)
 		if len(x.Ways("9000")) != 1 {
 			t.Error("it is not tried again")
+		}
+	})
+}
+
+// TestBook_AWayIsLeftAlone for as long as it says, at most quota.MaxPause, and the others are
+// tried: the trunk is left alone as a whole while all that answer want it. What is written
+// anew is tried at once.
+func TestBook_AWayIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newBoard(t, 0)
+		trunk := &configpb.Trunk{Address: one, MoreAddresses: []string{two}}
+		x.Put("9000", trunk)
+		x.until(time.Second)
+		all := x.Ways("9000")
+		want := func(left time.Duration, want ...Way) {
+			t.Helper()
+			if got := x.Ways("9000"); !slices.Equal(got, want) || x.Left("9000") != left {
+				t.Errorf("%v, all left alone for %v; want %v, %v", got, x.Left("9000"), want, left)
+			}
+		}
+		want(0, all...)
+		x.Later("9000", all[0], time.Hour)
+		want(0, all[1])
+		x.Later("9000", all[1], 2*time.Second)
+		want(2 * time.Second)
+		x.until(3 * time.Second)
+		want(0, all[1])
+		x.Silent("9000", all[1], errNobody)
+		want(quota.MaxPause - 2*time.Second)
+		x.until(time.Second + quota.MaxPause)
+		want(0, all...)
+		x.Later("9000", all[0], time.Minute)
+		x.Put("9000", &configpb.Trunk{Address: one, MoreAddresses: []string{two}, Prefix: "+"})
+		want(0, all...)
+		if x.Left("none") != 0 {
+			t.Error("an unknown trunk is left alone")
 		}
 	})
 }

@@ -210,6 +210,7 @@ func (a *Attempt) event(b *branch, res *message.Message, err error) {
 		b.tellTried()
 	default:
 		b.final = &result{code: res.Status, reason: string(res.Reason), res: res.Clone(), retry: b.elsewhere(res.Status), ours: b.leg.way != nil || b.peer}
+		b.tellLater(res)
 		b.tellTried()
 		if res.Status >= 600 {
 			a.stop(failed(487, "Request Terminated"), reasonOf(res.Status, "Another phone has refused"))

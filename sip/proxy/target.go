@@ -110,6 +110,10 @@ func (ts *targets) carriers(t *invite.Target, k *route.Token, sips bool) (legs [
 	case len(ways) > 0:
 	case ts.trunks.book.OutOfReach(t.Trunk):
 		return nil, unreached(503, "This node has no way to the trunk")
+	case ts.trunks.book.Left(t.Trunk) > 0:
+		out = unreached(503, "The trunk wants to be left alone")
+		out.RetryAfter = ts.trunks.book.Left(t.Trunk)
+		return nil, out
 	default:
 		return nil, unreached(503, "The trunk does not answer")
 	}

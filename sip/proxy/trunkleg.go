@@ -38,7 +38,9 @@ func (a *Attempt) trunkSaid() (Outcome, bool) {
 		return Outcome{}, false
 	}
 	out := verdict([]result{*b.final}, a.stopped)
-	out.domain = b.domain
+	if out.domain = b.domain; out.Code == 503 {
+		out.RetryAfter = a.c.in.targets.trunks.book.Left(b.leg.side.Number)
+	}
 	return out, true
 }
 
@@ -92,6 +94,17 @@ func (a *Attempt) shorten(short *leg) {
 func (b *branch) tellHeard(res *message.Message) {
 	if b.leg.way != nil && res.Status != 503 {
 		b.c.in.targets.trunks.book.Heard(b.leg.side.Number, *b.leg.way)
+	}
+}
+
+// tellLater notes that the address wants to be left alone, if it says so.
+func (b *branch) tellLater(res *message.Message) {
+	l := b.leg
+	if l.short != nil {
+		l = l.short
+	}
+	if d := retryAfter(res); l.way != nil && res.Status == 503 && d > 0 {
+		b.c.in.targets.trunks.book.Later(l.side.Number, *l.way, d)
 	}
 }
 
