@@ -174,13 +174,16 @@ func (t *trunks) from(in *packet) (k *trunk, surely bool) {
 	if k = t.byAddr[in.source]; k != nil {
 		return k, false
 	}
+	if k = t.byIP[in.source.Addr()]; k != nil && !in.transport.Connected() && t.nodes[in.source.Addr()] {
+		k = nil
+	}
 	for _, s := range t.bySource {
+		if k != nil && !s.IsSingleIP() {
+			break // a host of its own is more than one of a network
+		}
 		if s.Contains(in.source.Addr()) && s.of.config.GetTrunk().GetTlsName() == "" {
 			return s.of, false
 		}
-	}
-	if k = t.byIP[in.source.Addr()]; k != nil && !in.transport.Connected() && t.nodes[in.source.Addr()] {
-		k = nil
 	}
 	return k, false
 }

@@ -78,6 +78,7 @@ func TestTrunks_AreKnownByWhatTheyAreConfiguredWith(t *testing.T) {
 		"wide":   {Address: "198.51.100.1:5060", Sources: []string{"192.0.2.0/24", "2001:db8::/32"}},
 		"narrow": {Address: "198.51.100.2:5060", Sources: []string{"192.0.2.16/28"}},
 		"one":    {Address: "198.51.100.3:5060", Sources: []string{"192.0.2.17"}},
+		"host":   {Address: "192.0.2.33:5060", MoreAddresses: []string{"192.0.2.17", "[2001:db8::33]:5060"}},
 		"here":   {Address: "203.0.113.1:5080"},
 		"there":  {Address: "203.0.113.9:5080"},
 		"named":  {Address: "203.0.113.7:5061", TlsName: "sbc.example.org"},
@@ -96,6 +97,7 @@ func TestTrunks_AreKnownByWhatTheyAreConfiguredWith(t *testing.T) {
 		want      dn.Number // "" when nobody's
 	}{
 		{"192.0.2.1:9", location.UDP, "wide"}, {"192.0.2.16:9", location.UDP, "narrow"}, {"192.0.2.17:9", location.TCP, "one"}, {"[2001:db8::7]:5060", location.UDP, "wide"},
+		{"192.0.2.33:9", location.UDP, "host"}, {"192.0.2.33:9", location.TCP, "host"}, {"[2001:db8::33]:9", location.UDP, "host"}, {"192.0.2.34:5060", location.UDP, "wide"},
 		{"192.0.3.1:9", location.UDP, ""}, {"198.51.100.1:5060", location.UDP, ""},
 		{"203.0.113.1:5080", location.UDP, "here"}, {"203.0.113.1:5082", location.UDP, ""}, {"203.0.113.1:5082", location.TCP, "here"},
 		{"203.0.113.9:5080", location.UDP, "there"}, {"203.0.113.9:5082", location.UDP, "there"},
