@@ -56,10 +56,11 @@ func TestTrunk_RegistersAtItsCarrier(t *testing.T) {
 				return gw.Respond(m, 200, "OK", "t", "Contact: <sip:else@192.0.2.1>;expires=1, "+m.Header("Contact")+";expires=120", "Expires: 7") == nil
 			})
 			d := w.machine.View().DN("9000")
-			w.put(&configpb.DN{Number: "9000", Kind: d.GetKind(), Trunk: &configpb.Trunk{
+			d = &configpb.DN{Number: "9000", Kind: d.GetKind(), Trunk: &configpb.Trunk{
 				Address: d.GetTrunk().GetAddress(), OutboundRealm: "carrier.test", OutboundAuth: &configpb.TrunkAuth{User: "we", Ha1: md5Hex("we:carrier.test:secret")},
 				Registration: &configpb.TrunkRegistration{Domain: "carrier.test", Called: "1002"},
-			}})
+			}}
+			w.put(d)
 			var m *siptest.Message
 			select {
 			case m = <-came:
@@ -77,11 +78,12 @@ func TestTrunk_RegistersAtItsCarrier(t *testing.T) {
 				t.Errorf("To %s, From %s", m.Header("To"), m.Header("From"))
 			}
 			var holds time.Time
-			until(t, "the registration is known", func() bool {
+			known := func() bool {
 				st, ok := w.server.Registered("9000")
 				holds = st.Until
 				return ok && st.Node == w.table.Self() && !holds.IsZero()
-			})
+			}
+			until(t, "the registration is known", known)
 			if left := time.Until(holds); left < 60*time.Second || left > 120*time.Second {
 				t.Errorf("it holds for %v", left)
 			}
@@ -90,6 +92,12 @@ func TestTrunk_RegistersAtItsCarrier(t *testing.T) {
 			s.ok(err)
 			s.ok(s.take(b).Refuse(486, "Busy Here"))
 			s.await(out, 486)
+			w.apply(&peerpb.Command{Version: 1, Mutations: []*configpb.Mutation{{Op: &configpb.Mutation_DeleteDn{DeleteDn: "9000"}}}})
+			if m = patience.Receive(t, "a REGISTER that proves who it is", came); m.Header("Expires") != "0" {
+				t.Errorf("the trunk is gone, and Expires is %s", m.Header("Expires"))
+			}
+			w.put(d)
+			until(t, "it registers again, when it has been told", known)
 		})
 	}
 }

@@ -30,12 +30,13 @@ const (
 type wish struct {
 	registrar, account, called string
 	expires                    time.Duration
-	addresses, proof           string
+	addresses                  string
+	proof                      Proof
 }
 
 // told is what the carrier itself is told.
 func (w wish) told() wish {
-	w.addresses, w.proof = "", ""
+	w.addresses, w.proof = "", Proof{}
 	return w
 }
 
@@ -60,8 +61,20 @@ func wishOf(t *configpb.Trunk) wish {
 	return wish{
 		registrar: "sip:" + domain, account: "sip:" + escaped.Replace(user) + "@" + domain, called: escaped.Replace(cmp.Or(r.GetCalled(), user)),
 		expires: cmp.Or(time.Duration(r.GetExpiresS())*time.Second, usualExpires), addresses: addressesOf(t),
-		proof: fmt.Sprintf("%q", []string{t.GetOutboundRealm(), t.GetOutboundAuth().GetUser(), t.GetOutboundAuth().GetHa1(), t.GetOutboundAuth().GetSha256Ha1()}),
+		proof: proofOf(t),
 	}
+}
+
+// Proof is by what a node proves who it is at a carrier: kept with what the carrier was told,
+// since that is taken back when the trunk has another account, or is gone.
+type Proof struct {
+	Realm, User, HA1, SHA256HA1 string
+	Algorithm                   configpb.DigestAlgorithm
+}
+
+func proofOf(t *configpb.Trunk) Proof {
+	a := t.GetOutboundAuth()
+	return Proof{t.GetOutboundRealm(), a.GetUser(), a.GetHa1(), a.GetSha256Ha1(), a.GetAlgorithm()}
 }
 
 // addressesOf says where the carrier is.
@@ -148,7 +161,7 @@ func (e *entry) left(want wish, ways func() []carrier.Way) bool {
 func (e *entry) ask(w wish, way carrier.Way, expires time.Duration) *job {
 	e.asking = true
 	return &job{entry: e, wish: w, way: way, request: Request{
-		Trunk: e.trunk, Registrar: w.registrar, Account: w.account, CallID: e.callID, CSeq: e.cseq, Expires: expires,
+		Proof: w.proof, Registrar: w.registrar, Account: w.account, CallID: e.callID, CSeq: e.cseq, Expires: expires,
 	}}
 }
 

@@ -18,7 +18,7 @@ import (
 
 // Request is a REGISTER.
 type Request struct {
-	Trunk dn.Number
+	Proof Proof
 	// Registrar, Account (the address-of-record) and Contact are URIs.
 	Registrar, Account, Contact string
 	CallID                      string

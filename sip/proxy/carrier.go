@@ -8,6 +8,7 @@ import (
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/sip/dialog"
 	"github.com/sipcluster/sipcluster/sip/digest"
+	"github.com/sipcluster/sipcluster/sip/enrolment"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/route"
 )
@@ -30,6 +31,11 @@ type account struct {
 
 // accountAt is that of a trunk; without TrunkAuth when there is none.
 func accountAt(t *configpb.Trunk) account { return account{t.GetOutboundAuth(), t.GetOutboundRealm()} }
+
+// accountOf is that of a registration.
+func accountOf(p *enrolment.Proof) account {
+	return account{&configpb.TrunkAuth{User: p.User, Ha1: p.HA1, Sha256Ha1: p.SHA256HA1, Algorithm: p.Algorithm}, p.Realm}
+}
 
 // digest is the stored one by an algorithm; "" for none.
 func (ac account) digest(by digest.Algorithm) string {

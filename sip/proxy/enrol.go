@@ -77,7 +77,7 @@ func (q *enrolling) on(res *message.Message, err error) {
 		q.end(enrolment.Answer{})
 		return
 	}
-	ac := accountAt(q.p.trunks.get(q.req.Trunk).configured())
+	ac := accountOf(&q.req.Proof)
 	if line := q.asks.answer(ac, res, "REGISTER", []byte(q.req.Registrar), nil); line != nil {
 		q.send(line)
 		return
