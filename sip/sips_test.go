@@ -112,3 +112,26 @@ func TestSIPS_LeavesByTLS(t *testing.T) {
 		})
 	}
 }
+
+// TestSIPS_StaysWithTLSWithinACall: the DN's phone by UDP is not asked in place of the one
+// whose connection is gone; in a call of sip it is, and knows nothing of it.
+func TestSIPS_StaysWithTLSWithinACall(t *testing.T) {
+	for scheme, code := range map[string]int{"sip": 481, "sips": 500} {
+		t.Run(scheme, func(t *testing.T) {
+			w := callWorld(t, allTransports(t), "1001", "1002")
+			s := newScript(t)
+			a, b := w.ua("tls", "1001"), w.ua("tls", "1002")
+			out, err := a.Place(s.ctx, scheme+":1002@"+testRealm)
+			s.ok(err)
+			in := s.take(b)
+			s.ok(in.Answer())
+			s.await(out, 200)
+			s.ok(out.Ack())
+			s.expect(in, "ACK")
+			w.ua("udp", "1002")
+			b.Close()
+			until(t, "the connection is gone", func() bool { return len(w.store.Get("1002").Bindings) == 1 })
+			s.do(out, "INFO", code)
+		})
+	}
+}

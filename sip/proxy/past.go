@@ -72,6 +72,6 @@ func (d *dialogPath) onward(k route.Token, node *configpb.Node, s *route.Set, wi
 	if k.Node = dn.Node(node.GetId()); flowless {
 		k.Transport, k.Addr = location.UDP, netip.AddrPort{}
 	}
-	s.Rest = [][]byte{fmt.Appendf(nil, "<sip:%s@%s;lr>", d.ring.Encode(&k, within.CallID, tag), node.GetSipAddr())}
+	s.Rest = [][]byte{fmt.Appendf(nil, "<%s:%s@%s;lr>", scheme(s.Secure), d.ring.Encode(&k, within.CallID, tag), node.GetSipAddr())}
 	return d.exits.peer(k.Node, within.CallID)
 }

@@ -69,7 +69,7 @@ func (d *dialogPath) last(s *route.Set, contact []byte, within *route.Dialog, en
 
 // flowOf is the flow of the phone that a token names: that of its present
 // binding when it registered again from elsewhere. Another port than that of the flow
-// has to be the one that the phone gave for the call.
+// has to be the one that the phone gave for the call. A call of sips stays with flows of TLS.
 func (d *dialogPath) flowOf(s *route.Set, contact []byte, within *route.Dialog) (*hop, *message.Fault) {
 	k := &s.Last
 	h := &hop{out: d.exits, transport: k.Transport, addr: k.Addr}
@@ -77,6 +77,9 @@ func (d *dialogPath) flowOf(s *route.Set, contact []byte, within *route.Dialog) 
 		h.addr = reachURI(s.URI, k.Addr)
 	}
 	live := d.bindings(k.Number)
+	if s.Secure {
+		live = slices.DeleteFunc(live, func(b location.Binding) bool { return !sealed(b.Transport) })
+	}
 	known := false
 	for i := range live {
 		b := &live[i]
@@ -101,7 +104,7 @@ func (d *dialogPath) flowOf(s *route.Set, contact []byte, within *route.Dialog) 
 			return to, nil
 		}
 	}
-	if !h.alive() || !h.addr.IsValid() {
+	if !h.alive() || !h.addr.IsValid() || s.Secure && !sealed(h.transport) {
 		return nil, errFlowGone
 	}
 	return h, nil

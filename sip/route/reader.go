@@ -25,6 +25,8 @@ type Set struct {
 	Last Token
 	// Peer is the token of the next entry, when that leads to another node.
 	Peer Token
+	// Secure: the entry of Peer, or else that of Last, is one of sips: TLS to that party.
+	Secure bool
 }
 
 // Followed tells whether there is a token at all.
@@ -63,6 +65,7 @@ func (o *Reader) Read(d Dialog, uri []byte, list [][]byte) (s Set, fault *messag
 	if k, is, ok := o.read(&d, uri, dir); ok && k.Purpose != Deliver {
 		dir = is
 		s.take(k, dir)
+		s.Secure = message.IsSecure(uri)
 		last, _ := message.ParseAddress(list[len(list)-1])
 		s.URI, s.Rest = last.URI, list[:len(list)-1]
 		if !o.here(&k) {
@@ -84,12 +87,12 @@ func (o *Reader) Read(d Dialog, uri []byte, list [][]byte) (s Set, fault *messag
 		case k.Purpose == None:
 		case !o.here(&k):
 			s.take(k, is)
-			s.Peer = k
+			s.Peer, s.Secure = k, message.IsSecure(a.URI)
 			return s, nil
 		default:
 			dir = is
 			s.take(k, dir)
-			s.Last = k
+			s.Last, s.Secure = k, message.IsSecure(a.URI)
 		}
 		s.Rest = s.Rest[1:]
 	}
