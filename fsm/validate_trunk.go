@@ -83,13 +83,13 @@ func validTarget(s string) bool {
 		host, _, _ = net.SplitHostPort(s)
 	}
 	if addr, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
-		return addr.Zone() == "" && oneHost(addr.Unmap())
+		return addr.Zone() == "" && OneHost(addr.Unmap())
 	}
 	return validHostName(strings.TrimSuffix(host, "."))
 }
 
-// oneHost holds for an address that a host may have: not for none, all, or a group.
-func oneHost(a netip.Addr) bool {
+// OneHost holds for an address that a host may have: not for none, all, or a group.
+func OneHost(a netip.Addr) bool {
 	return !a.IsUnspecified() && !a.IsMulticast() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255}) && !(a.Is4() && a.As4()[0] == 0) && !(a.Is6() && a.IsLinkLocalUnicast())
 }
 

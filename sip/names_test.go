@@ -1,9 +1,14 @@
 package sip
 
 import (
+	"fmt"
 	"net"
+	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"github.com/miekg/dns"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
@@ -51,6 +56,62 @@ func TestNames_GatewaysMayHaveThem(t *testing.T) {
 	}
 	if held := w.server.Held(); held["sip_calls"] != 0 {
 		t.Errorf("%d calls are being set up", held["sip_calls"])
+	}
+}
+
+// TestNames_ACallStaysWhereItIs while the name of its trunk leads elsewhere: another server
+// there knows nothing of the call. A new one goes to the new address.
+func TestNames_ACallStaysWhereItIs(t *testing.T) {
+	var moved atomic.Bool
+	names := nameServer(t, func(_ string, head dns.RR_Header) []dns.RR {
+		if head.Rrtype != dns.TypeA {
+			return nil
+		}
+		head.Ttl = 1
+		if moved.Load() {
+			return []dns.RR{&dns.A{Hdr: head, A: net.IPv4(127, 0, 0, 9)}}
+		}
+		return []dns.RR{&dns.A{Hdr: head, A: net.IPv4(127, 0, 0, 1)}}
+	})
+	w, s := callWorld(t, func(c *Config) { c.NameServers = []string{names} }, "1001"), newScript(t)
+	gw, a := w.gateway("9000", "+"), w.ua("udp", "1001")
+	at := mustAddrPort(gw.Addr())
+	w.put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: fmt.Sprint("gw.test:", at.Port()), Prefix: "+"}})
+	leads := func(host string) func() bool {
+		return func() bool {
+			list := w.server.TrunkStates("9000")
+			return len(list) == 1 && list[0].Way.Addr == netip.AddrPortFrom(netip.MustParseAddr(host), at.Port())
+		}
+	}
+	until(t, "the name is looked up", leads("127.0.0.1"))
+	out, in := s.up(a, gw, "9000")
+	moved.Store(true)
+	until(t, "the name leads elsewhere", leads("127.0.0.9"))
+	s.do(out, "INFO", 200)
+	s.expect(in, "INFO")
+	s.do(in, "INFO", 200)
+	s.do(out, "BYE", 200)
+	s.expect(in, "BYE")
+}
+
+// TestNames_NoneLeadsBack to this node, by whatever address of its machine, or to what is no
+// host's: such an address is neither asked nor called.
+func TestNames_NoneLeadsBack(t *testing.T) {
+	for address, want := range map[string]string{"0.0.0.0": "the address is that of no one host", "127.0.0.1": "is an address of this cluster's own nodes"} {
+		names := nameServer(t, func(_ string, head dns.RR_Header) []dns.RR {
+			if head.Rrtype != dns.TypeA {
+				return nil
+			}
+			return []dns.RR{&dns.A{Hdr: head, A: net.ParseIP(address)}}
+		})
+		w := callWorld(t, func(c *Config) {
+			c.UDP, c.TCP, c.Advertise, c.NameServers = "0.0.0.0:0", "0.0.0.0:0", "192.0.2.1", []string{names}
+		}, "1001")
+		w.put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "back.test:" + w.portOf(location.UDP)}})
+		until(t, "it is found out", func() bool {
+			list := w.server.TrunkStates("9000")
+			return len(list) == 1 && list[0].Down && list[0].Err != nil && strings.Contains(list[0].Err.Error(), want)
+		})
 	}
 }
 

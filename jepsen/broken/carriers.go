@@ -63,7 +63,7 @@ func carrierFaults() []Fault {
 		of("./sip/wire", "other-family-is-this-machine", "what goes to a carrier or a phone of the other family reaches a process of the node's own machine", "^TestSocket_SendsNothing",
 			Edit{"sip/wire/socket.go", "	case !s.both && a.Is4() == s.six:\n", "	case !s.both && !a.Is4() && a.Is4() == s.six:\n		return v.setAddress(i, netip.AddrPortFrom(netip.IPv4Unspecified(), to.Port()), s)\n"}),
 		of("./sip", "out-of-reach-is-tried", "a trunk's address to which the node has no way is asked and tried like any other", "^TestOneFamily_",
-			Edit{"sip/proxy/options.go", "func (p *Proxy) cannot(w carrier.Way) error { return ", "func (p *Proxy) cannot(w carrier.Way) error { return nil; return "}),
+			Edit{"sip/proxy/options.go", "	return p.exits.NoWay(w.Transport, w.Addr.Addr())\n", "	return nil\n"}),
 		of("./sip/carrier", "out-of-reach-forgotten", "an address to which a node has no way counts as up a while later", "^TestBook_AsksNothingWhere",
 			Edit{"sip/carrier/health.go", "	case every == 0 && h.looked && !h.unable:\n", "	case every == 0 && h.looked:\n"}),
 		of("./node/routing", "out-of-reach-unsaid", "route test does not say why a trunk is out of the node's reach", "^TestInquire_TellsOfTrunks",

@@ -19,6 +19,9 @@ const (
 	datagramsFor = 10 * time.Minute
 	// maxLookUps are on their way at a time.
 	maxLookUps = 8
+	// ledFor is how long an address counts to which a name does not lead any more, mostLed
+	// how many of a name do.
+	ledFor, mostLed = 24 * time.Hour, 256
 )
 
 var (
@@ -171,8 +174,10 @@ func (b *Book) found(t *target, f finding, err error) bool {
 	}
 	switch {
 	case err == nil:
+		t.leave(now)
 		t.again, t.places, t.known, t.vain = now.Add(f.ttl), f.places, f.known, 0
 	case errors.Is(err, ErrNoService): // the domain's own word
+		t.leave(now)
 		t.again, t.places, t.known = now.Add(lookAgain), nil, nil
 	default:
 		t.again = now.Add(lookAgain)

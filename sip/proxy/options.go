@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
 
+	"github.com/sipcluster/sipcluster/fsm"
 	"github.com/sipcluster/sipcluster/sip/carrier"
 	"github.com/sipcluster/sipcluster/sip/message"
 	"github.com/sipcluster/sipcluster/sip/transaction"
@@ -12,6 +14,9 @@ import (
 
 // optionsTime is how long a trunk may take to answer OPTIONS, which goes out again within.
 const optionsTime = 4 * time.Second
+
+// errNoHost says that a name has led to an address that can't be configured either.
+var errNoHost = errors.New("the address is that of no one host")
 
 // inquiry is an OPTIONS to a trunk.
 type inquiry struct {
@@ -45,7 +50,12 @@ func (p *Proxy) inquire(w carrier.Way, answered func(error)) {
 }
 
 // cannot is why this node has no way to a trunk's; nil when it has.
-func (p *Proxy) cannot(w carrier.Way) error { return p.exits.NoWay(w.Transport, w.Addr.Addr()) }
+func (p *Proxy) cannot(w carrier.Way) error {
+	if !fsm.OneHost(w.Addr.Addr()) {
+		return errNoHost
+	}
+	return p.exits.NoWay(w.Transport, w.Addr.Addr())
+}
 
 func (q *inquiry) on(res *message.Message, err error) {
 	if err == nil && res.Status < 200 || q.answered == nil {

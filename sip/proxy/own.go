@@ -65,8 +65,12 @@ func (s *portSet) takes(a netip.AddrPort) {
 	s.machines[a.Addr()] = true
 }
 
-// has tells whether an address is one of the cluster's SIP ports.
-func (o *ownPorts) has(a netip.AddrPort) bool { return o.now.Load().all[a] }
+// has tells whether an address is one of the cluster's SIP ports, by whichever address of this
+// machine.
+func (o *ownPorts) has(a netip.AddrPort) bool {
+	s := o.now.Load()
+	return s.all[a] || s.datagrams[a]
+}
 
 // Loops tells whether what is sent to a binding would come back to this cluster: a phone
 // has given a node's address for its own, or a proxy in front of it has, for itself. Of a

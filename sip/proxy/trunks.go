@@ -50,6 +50,7 @@ type trunk struct {
 	number dn.Number
 	config *configpb.DN
 	addrs  []netip.AddrPort // those that are known, as of the last index
+	led    []netip.AddrPort // where its names led before
 }
 
 // sourceOf is a prefix that a trunk sends from.
@@ -112,7 +113,7 @@ func (t *trunks) index() {
 	t.bySource, t.byName, t.nodes, t.sought = nil, nil, t.nodeAddrs(), false
 	for _, k := range t.inOrder() {
 		c := k.config.GetTrunk()
-		k = &trunk{number: k.number, config: k.config, addrs: t.book.Addrs(k.number)}
+		k = &trunk{number: k.number, config: k.config, addrs: t.book.Addrs(k.number), led: t.book.Led(k.number)}
 		t.byDN[k.number] = k
 		for _, s := range c.GetSources() {
 			if p, err := fsm.ParseSource(s); err == nil {
@@ -225,7 +226,7 @@ func (t *trunks) speaks(n dn.Number, in *packet) bool {
 }
 
 // leads tells whether an address is one at which a trunk may be sent what belongs to its
-// calls: its own, or one that it sends from.
+// calls: its own, now or when the call came about, or one that it sends from.
 func (t *trunks) leads(n dn.Number, addr netip.AddrPort) bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -233,12 +234,12 @@ func (t *trunks) leads(n dn.Number, addr netip.AddrPort) bool {
 	switch {
 	case k == nil:
 		return false
-	case slices.Contains(k.addrs, addr) || t.proved.Has(k.at(addr)):
+	case slices.Contains(k.addrs, addr) || slices.Contains(k.led, addr) || t.proved.Has(k.at(addr)):
 		return true
 	case len(k.config.GetTrunk().GetSources()) > 0:
 		return k.sends(addr)
 	}
-	return k.isAt(addr.Addr()) && !t.nodes[addr.Addr()]
+	return (k.isAt(addr.Addr()) || hostIn(k.led, addr.Addr())) && !t.nodes[addr.Addr()]
 }
 
 // ways are those by which a call tries to reach a trunk, as the configuration of now has it.
@@ -251,8 +252,10 @@ func (t *trunks) ways(n dn.Number) []carrier.Way {
 }
 
 // isAt tells whether one of the trunk's addresses is that of a host.
-func (k *trunk) isAt(host netip.Addr) bool {
-	return slices.ContainsFunc(k.addrs, func(a netip.AddrPort) bool { return a.Addr() == host })
+func (k *trunk) isAt(host netip.Addr) bool { return hostIn(k.addrs, host) }
+
+func hostIn(list []netip.AddrPort, host netip.Addr) bool {
+	return slices.ContainsFunc(list, func(a netip.AddrPort) bool { return a.Addr() == host })
 }
 
 func (t *trunks) get(n dn.Number) *trunk {
