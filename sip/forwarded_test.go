@@ -2,6 +2,8 @@ package sip
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -74,6 +76,30 @@ func TestLoops_End(t *testing.T) {
 		s.ok(in.Refuse(486, "Busy Here"))
 	}
 	s.await(out, 486)
+}
+
+// TestMerged_OneCallBegins of those that somebody has forked, and that come together here:
+// nobody is called twice. When it is over it may come again.
+func TestMerged_OneCallBegins(t *testing.T) {
+	w, s := callWorld(t, nil, "1001"), newScript(t)
+	w.gateway("9000", "+")
+	b, conn := w.ua("udp", "1001"), w.dial("udp")
+	place := func(branch string) {
+		conn.send(fmt.Sprintf("INVITE %s SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5999;rport;branch=z9hG4bK%s\r\nMax-Forwards: 70\r\nFrom: <sip:+1@%s>;tag=a\r\nTo: <%[1]s>\r\n"+
+			"Call-ID: merged\r\nCSeq: 1 INVITE\r\nContact: <sip:+1@127.0.0.1:5999>\r\nContent-Length: 0\r\n\r\n", uriTo("1001"), branch, "carrier.example"))
+	}
+	place("one")
+	in := s.take(b)
+	place("two")
+	if res := conn.final(); res == nil || res.code != 482 || !strings.Contains(res.get("Via"), "z9hG4bKtwo") {
+		t.Fatalf("%+v", res)
+	}
+	s.ok(in.Refuse(486, "Busy Here"))
+	if res := conn.final(); res == nil || res.code != 486 || !strings.Contains(res.get("Via"), "z9hG4bKone") {
+		t.Fatalf("%+v", res)
+	}
+	place("three")
+	s.ok(s.take(b).Refuse(486, "Busy Here"))
 }
 
 // either takes the call that comes to one of two phones, and to no other until it is refused.

@@ -213,6 +213,9 @@ func (c *Call) finish() {
 		close(c.over)
 	}
 	delete(c.sh.settingUp, c.birth)
+	if c.invite && c.origin.kind != fromPeer {
+		delete(c.sh.arrived, c.mark)
+	}
 	c.in.room.leave()
 }
 

@@ -70,6 +70,7 @@ func (cs *calls) arrive(c *Call, key transaction.Key) {
 	if !cs.open(c, key) {
 		return
 	}
+	c.sh.arrived[c.mark] = struct{}{}
 	c.sh.stats.Calls.Add(1)
 	arrive := c.guard(func() { cs.caller.Arrive(c) })
 	if !cs.byContact(c) {

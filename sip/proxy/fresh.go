@@ -127,6 +127,10 @@ func (p *Proxy) fromOutside(sh *shard, m *message.Message, in *packet, key trans
 		a.Overloaded()
 		return
 	}
+	if _, merges := sh.arrived[mark]; invite && merges { // RFC 3261 §8.2.2.2
+		a.Fault(errLoop)
+		return
+	}
 	c := p.calls.begin(sh, m, in, mark, o)
 	if invite {
 		p.calls.arrive(c, key)

@@ -25,6 +25,9 @@ type shard struct {
 	out, viaBuf []byte
 	// settingUp are the INVITEs without final answer.
 	settingUp map[uint64]struct{}
+	// arrived are the loop marks of those that came from outside: the same one by another
+	// branch is a call that somebody has forked, here by two ways.
+	arrived map[[13]byte]struct{}
 	// waiting are the calls whose callers have an early dialog with us.
 	waiting map[string]*Call
 }
@@ -85,7 +88,7 @@ type shards struct {
 func newShards(cfg *Config, panicked func(any)) *shards {
 	s := &shards{seed: maphash.MakeSeed()}
 	for i, l := range transaction.NewLayers(shardCount, cfg.Timers, panicked) {
-		s.list[i] = &shard{Layer: l, stats: cfg.Stats, tagSeed: cfg.TagSeed, settingUp: map[uint64]struct{}{}, waiting: map[string]*Call{}}
+		s.list[i] = &shard{Layer: l, stats: cfg.Stats, tagSeed: cfg.TagSeed, settingUp: map[uint64]struct{}{}, arrived: map[[13]byte]struct{}{}, waiting: map[string]*Call{}}
 	}
 	return s
 }
