@@ -38,7 +38,7 @@ func leakFaults() []Fault {
 		held(sip, "unregistered-stays", "a connection over which somebody registered once is never idle",
 			Edit{"sip/wire/flows.go", "return fl.l.bound(fl.key(), n) })", "return true })"}),
 		held("./sip/wire", "posted-stays", "what was written to a slow phone counts as waiting for ever",
-			Edit{"sip/wire/outbox.go", "o.queue, o.bytes = nil, 0", "o.queue = nil"}),
+			Edit{"sip/wire/outbox.go", "o.queue, o.bytes, o.lent = nil, 0, 0", "o.queue, o.lent = nil, 0"}),
 		{
 			Name: "wheel-grows", Kind: Leaks, What: "each un-REGISTER leaves a place on the wheel behind",
 			Edits:   []Edit{{"sip/location/wheel.go", "\tif end.IsZero() {\n\t\treturn", "\tif end.IsZero() {\n\t\tsl.due = 0\n\t\treturn"}},

@@ -20,6 +20,7 @@ import (
 type Flows struct {
 	limit int
 	seed  maphash.Seed // of what its connections hash
+	spare spare
 
 	mu     sync.Mutex
 	byPeer map[FlowKey]*Flow

@@ -3,10 +3,30 @@ package wire
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 )
 
-// MaxQueued is how much may wait for a connection whose phone reads slowly.
-const MaxQueued = 256 << 10
+const (
+	// MaxQueued is how much may wait for a connection whose phone reads slowly.
+	MaxQueued = 256 << 10
+	// maxSpare is how much more may wait for all connections together: a gateway with the calls
+	// of thousands gets as much in a blink, and would lose them all with its connection. Who
+	// does not read at all loses it by the time that a write may take.
+	maxSpare = 64 << 20
+)
+
+// spare is the room that connections share.
+type spare struct{ taken atomic.Int64 }
+
+func (s *spare) take(n int) bool {
+	if s.taken.Add(int64(n)) > maxSpare {
+		s.taken.Add(-int64(n))
+		return false
+	}
+	return true
+}
+
+func (s *spare) giveBack(n int) { s.taken.Add(-int64(n)) }
 
 var errStuck = errors.New("sip: the phone does not read")
 
@@ -14,6 +34,7 @@ var errStuck = errors.New("sip: the phone does not read")
 type outbox struct {
 	mu     sync.Mutex
 	bytes  int
+	lent   int // of the bytes, from the spare room
 	queue  [][]byte
 	active bool // somebody writes
 }
@@ -24,9 +45,12 @@ func (f *Flow) Enqueue(b []byte) error {
 	o := &f.outbox
 	o.mu.Lock()
 	if o.bytes+len(b) > MaxQueued {
-		o.mu.Unlock()
-		f.Conn.Close()
-		return errStuck
+		if len(b) > MaxQueued || !f.l.flows.spare.take(len(b)) {
+			o.mu.Unlock()
+			f.Conn.Close()
+			return errStuck
+		}
+		o.lent += len(b)
 	}
 	o.queue, o.bytes = append(o.queue, b), o.bytes+len(b)
 	begin := !o.active
@@ -49,13 +73,14 @@ func (f *Flow) drain() {
 			o.mu.Unlock()
 			return
 		}
-		queue := o.queue
-		o.queue, o.bytes = nil, 0
+		queue, lent := o.queue, o.lent
+		o.queue, o.bytes, o.lent = nil, 0, 0
 		o.mu.Unlock()
 		for _, b := range queue {
 			if _, err := f.write(b); err != nil {
 				break
 			}
 		}
+		f.l.flows.spare.giveBack(lent)
 	}
 }
