@@ -3,12 +3,16 @@ package sip
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
 	"github.com/sipcluster/sipcluster/node/invite"
+	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/proxy"
 	"github.com/sipcluster/sipcluster/sip/siptest"
 )
@@ -80,4 +84,44 @@ func TestOverload_WhatIsUpGoesOn(t *testing.T) {
 	})
 	out, _ = s.up(a, b, "1002")
 	s.do(out, "BYE", 200)
+}
+
+// TestOverload_ByAConnection: a gateway that sends more by its connection than is served hears
+// 503 for what has waited there; the phones' connections are served as ever.
+func TestOverload_ByAConnection(t *testing.T) {
+	w := callWorld(t, func(c *Config) { c.Calls = laborious{c.Calls, "1999", 2 * time.Millisecond} }, "1001", "1002")
+	w.put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "127.0.0.2:5060", Prefix: "+"}})
+	s := newScript(t)
+	a, b := w.ua("tcp", "1001"), w.ua("tcp", "1002")
+	out, in := s.up(a, b, "1002")
+	c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.0.0.2")}}).Dial("tcp", w.server.Addr(location.TCP).String())
+	s.ok(err)
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer c.Close()
+	all.Go(func() { _, _ = io.Copy(io.Discard, c) })
+	all.Go(func() {
+		for i, err := 0, error(nil); err == nil; i++ {
+			_, err = fmt.Fprintf(c, "INVITE sip:1999@%s SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.2;rport;branch=z9hG4bK%d\r\nMax-Forwards: 70\r\nFrom: <sip:+1@127.0.0.2>;tag=a\r\nTo: <sip:1999@%[1]s>\r\n"+
+				"Call-ID: crowd%[2]d\r\nCSeq: 1 INVITE\r\nContact: <sip:+1@127.0.0.2>\r\nContent-Length: 0\r\n\r\n", testRealm, i)
+		}
+	})
+	patience.Until(t, "a new call gives way, and the node says that it is overloaded", func() bool {
+		st := w.server.Stats()
+		return st.Late > 0 && st.Overloaded == 1
+	})
+	res, err := a.Register(s.ctx, time.Hour)
+	if s.ok(err); res.Code != 200 {
+		t.Errorf("%d %s", res.Code, res.Reason)
+	}
+	s.do(in, "INFO", 200)
+	s.do(out, "BYE", 200)
+	out, _ = s.up(a, b, "1002")
+	s.do(out, "BYE", 200)
+	c.Close()
+	patience.Until(t, "it is over", func() bool {
+		_, err := a.Register(s.ctx, time.Hour)
+		s.ok(err)
+		return w.server.Stats().Overloaded == 0
+	})
 }

@@ -27,7 +27,7 @@ func TestFlow_APhoneThatNeverReads(t *testing.T) {
 		t.Fatal(res)
 	}
 	f := w.server.flows.Get(localOf(l))
-	_ = f.Conn.(*net.TCPConn).SetWriteBuffer(4096)
+	_ = f.Conn.(interface{ NetConn() net.Conn }).NetConn().(*net.TCPConn).SetWriteBuffer(4096)
 	before := runtime.NumGoroutine()
 	go func() {
 		for i := 1; ; i++ {

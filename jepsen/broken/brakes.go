@@ -58,6 +58,6 @@ func brakeFaults() []Fault {
 			Edit{"sip/wire/port.go", "	if room < receiveBuffer {", "	if room < 0 {"}),
 		in("./sip", "^TestOverload_WhatIsUpGoesOn$", "new-calls-go-first", "calls begin while more come than are served",
 			Edit{"sip/proxy/fresh.go", "!p.refuses(in.peer != \"\")", "!p.refuses(in.peer == \"none\")"},
-			Edit{"sip/wire/port.go", "	late := lateAfter\n", "	late := time.Hour\n"}),
+			Edit{"sip/wire/port.go", "time.Now(), lateAfter\n", "time.Now(), time.Hour\n"}),
 	}
 }

@@ -29,7 +29,7 @@ type Stats struct {
 	// too many had been.
 	WrongPasswords, Silenced uint64
 	// KernelDrops are the datagrams that the kernel had no room for, Late the calls that
-	// were refused because more came by UDP than was served.
+	// were refused because more came than was served.
 	KernelDrops, Late uint64
 	// Shed are the datagrams that were not looked at because their source sent too many.
 	Shed uint64
@@ -37,8 +37,8 @@ type Stats struct {
 	FlushFailures uint64
 	// Bindings of all DNs registered here, and open connections.
 	Bindings, Connections int
-	// Overloaded is 1 while more comes by UDP than is served, Room how many bytes of
-	// datagrams may wait there; 0 where nobody knows.
+	// Overloaded is 1 while more comes than is served, Room how many bytes of datagrams may
+	// wait to be read; 0 where nobody knows.
 	Overloaded, Room int
 }
 
@@ -52,7 +52,7 @@ type Counters struct {
 	Calls, Overload                    atomic.Uint64
 	WrongPasswords, Silenced, Shed     atomic.Uint64
 	KernelDrops, Late                  atomic.Uint64
-	Overloaded                         atomic.Int64
+	Overloaded                         atomic.Int64 // 2: by UDP and by connections
 	Bindings                           atomic.Int64
 	rejects                            [400]atomic.Uint64 // by status-300
 	// Registered is how long it took from when a REGISTER was received until its 200 was
@@ -79,7 +79,7 @@ func (c *Counters) Snapshot() Stats {
 		Fast: c.Fast.Load(), Plain: c.Plain.Load(), Malformed: c.Malformed.Load(),
 		Calls: c.Calls.Load(), Overload: c.Overload.Load(),
 		WrongPasswords: c.WrongPasswords.Load(), Silenced: c.Silenced.Load(), Shed: c.Shed.Load(),
-		KernelDrops: c.KernelDrops.Load(), Late: c.Late.Load(), Overloaded: int(c.Overloaded.Load()),
+		KernelDrops: c.KernelDrops.Load(), Late: c.Late.Load(), Overloaded: int(min(c.Overloaded.Load(), 1)),
 		Panics: c.Panics.Load(), FlushFailures: c.FlushFailures.Load(), Bindings: int(c.Bindings.Load()),
 	}
 	for i := range c.rejects {

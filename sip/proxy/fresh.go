@@ -144,7 +144,7 @@ func (p *Proxy) fromOutside(sh *shard, m *message.Message, in *packet, key trans
 // givesWay tells whether a call does not begin because more comes than is served. Who calls
 // is asked later: so a refusal costs next to nothing.
 func (p *Proxy) givesWay(m *message.Message, in *packet, a *answer.Answer) bool {
-	if string(m.Method) != "INVITE" || !p.refuses(in.peer != "") {
+	if string(m.Method) != "INVITE" || !in.late && !p.refuses(in.peer != "") {
 		return false
 	}
 	p.stats.Late.Add(1)

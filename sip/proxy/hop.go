@@ -56,6 +56,7 @@ type packet struct {
 	// peer is the node that it came from, group that of its Call-ID; "" for others.
 	peer  dn.Node
 	group uint16
+	late  bool // a call that begins by it has to give way
 }
 
 // shows tells whether who sent it has shown a certificate of that name.

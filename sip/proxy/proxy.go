@@ -221,7 +221,7 @@ func (p *Proxy) Held(held map[string]int) {
 
 // Take serves a message that the gate let through. A panic costs only that one.
 func (p *Proxy) Take(in *wire.Arrival) {
-	from := packet{exits: p.exits, source: in.Source, transport: in.Transport, peer: in.Peer}
+	from := packet{exits: p.exits, source: in.Source, transport: in.Transport, peer: in.Peer, late: in.Late}
 	if in.Peer != "" {
 		from.group = peer.Group(in.Msg.Get(message.CallID))
 	}

@@ -27,6 +27,9 @@ type Arrival struct {
 	Transport location.Transport
 	// Hand is which of those serves it that serve datagrams at a time, from 0 on.
 	Hand int
+	// Late: a call that begins by it has to give way, because more comes by connections than
+	// is served.
+	Late bool
 	// Peer is the node that it came from; "" for others. It has no source then.
 	Peer dn.Node
 

@@ -52,7 +52,9 @@ type listener struct {
 	slow time.Duration
 	// stuck is how long a write may block.
 	stuck time.Duration
-	ended func(key FlowKey, n dn.Number)
+	// backlog is that of all connections.
+	backlog *backlog
+	ended   func(key FlowKey, n dn.Number)
 	// bound tells whether a DN has a binding that came over a connection.
 	bound func(key FlowKey, n dn.Number) bool
 	log   *slog.Logger
@@ -86,6 +88,7 @@ func (l *listener) flow(c net.Conn) *Flow {
 	if _, ok := c.(*wsConn); ok {
 		f.frames = &frames{limit: MaxStreamed}
 	}
+	f.waits = waitingOf(c)
 	if s, ok := c.(secureConn); ok {
 		f.certificate = s.shown
 	}
@@ -121,6 +124,7 @@ type Flow struct {
 	Calls   relays       // of which a party is behind the connection
 	// certificate that the other side has shown; nil for none that is valid.
 	certificate *x509.Certificate
+	waits       *waitingConn // the connection beneath; nil when nobody knows how long what is read has waited
 
 	// Below is the reader's own.
 	buf     []byte // received, not yet cut into messages
@@ -305,6 +309,7 @@ func (f *Flow) keepAlive(b []byte) []byte {
 func (f *Flow) message(data []byte) (err error) {
 	in := &f.arrival
 	in.Begin(data, f.peer, f.l.transport, in.Reply)
+	in.Late = f.waits != nil && f.l.backlog.read(time.Now(), f.waits.waited())
 	f.l.handler.Serve(in)
 	switch {
 	case in.HangUp:

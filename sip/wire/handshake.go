@@ -91,8 +91,11 @@ func accept(l net.Listener, failing *lasting.Fault) (net.Conn, error) {
 		if err == nil {
 			failing.Over()
 		}
-		if err == nil || IsClosed(err) {
-			return c, err
+		if err == nil {
+			return waiting(c), nil
+		}
+		if IsClosed(err) {
+			return nil, err
 		}
 		// Out of descriptors, or the peer went away: others may come.
 		failing.Met("err", err)

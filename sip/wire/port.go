@@ -61,6 +61,7 @@ type Port struct {
 	certificate *keypair.Pair // of TLS; nil without
 	known       *clients      // by a certificate of theirs; nil without TLS
 	dialers     []*Dialer
+	backlog     backlog // of the connections
 }
 
 // Open binds all ports and starts nothing. After an error close gives free
@@ -73,6 +74,7 @@ func Open(cfg Config) (*Port, error) {
 		cfg.Stuck = stuckWrite
 	}
 	p := &Port{cfg: cfg}
+	p.backlog.turned = p.backs
 	return p, p.open()
 }
 
@@ -142,7 +144,7 @@ func (p *Port) listen(t location.Transport, shake func(net.Conn) (net.Conn, erro
 
 func (p *Port) newListener(l net.Listener, t location.Transport) *listener {
 	return &listener{Listener: l, transport: t, handler: p.cfg.Handler, stats: p.cfg.Stats, flows: p.cfg.Flows,
-		slow: p.cfg.Slow, stuck: p.cfg.Stuck, ended: p.cfg.Ended, bound: p.cfg.Bound, log: p.cfg.Log, events: p.cfg.Events}
+		slow: p.cfg.Slow, stuck: p.cfg.Stuck, backlog: &p.backlog, ended: p.cfg.Ended, bound: p.cfg.Bound, log: p.cfg.Log, events: p.cfg.Events}
 }
 
 func (p *Port) openUDP() (packetIO, error) {
@@ -166,13 +168,14 @@ func (p *Port) advise(room int) {
 }
 
 // Refuses tells whether what begins now has to give way, because more comes by UDP than is
-// served. What another node has begun does when things are worse.
+// served. What another node has begun does when things are worse, and when more comes by
+// connections.
 func (p *Port) Refuses(byPeer bool) bool {
-	late := lateAfter
+	now, late := time.Now(), lateAfter
 	if byPeer {
 		late = graveAfter
 	}
-	return p.udp != nil && p.udp.load.refuses(time.Now(), late)
+	return p.udp != nil && p.udp.load.refuses(now, late) || byPeer && p.backlog.refuses(now)
 }
 
 // Room is how many bytes of datagrams may wait to be read; 0 where nobody knows.
@@ -192,12 +195,23 @@ func (p *Port) loaded(dropped uint32, begins, ends bool) {
 	p.cfg.Stats.KernelDrops.Add(uint64(dropped))
 	switch {
 	case begins:
-		p.cfg.Stats.Overloaded.Store(1)
+		p.cfg.Stats.Overloaded.Add(1)
 		p.cfg.Log.Warn("more comes by UDP than is served: new calls are refused (503) while what is read has waited", "longer_than", lateAfter)
 	case ends:
-		p.cfg.Stats.Overloaded.Store(0)
+		p.cfg.Stats.Overloaded.Add(-1)
 		p.cfg.Log.Info("all that comes by UDP is served in time again")
 	}
+}
+
+// backs says when it begins or ends that more comes by connections than is served.
+func (p *Port) backs(begins bool) {
+	if begins {
+		p.cfg.Stats.Overloaded.Add(1)
+		p.cfg.Log.Warn("more comes by TCP, TLS and WebSocket than is served: new calls are refused (503) while what is read has waited", "longer_than", graveAfter)
+		return
+	}
+	p.cfg.Stats.Overloaded.Add(-1)
+	p.cfg.Log.Info("what comes by TCP, TLS and WebSocket is served in time again")
 }
 
 // holdBack counts datagrams that were not looked at.
