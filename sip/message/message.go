@@ -255,7 +255,7 @@ func (m *Message) statusLine(line []byte) bool {
 	}
 	digits, reason, _ := bytes.Cut(rest, []byte(" "))
 	m.Status = -1
-	code, ok := decimal(digits, 999)
+	code, ok := decimal(digits, 699) // there is no other class (RFC 3261 §7.2)
 	if !ok || len(digits) != 3 || code < 100 || !EqualFold(version, sip20) {
 		m.fault(400, "Bad status line")
 		return true
