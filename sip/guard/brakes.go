@@ -78,31 +78,38 @@ func (b *brakes) begin(t *try) bool {
 	}
 	b.mu.Lock() // until the end: of many at once not one more passes
 	now := b.clock()
-	p := b.pair(t.source, t.user, t.ha1, now)
-	t.held = !p.silent(now) && (!b.sources[t.source].sprays(now) || b.registered(t.user, t.source))
-	if !t.held {
+	if t.held = b.open(t, now); !t.held {
 		b.mu.Unlock()
 	}
 	return t.held
 }
 
-// end notes what the password was found to be.
-func (b *brakes) end(t *try, v digest.Verdict) (o outcome) {
-	if !t.held && v != digest.Wrong {
-		return o
+// open tells whether there were not too many tries before. The caller holds mu.
+func (b *brakes) open(t *try, now time.Duration) bool {
+	return !b.pair(t.source, t.user, t.ha1, now).silent(now) && (!b.sources[t.source].sprays(now) || b.registered(t.user, t.source))
+}
+
+// end notes what the password was found to be. False says that there were too many by now,
+// of those that began at once with this one and found no wrong password before.
+func (b *brakes) end(t *try, v digest.Verdict) (o outcome, ok bool) {
+	if !t.held && v != digest.Wrong && !b.troubled(t.source) {
+		return o, true
 	}
 	if !t.held {
 		b.mu.Lock()
 	}
 	defer b.mu.Unlock()
 	now := b.clock()
+	if !t.held && !b.open(t, now) {
+		return o, false
+	}
 	if v == digest.Wrong {
-		return b.failed(t, now)
+		return b.failed(t, now), true
 	}
 	if p := b.pair(t.source, t.user, t.ha1, now); p != nil && v == digest.OK {
 		b.drop(p)
 	}
-	return o
+	return o, true
 }
 
 // silent tells whether a source is not answered about an account.

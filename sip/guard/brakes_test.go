@@ -41,9 +41,10 @@ func (p *pedal) asks(from netip.Addr, user string, v digest.Verdict) (ok bool) {
 // again is the last request once more.
 func (p *pedal) again(from netip.Addr, user string, v digest.Verdict) (ok bool) {
 	t := try{source: from, user: []byte(user), ha1: p.ha1[user], print: p.n}
-	if ok = p.begin(&t); ok {
-		p.end(&t, v)
+	if !p.begin(&t) {
+		return false
 	}
+	_, ok = p.end(&t, v)
 	return ok
 }
 
@@ -182,6 +183,31 @@ func TestBrakes_OfManyAtOnceNotOneMorePasses(t *testing.T) {
 	count := 1
 	n.Range(func(any, any) bool { count++; return true })
 	p.is("tried", count, tries)
+}
+
+// TestBrakes_OfThoseThatBeganBeforeOneFailed no more count either, a right one no more than
+// others.
+func TestBrakes_OfThoseThatBeganBeforeOneFailed(t *testing.T) {
+	p := newPedal(t)
+	var begun []*try
+	for i := range uint32(50) {
+		begun = append(begun, &try{source: office, user: []byte("1001"), print: i})
+		if !p.begin(begun[i]) {
+			t.Fatalf("try %d does not begin", i)
+		}
+	}
+	count := 0
+	for i, x := range begun {
+		v := digest.Wrong
+		if i >= tries {
+			v = []digest.Verdict{digest.Wrong, digest.OK, digest.Stale}[i%3]
+		}
+		if _, ok := p.end(x, v); ok {
+			count++
+		}
+	}
+	p.is("count", count, tries)
+	p.is("bans", len(p.bans()), 1)
 }
 
 func TestBrakes_KeepNoMoreThanTheyMay(t *testing.T) {

@@ -243,7 +243,8 @@ func (g *Guard) try(c *Claim, from netip.Addr, user *account) (v digest.Verdict,
 		return v, false
 	}
 	defer func() {
-		if o := g.brakes.end(&t, v); o.failures > 0 {
+		o, counts := g.brakes.end(&t, v)
+		if ok = ok && counts; o.failures > 0 {
 			g.tell(from, user.dn, o)
 		}
 	}()
