@@ -40,7 +40,8 @@ type Fold struct {
 
 	mu   sync.Mutex
 	sums sums
-	// passing are the DNs whose state is one for a time only.
+	// passing are the DNs whose state is one for a time only, or may have been none at all by
+	// the time that the table tells of it: a call has ended there, and the DN was busy yet.
 	passing map[dn.Number]struct{}
 	// at is what was read of each table, all of it once whole.
 	at struct {
@@ -139,10 +140,13 @@ func (f *Fold) followCalls(ctx context.Context) error {
 				}
 				whole = true
 			case feed.Change:
-				if it.Event.Kind.Waiting() {
-					f.lookAtCall(it.Event.Call)
-				} else {
-					f.look(1, func(int) dn.Number { return it.Event.ThisDN })
+				switch e := it.Event; {
+				case e.Kind.Waiting():
+					f.lookAtCall(e.Call)
+				case e.Kind == call.Released || e.Kind == call.Abandoned:
+					f.lookBehindCall(e.ThisDN)
+				default:
+					f.look(1, func(int) dn.Number { return e.ThisDN })
 				}
 			}
 		}
@@ -196,14 +200,24 @@ func (f *Fold) look(n int, number func(int) dn.Number) {
 		f.mu.Lock()
 		for i := from; i < min(n, from+chunk); i++ {
 			if x := number(i); x != "" {
-				f.one(view, x)
+				f.one(view, x, false)
 			}
 		}
 		f.mu.Unlock()
 	}
 }
 
-func (f *Fold) one(view *fsm.View, n dn.Number) {
+// lookBehindCall looks at a DN where a call has ended.
+func (f *Fold) lookBehindCall(n dn.Number) {
+	view := f.cfg.Machine.View()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.one(view, n, true)
+}
+
+// one derives the share of a DN anew. ended: a call has, there. The use of the DN ends behind
+// that, and the table tells of no use that was over before it told of its begin.
+func (f *Fold) one(view *fsm.View, n dn.Number, ended bool) {
 	config := view.DN(string(n))
 	if k := config.GetKind(); k != configpb.DNKind_DN_KIND_SIP && k != configpb.DNKind_DN_KIND_PSTN {
 		f.sums.drop(n)
@@ -217,7 +231,7 @@ func (f *Fold) one(view *fsm.View, n dn.Number) {
 		c.site = view.Node(string(st.Owner)).GetSite()
 	}
 	f.sums.put(n, c, config.GetGroups())
-	if st.Reserved || st.CoolUntil != 0 {
+	if st.Reserved || st.CoolUntil != 0 || ended && st.Busy {
 		f.passing[n] = struct{}{}
 	} else {
 		delete(f.passing, n)
@@ -229,7 +243,7 @@ func (f *Fold) one(view *fsm.View, n dn.Number) {
 func (f *Fold) pass() {
 	view := f.cfg.Machine.View()
 	for n := range f.passing {
-		f.one(view, n)
+		f.one(view, n, true)
 	}
 }
 

@@ -32,6 +32,8 @@ type floor struct {
 	fold    *Fold
 	// later is how much the table's clock is before ours, ns.
 	later atomic.Int64
+	// sticks is a DN that is busy whatever the calls say; nil for none.
+	sticks atomic.Pointer[dn.Number]
 }
 
 func newFloor(t testing.TB) *floor { return newFloorOf(t, 64) }
@@ -49,7 +51,7 @@ func newFloorOf(t testing.TB, history int) *floor {
 		node("a", "n1", "dc1"), node("b", "n2", "dc2"),
 		group("sales", false), group("desk", true))
 	f.calls = call.New(call.Config{Self: "a", Incarnation: 1, History: history})
-	f.table = dn.New(dn.Config{Self: "a", Incarnation: 1, Busy: f.calls.Busy, History: history, Now: func() time.Time { return time.Now().Add(time.Duration(f.later.Load())) }})
+	f.table = dn.New(dn.Config{Self: "a", Incarnation: 1, Busy: f.busy, History: history, Now: func() time.Time { return time.Now().Add(time.Duration(f.later.Load())) }})
 	if f.peer, err = f.table.Sync("b", 1, false); err != nil {
 		t.Fatal(err)
 	}
@@ -111,6 +113,11 @@ func (f *floor) uses(numbers ...dn.Number) {
 		of[n] = struct{}{}
 	}
 	f.table.Touch(of)
+}
+
+func (f *floor) busy(n dn.Number) bool {
+	sticks := f.sticks.Load()
+	return f.calls.Busy(n) || sticks != nil && *sticks == n
 }
 
 func all(string) bool { return true }
@@ -235,6 +242,36 @@ func TestFold_ACallThroughItsStates(t *testing.T) {
 
 // TestFold_IsWhatTheTablesSay: whatever happens, and however far the fold has fallen behind,
 // its sums are those of a fold that begins now.
+// TestFold_AUseThatNobodyTellsOf begins and ends between two looks of who tells of uses; the
+// end of its call is told while the DN is busy yet.
+func TestFold_AUseThatNobodyTellsOf(t *testing.T) {
+	f := newFloor(t)
+	f.write(phone("1001", "sales"))
+	n := dn.Number("1001")
+	f.table.Register(n, dn.Registered)
+	free := f.rows()
+	for range 2 {
+		f.sticks.Store(&n)
+		id, err := f.calls.Begin(call.Info{Caller: "9"})
+		if err != nil || !f.calls.Ringing(id, n, "a") || !f.calls.End(id, 487, true) {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if got := f.rows(); reflect.DeepEqual(got, free) {
+				t.Fatalf("it is not busy: %+v", got)
+			}
+		}
+		f.sticks.Store(nil)
+		f.uses(n)
+		if got := f.rows(); !reflect.DeepEqual(got, free) {
+			t.Errorf("it is counted as %+v, and was %+v", got, free)
+		}
+	}
+	if len(f.fold.passing) != 0 {
+		t.Errorf("%v are looked at again", f.fold.passing)
+	}
+}
+
 func TestFold_IsWhatTheTablesSay(t *testing.T) {
 	runs := uint64(40)
 	if testing.Short() {
