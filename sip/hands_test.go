@@ -8,6 +8,7 @@ import (
 
 	"github.com/sipcluster/sipcluster/api/configpb"
 	"github.com/sipcluster/sipcluster/internal/patience"
+	"github.com/sipcluster/sipcluster/sip/location"
 	"github.com/sipcluster/sipcluster/sip/proxy"
 )
 
@@ -18,6 +19,10 @@ func TestHands_WhatBelongsToACallStaysInOrder(t *testing.T) {
 	w := callWorld(t, func(c *Config) { c.hands = 8 }, "1001")
 	w.outcomes = make(chan proxy.Outcome, calls)
 	w.put(&configpb.DN{Number: "9000", Kind: configpb.DNKind_DN_KIND_TRUNK, Trunk: &configpb.Trunk{Address: "127.0.0.2:5060", Prefix: "+"}})
+	until(t, "the trunk is known", func() bool {
+		n, _ := w.server.proxy.Trunk(mustAddrPort("127.0.0.2:5060"), location.UDP)
+		return n == "9000"
+	})
 	w.ua("udp", "1001") // which says nothing
 	c, err := w.connectFrom("udp", "127.0.0.2")
 	if err != nil {

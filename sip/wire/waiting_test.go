@@ -33,7 +33,7 @@ func TestWaiting_TellsHowLongWhatIsReadHasWaited(t *testing.T) {
 		t.Fatalf("%v", w)
 	}
 	const least = 30 * time.Millisecond
-	for range 2 {
+	for i, told := 0, 0; told < 2; i++ {
 		began := time.Now()
 		if _, err := phone.Write([]byte("abcd")); err != nil {
 			t.Fatal(err)
@@ -43,8 +43,12 @@ func TestWaiting_TellsHowLongWhatIsReadHasWaited(t *testing.T) {
 		if n, err := c.Read(buf); err != nil || string(buf[:n]) != "abcd" {
 			t.Fatal(string(buf[:n]), err)
 		}
-		if got := w.waited(); got < least/2 || got > time.Since(began) {
-			t.Errorf("it has waited for %v", got)
+		switch got := w.waited(); {
+		case got == 0 && told == 0 && i < 100: // the kernel begins to note when packets come a moment after it was asked to
+		case got < least/2 || got > time.Since(began):
+			t.Fatalf("it has waited for %v", got)
+		default:
+			told++
 		}
 	}
 	_ = c.SetReadDeadline(time.Now())
