@@ -281,22 +281,34 @@ func TestCarrier_ClosesTheConnectionBehindARequest(t *testing.T) {
 		{"ringing", "INVITE", "180 Ringing", 1, 200, 200, 2},
 		{"", "BYE", "", 1, 200, 200, 2},
 		{"always", "BYE", "", 9, 200, 200, 2},
+		{"", "INFO", "", 1, 200, 200, 2},
+		{"TLS", "INVITE", "", 1, 200, 200, 2},
+		{"TLS", "BYE", "", 1, 200, 200, 2},
 	} {
 		t.Run(c.method+c.name, func(t *testing.T) {
-			carrier := newCarrierServer(t, nil, "200 OK")
+			ca := newAuthority(t)
+			transport, config := configpb.TrunkTransport_TRUNK_TRANSPORT_TCP, (*tls.Config)(nil)
+			if c.name == "TLS" {
+				transport = configpb.TrunkTransport_TRUNK_TRANSPORT_TLS
+				config = &tls.Config{Certificates: []tls.Certificate{ca.of("sbc.carrier.test", time.Now().Add(time.Hour))}}
+			}
+			carrier := newCarrierServer(t, config, "200 OK")
 			var came atomic.Int32
 			cut := func(line string) (string, bool) {
 				return c.status, strings.HasPrefix(line, c.method) && int(came.Add(1)) <= c.times
 			}
 			carrier.cut.Store(&cut)
-			w := carrierWorld(t, nil, func(k *configpb.Trunk) {
-				k.Address, k.Transport = carrier.addr, configpb.TrunkTransport_TRUNK_TRANSPORT_TCP
+			w := carrierWorld(t, ca, func(k *configpb.Trunk) {
+				k.Address, k.Transport, k.TlsName = carrier.addr, transport, "sbc.carrier.test"
 			})
 			x := newScript(t)
 			call := x.place(w.ua("udp", "1001"), "9000")
 			x.await(call, c.invite)
 			if c.invite == 200 {
 				x.ok(call.Ack())
+				if c.method == "INFO" {
+					x.do(call, "INFO", 200)
+				}
 				x.do(call, "BYE", c.bye)
 			}
 			if n := int(came.Load()); n != c.came {

@@ -188,26 +188,28 @@ func TestBrakes_OfManyAtOnceNotOneMorePasses(t *testing.T) {
 // TestBrakes_OfThoseThatBeganBeforeOneFailed no more count either, a right one no more than
 // others.
 func TestBrakes_OfThoseThatBeganBeforeOneFailed(t *testing.T) {
-	p := newPedal(t)
-	var begun []*try
-	for i := range uint32(50) {
-		begun = append(begun, &try{source: office, user: []byte("1001"), print: i})
-		if !p.begin(begun[i]) {
-			t.Fatalf("try %d does not begin", i)
+	for _, numbers := range []int{1, 50} { // of one DN, or one each of many
+		p := newPedal(t)
+		var begun []*try
+		for i := range uint32(50) {
+			begun = append(begun, &try{source: office, user: fmt.Append(nil, 1000+int(i)%numbers), print: i})
+			if !p.begin(begun[i]) {
+				t.Fatalf("try %d does not begin", i)
+			}
 		}
+		count := 0
+		for i, x := range begun {
+			v := digest.Wrong
+			if i >= tries {
+				v = []digest.Verdict{digest.Wrong, digest.OK, digest.Stale}[i%3]
+			}
+			if _, ok := p.end(x, v); ok {
+				count++
+			}
+		}
+		p.is("count", count, tries)
+		p.is("bans", len(p.bans()), 1)
 	}
-	count := 0
-	for i, x := range begun {
-		v := digest.Wrong
-		if i >= tries {
-			v = []digest.Verdict{digest.Wrong, digest.OK, digest.Stale}[i%3]
-		}
-		if _, ok := p.end(x, v); ok {
-			count++
-		}
-	}
-	p.is("count", count, tries)
-	p.is("bans", len(p.bans()), 1)
 }
 
 func TestBrakes_KeepNoMoreThanTheyMay(t *testing.T) {

@@ -110,12 +110,8 @@ func (ts *targets) carriers(t *invite.Target, k *route.Token, sips bool) (legs [
 	case len(ways) > 0:
 	case ts.trunks.book.OutOfReach(t.Trunk):
 		return nil, unreached(503, "This node has no way to the trunk")
-	case ts.trunks.book.Left(t.Trunk) > 0:
-		out = unreached(503, "The trunk wants to be left alone")
-		out.RetryAfter = ts.trunks.book.Left(t.Trunk)
-		return nil, out
 	default:
-		return nil, unreached(503, "The trunk does not answer")
+		return nil, ts.unanswered(t.Trunk)
 	}
 	v := ts.machine.View()
 	trunk := v.DN(string(t.Trunk)).GetTrunk()
@@ -129,6 +125,17 @@ func (ts *targets) carriers(t *invite.Target, k *route.Token, sips bool) (legs [
 		})
 	}
 	return legs, Outcome{}
+}
+
+// unanswered is the outcome where no address of a trunk may be called now.
+func (ts *targets) unanswered(n dn.Number) Outcome {
+	left := ts.trunks.book.Left(n)
+	if left == 0 {
+		return unreached(503, "The trunk does not answer")
+	}
+	out := unreached(503, "The trunk wants to be left alone")
+	out.RetryAfter = left
+	return out
 }
 
 // serviceRoute is the Route that the trunk wants at a way: of a sips request none that is not

@@ -60,6 +60,7 @@ type Dialer struct {
 // dialled is a connection that was opened, or is about to be. Guarded by Dialer.mu.
 type dialled struct {
 	flow  *Flow // nil before it is there
+	err   error // why none came about, till all know of that for whom it was to be
 	queue [][]byte
 	bytes int
 	ended chan struct{}
@@ -108,7 +109,7 @@ func (d *Dialer) Ended(to Remote) (<-chan struct{}, error) {
 func (d *Dialer) to(to Remote) (*dialled, error) {
 	switch x := d.open[to]; {
 	case x != nil && !x.over():
-		return x, nil
+		return x, x.err
 	case d.closed:
 		return nil, errNoneTaken
 	case len(d.open) >= maxDialled:
@@ -133,22 +134,28 @@ func (x *dialled) over() bool {
 	}
 }
 
-// keep has the connection until it ends.
+// keep has the connection until it ends, and tells of that. What is sent meanwhile goes by
+// another one where there was one; where none came about it fails, as what has waited does.
 func (d *Dialer) keep(to Remote, x *dialled) {
 	stood := d.has(to, x)
+	if stood {
+		d.forget(to, x)
+	}
 	close(x.ended)
 	if d.over != nil && d.ctx.Err() == nil {
 		d.over(to, stood)
+	}
+	if !stood {
+		d.forget(to, x)
 	}
 }
 
 // has is keep without those who want to know; false when there was no connection.
 func (d *Dialer) has(to Remote, x *dialled) (stood bool) {
-	defer d.forget(to, x)
 	f, err := d.connect(to)
 	d.mu.Lock()
 	queue := x.queue
-	x.flow, x.queue = f, nil
+	x.flow, x.queue, x.err = f, nil, err
 	d.fail(to, err)
 	d.mu.Unlock()
 	if err != nil {
@@ -205,6 +212,7 @@ func (d *Dialer) connect(to Remote) (*Flow, error) {
 	if err != nil {
 		return nil, err
 	}
+	c = waiting(c)
 	if d.config != nil {
 		if c, err = d.secure(ctx, c, to.Name); err != nil {
 			return nil, err
