@@ -10,6 +10,8 @@ func peerFaults() []Fault {
 			Edit{"sip/peer/lanes.go", "	l.left = -1\n}", "	l.left = together\n}"}),
 		peer("overtakes-itself", "what belongs to a call takes another stream before the first has arrived", "^TestLanes_AGroupStays",
 			Edit{"sip/peer/lanes.go", "	return after(at.nth, l.there[at.slot]) && (", "	return false && ("}),
+		peer("overtakes-what-waits", "what belongs to a call takes another stream while a node that stands still has not served the first", "^TestLanes_ANodeThatStands",
+			Edit{"sip/peer/lanes.go", "case l.now-at.last < settled, l.spoke-at.last < settled:", "case l.now-at.last < settled:"}),
 		peer("together-by-many-streams", "what is sent together goes by a stream each", "^TestLanes_WhatIsSentTogether",
 			Edit{"sip/peer/lanes.go", "l.lane, l.since, l.left = slot, l.now, together", "l.lane, l.since, l.left = slot, l.now, 1"}),
 		peer("no-room-no-bound", "what the kernel has no room for is kept without bound, and never sent", "^TestPair_AStalled",

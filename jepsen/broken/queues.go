@@ -29,6 +29,8 @@ func queueFaults() []Fault {
 			Edit{sums, "\tif had {\n\t\ts.take(old)\n\t}\n", ""}),
 		in("./node/statistics", "^TestFold_IsWhat", Statistics, "statistics-wait-to-be-told", "what ends by its time is counted until its owner says so",
 			Edit{fold, "\tif st.Reserved || st.CoolUntil != 0 || ended && st.Busy {\n", "\tif false {\n"}),
+		in("./node/statistics", "^TestFold_AUse", Statistics, "statistics-use-untold", "a DN stays busy for a use that was over before it was told",
+			Edit{fold, " || ended && st.Busy {\n", " {\n"}),
 		in("./node/statistics", "^TestFold_WhoFellBehind", Statistics, "statistics-of-dns-gone", "who fell behind the DNs counts those that are nobody's any more",
 			Edit{fold, "\t\t\t\tif began > 1 { // what is gone has no row\n\t\t\t\t\tf.lookAtAll()\n\t\t\t\t}\n", ""}),
 		in("./node/statistics", "^TestFold_WhoFellBehind", Statistics, "statistics-of-calls-gone", "who fell behind the calls counts those that are over",

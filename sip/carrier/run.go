@@ -19,9 +19,6 @@ const (
 	datagramsFor = 10 * time.Minute
 	// maxLookUps are on their way at a time.
 	maxLookUps = 8
-	// ledFor is how long an address counts to which a name does not lead any more, mostLed
-	// how many of a name do.
-	ledFor, mostLed = 24 * time.Hour, 256
 )
 
 var (
